@@ -1,0 +1,102 @@
+# cnnwidgets: `make lab` to look, `make test` to check. Works with GNU make 3.81 (macOS) and later.
+#
+# Everything is installed into .venv in this folder. Each step leaves a stamp there, so a second run asks no network.
+
+PYTHON ?= python3
+TORCH_ARGS ?=
+ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install
+FRONTEND := $(PY) -m tools.frontend
+CHROMIUM_FIND := $(PY) -m tools.chromium
+NOTEBOOK := notebooks/00-tour.ipynb
+ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+# Threads that spin while they wait take the browser's cores; read by OpenMP when torch is imported.
+export OMP_WAIT_POLICY := passive
+
+# Every step uses both cores by itself or competes for them; -j would only mix their words.
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help lab test lint test-js test-python test-notebooks test-browser build bench clean frontend FORCE
+
+help:  ## say what can be made (this)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo '  variables       PYTHON=python3.12   ARGS="--no-browser"   TORCH_ARGS="--index-url ..." (which torch: see README)'
+
+lab: $(VENV)/lab.stamp frontend  ## install, build and open JupyterLab on the tour; ARGS=--no-browser serves headless
+	$(PY) -m jupyterlab $(ALLOW_ROOT) --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(ARGS)
+
+test: lint test-js test-python test-notebooks test-browser  ## install and build from nothing, then every check and test
+	@$(CHROMIUM_FIND) >/dev/null || { echo '!!! Tests passed, but WITHOUT the browser tests: see above. !!!'; }
+
+lint: $(VENV)/dev.stamp frontend  ## style and types of Python and TypeScript, size of the bundle
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	$(FRONTEND) npm run lint
+	$(FRONTEND) npm run typecheck
+	$(FRONTEND) npm run size
+
+test-js: $(VENV)/dev.stamp  ## the front end on a model without a kernel, in Chromium
+	@if chromium=$$($(CHROMIUM_FIND) --install); then CHROMIUM=$$chromium $(FRONTEND) npm test; fi
+
+test-python: $(VENV)/dev.stamp frontend  ## everything in tests/ but the browser tests; ARGS="-k cam" chooses
+	$(PY) -m pytest -m 'not browser' $(ARGS)
+
+test-notebooks: $(VENV)/dev.stamp frontend  ## run every notebook
+	$(PY) -m pytest --nbval-lax notebooks
+
+test-browser: $(VENV)/dev.stamp frontend  ## JupyterLab and Notebook 7 in Chromium
+	@$(CHROMIUM_FIND) --install || true
+	$(PY) -m pytest -m browser tests/browser $(ARGS)
+
+build: $(VENV)/dev.stamp  ## a wheel and an sdist in dist/
+	$(PY) -m build --no-isolation
+
+bench: $(VENV)/dev.stamp  ## side by side with other libraries; ARGS="--help" lists the choices
+	$(PY) benchmarks/attribution.py $(ARGS)
+
+clean:  ## remove everything that was made, the environment included
+	rm -rf $(VENV) dist cnnwidgets/static js/node_modules tests/browser/screenshots
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+frontend: $(VENV)/venv.stamp
+	@$(FRONTEND) build
+
+# The environment, in steps.
+
+$(VENV)/venv.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "cnnwidgets needs Python 3.11 or newer; $(PYTHON) is: $$($(PYTHON) --version 2>&1). Name one: make PYTHON=python3.12 ..."; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make environments: its venv module is missing. On Debian or Ubuntu: apt-get install python3-venv"; \
+		exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+# torch and torchvision first and together, so that the two come from one place. The stamp keeps what was asked for:
+# another TORCH_ARGS replaces the pair, none keeps what is there.
+ifneq ($(strip $(TORCH_ARGS)),)
+ifneq ($(strip $(TORCH_ARGS)),$(strip $(shell cat $(VENV)/torch.stamp 2>/dev/null)))
+$(VENV)/torch.stamp: FORCE
+endif
+endif
+$(VENV)/torch.stamp: | $(VENV)/venv.stamp
+	@echo 'Installing torch and torchvision. On Linux PyPI has them with CUDA (5 GB); for others see README, "Which torch".'
+	@if [ -e $@ ]; then $(PY) -m pip uninstall --yes --quiet torch torchvision; fi
+	$(PIP) $(TORCH_ARGS) torch torchvision
+	$(PY) -m tools.torch_pair
+	@echo '$(TORCH_ARGS)' > $@
+
+$(VENV)/lab.stamp: pyproject.toml $(VENV)/torch.stamp | frontend
+	$(PIP) --editable '.[demo,lab]'
+	$(PY) -m tools.torch_pair
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml $(VENV)/lab.stamp
+	$(PIP) --editable '.[dev]'
+	@touch $@
