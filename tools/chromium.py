@@ -31,7 +31,7 @@ FLAGS = (
 )
 NONE_FOUND = (
     "No Chromium was found, so NO BROWSER TEST RUNS: nothing here shows that the widgets work in a page. "
-    "Install one (`apt-get install chromium`, `brew install --cask chromium`, `playwright install chromium`), "
+    "Install one (`apt-get install chromium`, `brew install --cask chromium`, `playwright install chromium`) "
     "or set CHROMIUM to the path of one."
 )
 

@@ -1,0 +1,136 @@
+"""Fixtures for tests in real JupyterLab (`notebook`), in real Notebook 7 (`notebook7`), in both (`anywhere`).
+
+    def test_something(notebook):
+        nb = notebook("import cnnwidgets as cw", "view = cw.HeatmapView(...); view")  # cells, all run
+        nb = notebook(file="00-tour.ipynb", viewport=(500, 900))  # of notebooks/, all run
+        nb.page.get_by_role("radio", name="Grad-CAM").click()
+        nb.wait_python("view.method == 'grad_cam'")
+        assert nb.canvas("canvas.stage")[50, 50, 3] > 0
+
+A test fails on an error in a cell and on an uncaught error in the page. A failed test leaves a picture in
+tests/browser/screenshots.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.notebook import NotebookPage
+from tests.browser.server import JupyterServer
+from tools import chromium
+
+Opener = Callable[..., NotebookPage]
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+CHROMIUM = pytest.StashKey[str | None]()
+REPORTS = pytest.StashKey[dict[str, pytest.TestReport]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    if not here:
+        return
+    config.stash[CHROMIUM] = found = chromium.find()
+    for item in here:
+        item.add_marker(pytest.mark.browser)
+        if found is None:
+            item.add_marker(pytest.mark.skip(reason="no Chromium"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash.get(CHROMIUM, "not asked for") is None:
+        terminalreporter.section("NO BROWSER TEST WAS RUN", sep="!", red=True, bold=True)
+        terminalreporter.line(chromium.NONE_FOUND, red=True, bold=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    item.stash.setdefault(REPORTS, {})[report.when] = report
+    return report
+
+
+@pytest.fixture(scope="package")
+def browser(pytestconfig) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=pytestconfig.stash[CHROMIUM], headless=True, args=list(chromium.FLAGS)
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def lab(tmp_path_factory) -> Iterator[JupyterServer]:
+    server = JupyterServer.start("lab", tmp_path_factory.mktemp("lab"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="package")
+def classic(tmp_path_factory) -> Iterator[JupyterServer]:
+    server = JupyterServer.start("notebook", tmp_path_factory.mktemp("notebook7"))
+    yield server
+    server.stop()
+
+
+def _opener(server: JupyterServer, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Opener]:
+    """Yield a function that opens notebooks for one test; afterwards, close them and look for errors."""
+    opened: list[NotebookPage] = []
+    test = re.sub(r"\W+", "-", request.node.name).strip("-")
+
+    def open_notebook(
+        *cells: str, file: str | None = None, run: bool = True, viewport: tuple[int, int] = (1400, 1000)
+    ) -> NotebookPage:
+        if file is None:
+            file = f"{test}-{len(opened)}.ipynb"
+            notebook = new_notebook(
+                cells=[new_code_cell(cell) for cell in cells], metadata={"kernelspec": KERNEL}
+            )
+            nbformat.write(notebook, server.folder / file)
+        else:
+            file = f"{server.copy_notebooks(test)}/{file}"
+        width, height = viewport
+        context = browser.new_context(viewport={"width": width, "height": height})
+        nb = NotebookPage(context.new_page(), file)
+        opened.append(nb)
+        nb.open(server.page_url(file))
+        if run:
+            nb.run_all()
+        return nb
+
+    yield open_notebook
+
+    report = request.node.stash.get(REPORTS, {}).get("call")
+    for number, nb in enumerate(opened):
+        if report is not None and report.failed:
+            nb.screenshot(f"failed-{test}-{number}")
+            request.node.add_report_section("call", "browser console", "\n".join(nb.console[-30:]))
+        nb.close()
+        nb.page.context.close()
+    errors = [error for nb in opened for error in nb.page_errors]
+    assert not errors, "uncaught in the page: " + "\n".join(errors)
+
+
+@pytest.fixture
+def notebook(lab, browser, request) -> Iterator[Opener]:
+    """Open notebooks in JupyterLab."""
+    yield from _opener(lab, browser, request)
+
+
+@pytest.fixture
+def notebook7(classic, browser, request) -> Iterator[Opener]:
+    """Open notebooks in Notebook 7."""
+    yield from _opener(classic, browser, request)
+
+
+@pytest.fixture(params=["notebook", "notebook7"])
+def anywhere(request) -> Opener:
+    """Open notebooks in JupyterLab, then the same test in Notebook 7."""
+    return request.getfixturevalue(request.param)

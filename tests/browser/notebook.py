@@ -1,0 +1,153 @@
+"""A notebook that is open in a page: its cells, its kernel, its canvases."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import io
+import json
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import ConsoleMessage, Error, Page
+
+SCREENSHOTS = Path(__file__).resolve().parent / "screenshots"
+
+# Predicates of `wait_for_function` stay synchronous: a promise counts as true at once.
+READY = """() => {
+  const panel = window.jupyterapp?.shell?.currentWidget;
+  const kernel = panel?.context?.isReady && panel.sessionContext.session?.kernel;
+  return !!kernel && kernel.connectionStatus === 'connected' && kernel.status === 'idle';
+}"""
+RUN_ALL = """async () => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  await window.jupyterapp.commands.execute('notebook:run-all-cells');
+  return panel.content.widgets
+    .flatMap((cell) => (cell.model.type === 'code' ? cell.model.outputs.toJSON() : []))
+    .filter((output) => output.output_type === 'error')
+    .map((output) => [`${output.ename}: ${output.evalue}`, ...output.traceback].join('\\n'));
+}"""
+EXECUTE = """async ([code, expression, seconds]) => {
+  const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  const future = kernel.requestExecute({
+    code, silent: true, store_history: false, user_expressions: expression ? { value: expression } : {},
+  });
+  const late = new Promise((resolve) => setTimeout(resolve, 1000 * seconds, null));
+  const reply = await Promise.race([future.done, late]);
+  return reply && reply.content;
+}"""
+SHUT_DOWN = "async () => window.jupyterapp?.shell?.currentWidget?.sessionContext?.shutdown?.()"
+CANVAS = """(canvas) => {
+  const { width, height } = canvas;
+  const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+  const parts = [];
+  const step = 32768; // more arguments than a call can take
+  for (let i = 0; i < data.length; i += step) parts.push(String.fromCharCode(...data.subarray(i, i + step)));
+  return [height, width, btoa(parts.join(''))];
+}"""
+# Errors of the applications themselves, seen without any widget: a part of the message, a part of the stack.
+NOT_OURS = [("(reading 'schema')", "/static/notebook/notebook_core")]  # Notebook 7.6 reading its shortcuts
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class NotebookPage:
+    """One notebook in one browser tab, with its kernel."""
+
+    def __init__(self, page: Page, name: str) -> None:
+        self.page = page
+        self.name = name
+        self.page_errors: list[str] = []
+        self.console: list[str] = []
+        page.on("pageerror", self._note_error)
+        page.on("console", self._note_message)
+
+    def _note_error(self, error: Error) -> None:
+        message, stack = error.message, error.stack or ""
+        if not any(words in message and place in stack for words, place in NOT_OURS):
+            self.page_errors.append(f"{message}\n{stack}")
+
+    def _note_message(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.console.append(f"{message.type}: {message.text}")
+
+    def open(self, url: str, timeout: float = 90) -> None:
+        """Open the notebook and wait for its kernel."""
+        self.page.goto(url, wait_until="domcontentloaded")
+        self.page.wait_for_function(READY, polling=50, timeout=1000 * timeout)
+
+    def reload(self, timeout: float = 90) -> None:
+        """Load the page again; the kernel goes on."""
+        self.page.reload(wait_until="domcontentloaded")
+        self.page.wait_for_function(READY, polling=50, timeout=1000 * timeout)
+
+    def run_all(self) -> None:
+        """Run every cell and fail on the first error of a cell."""
+        errors = self.page.evaluate(RUN_ALL)
+        assert not errors, ANSI.sub("", errors[0])
+
+    def execute(self, code: str, timeout: float = 30) -> None:
+        """Run statements in the notebook's kernel, outside its cells."""
+        self._ask(code, "", timeout)
+
+    def python(self, expression: str, timeout: float = 30) -> Any:
+        """Return the value that an expression has in the notebook's kernel; it must fit JSON.
+
+        The kernel answers when no cell runs.
+        """
+        content = self._ask("", f"__import__('json').dumps({expression})", timeout)
+        value = content["user_expressions"]["value"]
+        assert value["status"] == "ok", f"{expression}: {value.get('ename')}: {value.get('evalue')}"
+        return json.loads(ast.literal_eval(value["data"]["text/plain"]))
+
+    def _ask(self, code: str, expression: str, timeout: float) -> dict[str, Any]:
+        content = self.page.evaluate(EXECUTE, [code, expression, timeout])
+        asked = code or expression
+        assert content is not None, f"the kernel did not answer within {timeout} s: {asked}"
+        assert content["status"] == "ok", f"{asked}: {content.get('ename')}: {content.get('evalue')}"
+        return content
+
+    def wait_until(self, condition: Callable[[], Any], what: str, timeout: float = 10) -> None:
+        """Ask again and again until the condition is true; the page goes on meanwhile."""
+        end = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < end, f"not within {timeout} s: {what}"
+            self.page.wait_for_timeout(50)
+
+    def wait_python(self, condition: str, timeout: float = 10) -> None:
+        """Wait until an expression is true in the kernel."""
+        self.wait_until(lambda: self.python(f"bool({condition})"), condition, timeout)
+
+    def canvas(self, selector: str) -> np.ndarray:
+        """Return the pixels that a 2D canvas holds: uint8 (height, width, 4), RGBA."""
+        height, width, data = self.page.locator(selector).evaluate(CANVAS)
+        return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
+
+    def seen(self, selector: str) -> np.ndarray:
+        """Return the pixels of an element as the screen shows them: uint8 (height, width, 3), RGB."""
+        return np.asarray(Image.open(io.BytesIO(self.page.locator(selector).screenshot())).convert("RGB"))
+
+    def theme(self, theme: str) -> None:
+        """Switch to "light" or "dark"."""
+        name = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}[theme]
+        change = "name => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name })"
+        self.page.evaluate(change, name)
+        self.page.wait_for_function(f"() => document.body.dataset.jpThemeName === '{name}'", polling=50)
+
+    def screenshot(self, name: str, selector: str | None = None) -> Path:
+        """Save a picture of the page, or of one element, in tests/browser/screenshots."""
+        SCREENSHOTS.mkdir(exist_ok=True)
+        path = SCREENSHOTS / f"{name}.png"
+        (self.page.locator(selector) if selector else self.page).screenshot(path=path)
+        return path
+
+    def close(self) -> None:
+        """Shut the kernel down."""
+        self.page.evaluate(SHUT_DOWN)
