@@ -11,6 +11,7 @@ from cnnwidgets.demo.photographs import photo, photos
 
 if TYPE_CHECKING:
     from cnnwidgets.classifier import Classifier
+
     from cnnwidgets.demo.digit_data import DigitsData
 
 __all__ = ["digits", "digits_data", "imagenet", "photo", "photos"]
