@@ -99,6 +99,8 @@ def is_stale(root: Path = ROOT) -> bool:
         return True
     if (root / "PKG-INFO").exists():
         return False  # an unpacked sdist: the built files came with it, and its times mean nothing
+    if any(b"sourceMappingURL=data:" in path.read_bytes() for path in built):
+        return True  # left by `npm run watch`: not minified
     found = (path for pattern in ("*.json", "*.mjs", "src/**/*") for path in (root / "js").glob(pattern))
     sources = [path for path in found if path.is_file()]
     return max(path.stat().st_mtime for path in sources) > min(path.stat().st_mtime for path in built)

@@ -49,6 +49,12 @@ class TestStale:
         os.utime(checkout / source, (3000, 3000))
         assert frontend.is_stale(checkout)
 
+    def test_what_the_watcher_left_is_stale(self, checkout):
+        bundle = checkout / "cnnwidgets/static/widget.js"
+        bundle.write_text("export {};\n//# sourceMappingURL=data:application/json;base64,e30=\n")
+        os.utime(bundle, (2000, 2000))
+        assert frontend.is_stale(checkout)
+
     def test_an_sdist_carries_its_own(self, checkout):
         os.utime(checkout / "js/package.json", (3000, 3000))
         (checkout / "PKG-INFO").touch()
