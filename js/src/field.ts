@@ -1,0 +1,64 @@
+/** From values at cell centres to values at any point: bilinear between centres, the edge value beyond them. */
+import type { HeatMap } from "./protocol";
+
+/** For each position: the cell before it, and how far it is on the way to the next cell (0..1). */
+export interface AxisSamples {
+  readonly index: Int32Array;
+  readonly fraction: Float32Array;
+}
+
+/** Samples one axis at `count` positions `start + k * step`. */
+export function sampleAxis(centres: Float32Array, start: number, step: number, count: number): AxisSamples {
+  const index = new Int32Array(count);
+  const fraction = new Float32Array(count);
+  const last = centres.length - 1;
+  let cell = 0;
+  for (let k = 0; k < count; k++) {
+    const position = start + k * step;
+    while (cell < last - 1 && position >= centres[cell + 1]) cell++;
+    index[k] = cell;
+    if (last === 0) continue;
+    const along = (position - centres[cell]) / (centres[cell + 1] - centres[cell]);
+    fraction[k] = Math.min(1, Math.max(0, along));
+  }
+  return { index, fraction };
+}
+
+/** The values on the grid of two sampled axes, row after row, into `out`. */
+export function resample(map: HeatMap, across: AxisSamples, down: AxisSamples, out: Float32Array): void {
+  const { values, columns, rows } = map;
+  const width = across.index.length;
+  const line = new Float32Array(columns + 1);
+  for (let j = 0; j < down.index.length; j++) {
+    const top = down.index[j] * columns;
+    const bottom = Math.min(down.index[j] + 1, rows - 1) * columns;
+    const v = down.fraction[j];
+    for (let c = 0; c < columns; c++) line[c] = values[top + c] + v * (values[bottom + c] - values[top + c]);
+    line[columns] = line[columns - 1];
+    const base = j * width;
+    for (let i = 0; i < width; i++) {
+      const left = line[across.index[i]];
+      out[base + i] = left + across.fraction[i] * (line[across.index[i] + 1] - left);
+    }
+  }
+}
+
+/** The value at one point of the picture. */
+export function valueAt(map: HeatMap, x: number, y: number): number {
+  const out = new Float32Array(1);
+  resample(map, sampleAxis(map.xs, x, 1, 1), sampleAxis(map.ys, y, 1, 1), out);
+  return out[0];
+}
+
+function nearest(centres: Float32Array, position: number): number {
+  let best = 0;
+  for (let i = 1; i < centres.length; i++) {
+    if (Math.abs(centres[i] - position) < Math.abs(centres[best] - position)) best = i;
+  }
+  return best;
+}
+
+/** The cell whose centre is nearest to a point. */
+export function cellAt(map: HeatMap, x: number, y: number): { row: number; column: number } {
+  return { row: nearest(map.ys, y), column: nearest(map.xs, x) };
+}

@@ -1,0 +1,54 @@
+/** Numbers and names as a person reads them. */
+
+const MINUS = "\u2212";
+const SUPERSCRIPTS: Record<string, string> = {
+  "-": "⁻",
+  "0": "⁰",
+  "1": "¹",
+  "2": "²",
+  "3": "³",
+  "4": "⁴",
+  "5": "⁵",
+  "6": "⁶",
+  "7": "⁷",
+  "8": "⁸",
+  "9": "⁹",
+};
+
+const plain = new Intl.NumberFormat("en", {
+  minimumSignificantDigits: 3,
+  maximumSignificantDigits: 3,
+  useGrouping: false,
+});
+
+/** Three significant digits: 0.0123, 9.31, 1230, 1.23×10⁻⁵. */
+export function significant(value: number): string {
+  if (Number.isNaN(value)) return "not a number";
+  const sign = value < 0 ? MINUS : "";
+  const magnitude = Math.abs(value);
+  if (magnitude === 0) return "0";
+  if (magnitude === Number.POSITIVE_INFINITY) return `${sign}∞`;
+  if (magnitude >= 0.001 && magnitude < 99_950) return sign + plain.format(magnitude);
+  const [mantissa, exponent] = magnitude.toExponential(2).split("e");
+  const raised = [...exponent.replace("+", "")].map((digit) => SUPERSCRIPTS[digit]).join("");
+  return `${sign}${mantissa}×10${raised}`;
+}
+
+/** A probability as a percentage with one decimal, never rounded to a false 0 or 100. */
+export function percent(probability: number): string {
+  const value = 100 * probability;
+  if (value > 0 && value < 0.1) return "< 0.1 %";
+  if (value < 100 && value > 99.9) return "> 99.9 %";
+  return `${value.toFixed(1)} %`;
+}
+
+/** A share as whole per cent. */
+export function wholePercent(share: number): string {
+  const value = Math.round(100 * share);
+  return `${value < 0 ? MINUS : ""}${Math.abs(value)} %`;
+}
+
+/** A value with its units; dimensionless values stand alone. */
+export function withUnits(value: string, units: string): string {
+  return units ? `${value} ${units}` : value;
+}

@@ -1,0 +1,231 @@
+/** One canvas: the picture, what the network did not see, the overlay, the box and the cross-hair. */
+import { colourise, type Scale } from "./colormap";
+import { resample, sampleAxis } from "./field";
+import type { Box, HeatMap } from "./protocol";
+import { toPane, type Viewport } from "./viewport";
+
+export interface Overlay {
+  readonly map: HeatMap;
+  readonly scale: Scale;
+  readonly colours: Uint32Array;
+  readonly threshold: number;
+  readonly opacity: number;
+}
+
+export interface Scene {
+  readonly viewport: Viewport;
+  readonly picture: { readonly bitmap: ImageBitmap; readonly width: number; readonly height: number } | null;
+  readonly seen: Box;
+  readonly overlay: Overlay | null;
+  readonly box: Box | null;
+  readonly cross: readonly [x: number, y: number] | null;
+}
+
+export interface Stage {
+  readonly canvas: HTMLCanvasElement;
+  paint(scene: Scene): void;
+}
+
+/** Above this many pixels the overlay is computed on a coarser grid: a slider must repaint within one frame. */
+const MAX_OVERLAY_PIXELS = 1_500_000;
+/** From this magnification on, picture pixels are shown as squares. */
+const SQUARE_PIXELS = 5;
+
+type Context = CanvasRenderingContext2D;
+type Rectangle = readonly [left: number, top: number, width: number, height: number];
+
+function rectangleOf(viewport: Viewport, [left, top, right, bottom]: Box): Rectangle {
+  const [x0, y0] = toPane(viewport, left, top);
+  const [x1, y1] = toPane(viewport, right, bottom);
+  return [x0, y0, x1 - x0, y1 - y0];
+}
+
+function paintPicture(context: Context, scene: Scene): void {
+  const { picture, viewport } = scene;
+  if (!picture) return;
+  const target = rectangleOf(viewport, [0, 0, picture.width, picture.height]);
+  context.imageSmoothingEnabled = target[2] / picture.bitmap.width < SQUARE_PIXELS;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(picture.bitmap, ...target);
+}
+
+/** Dims and hatches the margin that was cropped away before the network. */
+function paintUnseen(context: Context, { picture, viewport, seen }: Scene): void {
+  if (!picture) return;
+  const [left, top, right, bottom] = seen;
+  if (left <= 0 && top <= 0 && right >= picture.width && bottom >= picture.height) return;
+  const window = rectangleOf(viewport, seen);
+  context.save();
+  context.beginPath();
+  context.rect(...rectangleOf(viewport, [0, 0, picture.width, picture.height]));
+  context.rect(...window);
+  context.clip("evenodd");
+  context.fillStyle = "rgb(20 20 20 / 0.5)";
+  context.fillRect(0, 0, viewport.width, viewport.height);
+  context.strokeStyle = "rgb(255 255 255 / 0.22)";
+  context.lineWidth = 1;
+  context.beginPath();
+  for (let x = -viewport.height; x < viewport.width; x += 8) {
+    context.moveTo(x, viewport.height);
+    context.lineTo(x + viewport.height, 0);
+  }
+  context.stroke();
+  context.restore();
+}
+
+function paintBox(context: Context, viewport: Viewport, box: Box): void {
+  const rectangle = rectangleOf(viewport, box);
+  context.lineJoin = "miter";
+  context.strokeStyle = "rgb(0 0 0 / 0.75)";
+  context.lineWidth = 4;
+  context.strokeRect(...rectangle);
+  context.strokeStyle = "#fff";
+  context.lineWidth = 2;
+  context.strokeRect(...rectangle);
+}
+
+function paintCross(context: Context, viewport: Viewport, x: number, y: number): void {
+  const [px, py] = toPane(viewport, x, y);
+  const gap = 6;
+  for (const [style, width] of [
+    ["rgb(0 0 0 / 0.6)", 3],
+    ["#fff", 1],
+  ] as const) {
+    context.strokeStyle = style;
+    context.lineWidth = width;
+    context.beginPath();
+    context.moveTo(0, py);
+    context.lineTo(px - gap, py);
+    context.moveTo(px + gap, py);
+    context.lineTo(viewport.width, py);
+    context.moveTo(px, 0);
+    context.lineTo(px, py - gap);
+    context.moveTo(px, py + gap);
+    context.lineTo(px, viewport.height);
+    context.stroke();
+  }
+}
+
+/** The part of the seen region inside the pane, on the overlay's own pixel grid. */
+function overlayGrid({ viewport, seen }: Scene, ratio: number) {
+  const [x, y, width, height] = rectangleOf(viewport, seen);
+  const left = Math.max(0, x);
+  const top = Math.max(0, y);
+  const right = Math.min(viewport.width, x + width);
+  const bottom = Math.min(viewport.height, y + height);
+  if (right <= left || bottom <= top) return null;
+  const wanted = (right - left) * (bottom - top) * ratio * ratio;
+  const density = ratio * Math.min(1, Math.sqrt(MAX_OVERLAY_PIXELS / wanted));
+  const column = Math.floor(left * density);
+  const row = Math.floor(top * density);
+  return {
+    clip: [left, top, right - left, bottom - top] as const,
+    density,
+    column,
+    row,
+    columns: Math.ceil(right * density) - column,
+    rows: Math.ceil(bottom * density) - row,
+  };
+}
+
+type Grid = NonNullable<ReturnType<typeof overlayGrid>>;
+
+function fillLayer(layer: Context, { viewport }: Scene, overlay: Overlay, grid: Grid): void {
+  const { density, column, row, columns, rows } = grid;
+  const step = 1 / (density * viewport.scale);
+  const across = sampleAxis(overlay.map.xs, viewport.left + (column + 0.5) * step, step, columns);
+  const down = sampleAxis(overlay.map.ys, viewport.top + (row + 0.5) * step, step, rows);
+  const values = new Float32Array(columns * rows);
+  resample(overlay.map, across, down, values);
+  const { canvas } = layer;
+  canvas.width = Math.max(canvas.width, columns);
+  canvas.height = Math.max(canvas.height, rows);
+  const image = layer.createImageData(columns, rows);
+  const pixels = new Uint32Array(image.data.buffer);
+  colourise(values, overlay.scale, overlay.threshold, overlay.colours, pixels);
+  layer.putImageData(image, 0, 0);
+}
+
+function composeLayer(context: Context, layer: Context, opacity: number, grid: Grid, ratio: number): void {
+  const { clip, density, column, row, columns, rows } = grid;
+  context.save();
+  context.beginPath();
+  context.rect(...clip);
+  context.clip();
+  context.globalAlpha = opacity;
+  context.imageSmoothingEnabled = density !== ratio;
+  const target = [column / density, row / density, columns / density, rows / density] as const;
+  context.drawImage(layer.canvas, 0, 0, columns, rows, ...target);
+  context.restore();
+}
+
+function contextOf(canvas: HTMLCanvasElement): Context {
+  const context = canvas.getContext("2d");
+  if (!context) throw new Error("This browser gives no 2D canvas: close some pages and reload this one.");
+  return context;
+}
+
+export function createStage(signal: AbortSignal): Stage {
+  const canvas = document.createElement("canvas");
+  const context = contextOf(canvas);
+  const layer = contextOf(document.createElement("canvas"));
+  let filledWith: readonly unknown[] = [];
+
+  /** Opacity and the cross-hair change often and leave the layer's pixels as they are. */
+  const paintOverlay = (scene: Scene, overlay: Overlay, ratio: number) => {
+    const grid = overlayGrid(scene, ratio);
+    if (!grid) return;
+    const { map, scale, colours, threshold } = overlay;
+    const { left, top, scale: zoom } = scene.viewport;
+    const needs = [
+      map,
+      colours,
+      scale.sign,
+      scale.maximum,
+      threshold,
+      left,
+      top,
+      zoom,
+      ...grid.clip,
+      grid.density,
+    ];
+    if (needs.some((need, i) => need !== filledWith[i])) {
+      fillLayer(layer, scene, overlay, grid);
+      filledWith = needs;
+    }
+    composeLayer(context, layer, overlay.opacity, grid, ratio);
+  };
+
+  // Browsers count canvas memory against a small budget and collect it late: give it back at once.
+  const release = () => {
+    for (const each of [canvas, layer.canvas]) {
+      each.width = 0;
+      each.height = 0;
+    }
+    canvas.remove();
+  };
+  signal.addEventListener("abort", release, { once: true });
+
+  return {
+    canvas,
+    paint(scene) {
+      const { viewport } = scene;
+      const ratio = devicePixelRatio;
+      const width = Math.round(viewport.width * ratio);
+      const height = Math.round(viewport.height * ratio);
+      if (canvas.width !== width || canvas.height !== height) {
+        canvas.width = width;
+        canvas.height = height;
+        canvas.style.width = `${viewport.width}px`;
+        canvas.style.height = `${viewport.height}px`;
+      }
+      context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      context.clearRect(0, 0, viewport.width, viewport.height);
+      paintPicture(context, scene);
+      paintUnseen(context, scene);
+      if (scene.overlay) paintOverlay(scene, scene.overlay, ratio);
+      if (scene.box) paintBox(context, viewport, scene.box);
+      if (scene.cross) paintCross(context, viewport, ...scene.cross);
+    },
+  };
+}

@@ -1,0 +1,28 @@
+/** What every part of one view shares. */
+import type { PhotoSource } from "../photo";
+import type { HeatmapState } from "../protocol";
+import type { Session } from "../session";
+
+/** The picture point that is read out; every panel shows the same one. */
+export interface Cursor {
+  point: readonly [x: number, y: number] | null;
+  /** Set by the arrow keys rather than the pointer: drawn everywhere and spoken. */
+  byKeyboard: boolean;
+}
+
+export interface ViewContext {
+  readonly session: Session;
+  readonly signal: AbortSignal;
+  readonly photo: PhotoSource;
+  readonly cursor: Cursor;
+  /** Asks for an update of the whole view in the next frame. */
+  refresh(): void;
+}
+
+export interface Part {
+  readonly element: HTMLElement;
+  update(state: HeatmapState): void;
+}
+
+/** JupyterLab reads single keys as commands; inside these elements keys belong to the widget. */
+export const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" } as const;

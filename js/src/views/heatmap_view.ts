@@ -1,0 +1,100 @@
+/** HeatmapView: one picture, the map of one method over it or all methods side by side, and the controls. */
+import { h } from "../dom";
+import { framed } from "../frame";
+import { layoutFor } from "../layout";
+import { createPhotoSource } from "../photo";
+import type { Session } from "../session";
+import { createClassPicker } from "./class_picker";
+import { createClassesList } from "./classes_list";
+import { createCompare } from "./compare";
+import type { Cursor, ViewContext } from "./context";
+import { createDisplayControls } from "./display_controls";
+import { createLayerChoice } from "./layer_choice";
+import { createLegend } from "./legend";
+import { createPane } from "./pane";
+import { createQuestionLine } from "./question_line";
+import { createReadout } from "./readout";
+import { createStatusStrip } from "./status_strip";
+import { createToolbar } from "./toolbar";
+
+/** The shape of the space that is kept while there is no picture. */
+const NO_PHOTO = { width: 3, height: 2 };
+
+export function renderHeatmapView(session: Session, host: HTMLElement, signal: AbortSignal): void {
+  const cursor: Cursor = { point: null, byKeyboard: false };
+  const refresh = framed(() => update(), signal);
+  const context: ViewContext = {
+    session,
+    signal,
+    photo: createPhotoSource(refresh, signal),
+    cursor,
+    refresh,
+  };
+
+  /** Holds until the next choice: `question` is what was asked when the method was refused. */
+  let refusal = { text: "", question: "" };
+  const questionKey = () => {
+    const { method, target, instead_of, layer, compare } = session.state;
+    return JSON.stringify([method, target, instead_of, layer, compare]);
+  };
+
+  const toolbar = createToolbar(context, ({ label, unavailable }) => {
+    refusal = { text: `${label} cannot be used here: ${unavailable}`, question: questionKey() };
+    refresh();
+  });
+  const question = createQuestionLine();
+  const pane = createPane(context, signal);
+  const compare = createCompare(context);
+  const legend = createLegend(context);
+  const readout = createReadout(context);
+  const status = createStatusStrip(context);
+  const classes = createClassesList(context);
+  const picker = createClassPicker(context);
+  const layer = createLayerChoice(context);
+  const display = createDisplayControls(context);
+  const parts = [toolbar, question, legend, readout, classes, picker, layer, display];
+
+  const picture = h("div", { class: "cnnw-picture" }, pane.element, compare.element);
+  const instruments = h("div", { class: "cnnw-instruments" }, legend.element, readout.element);
+  const what = h("div", { class: "cnnw-what" }, classes.element, picker.element);
+  const how = h("div", { class: "cnnw-how" }, layer.element, display.element);
+  const body = h(
+    "div",
+    { class: "cnnw-body" },
+    h("div", { class: "cnnw-main" }, picture, instruments, status.element),
+    h("div", { class: "cnnw-side" }, what, how),
+  );
+  const frame = h("div", { class: "cnnw-frame" }, toolbar.element, question.element, body);
+  const root = h("div", { class: "cnnw", role: "group", "aria-label": "Heat map view" }, frame);
+
+  const update = () => {
+    const width = Math.floor(frame.clientWidth);
+    // Not laid out (a hidden tab): the observer calls again when it is.
+    if (width === 0) return;
+    const { state } = session;
+    const layout = layoutFor(width, state.photo ?? NO_PHOTO, state.compare ? state.methods.length : 0);
+    root.dataset.layout = layout.wide ? "wide" : width >= 480 ? "narrow" : "slim";
+    frame.style.setProperty("--cnnw-column", `${layout.column}px`);
+    pane.element.hidden = state.compare;
+    compare.element.hidden = !state.compare;
+    if (state.compare) compare.update(state, layout);
+    else pane.update(state, state.method, layout.pane, false);
+    for (const part of parts) part.update(state);
+    if (refusal.question !== questionKey()) refusal = { text: "", question: "" };
+    status.update(state, refusal.text);
+  };
+
+  host.append(root);
+  session.subscribe(refresh);
+  const observer = new ResizeObserver(refresh);
+  observer.observe(frame);
+  signal.addEventListener(
+    "abort",
+    () => {
+      observer.disconnect();
+      root.remove();
+    },
+    { once: true },
+  );
+  update();
+}

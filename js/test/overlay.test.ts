@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import { nextFrame, type Rgba, render, tinyTraits } from "./harness";
+
+const grey = ([red, green, blue]: Rgba) => {
+  expect(green).toBe(red);
+  expect(blue).toBe(red);
+  return red;
+};
+
+test("the value at a cell's true centre is painted there, and bilinear values between", async () => {
+  const view = await render(await tinyTraits());
+  // The maximum, 4, is white; the colours in between are shares of it.
+  expect(grey(view.pixelAt(20, 10))).toBeLessThanOrEqual(2);
+  expect(grey(view.pixelAt(40, 10))).toBeCloseTo(64, -1);
+  expect(grey(view.pixelAt(20, 30))).toBeCloseTo(128, -1);
+  expect(grey(view.pixelAt(40, 30))).toBeGreaterThanOrEqual(253);
+  expect(grey(view.pixelAt(30, 20))).toBeCloseTo((255 * 1.75) / 4, -1);
+});
+
+test("beyond the outermost centres the edge value extends as far as the network saw", async () => {
+  const view = await render(await tinyTraits());
+  expect(grey(view.pixelAt(49, 39))).toBeGreaterThanOrEqual(253);
+  expect(grey(view.pixelAt(49, 1))).toBeCloseTo(64, -1);
+});
+
+test("outside the seen region there is no overlay, only the dimmed picture", async () => {
+  const view = await render(await tinyTraits());
+  for (const x of [2, 58]) expect(grey(view.pixelAt(x, 35))).toBeLessThan(128);
+  view.model.set("opacity", 0);
+  await nextFrame();
+  expect(grey(view.pixelAt(30, 20))).toBe(128);
+  expect(grey(view.pixelAt(58, 35))).toBeLessThan(128);
+});
+
+test("a slider repaints in the next frame and the kernel hears of it", async () => {
+  const view = await render(await tinyTraits());
+  const slider = view.all<HTMLInputElement>("input[type=range]")[0];
+  slider.value = "50";
+  slider.dispatchEvent(new Event("input", { bubbles: true }));
+  await nextFrame();
+  expect(grey(view.pixelAt(40, 30))).toBeCloseTo((128 + 255) / 2, -1);
+  expect(view.model.saved.at(-1)).toEqual({ opacity: 0.5 });
+});
