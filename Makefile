@@ -87,7 +87,8 @@ endif
 endif
 $(VENV)/torch.stamp: | $(VENV)/venv.stamp
 	@echo 'Installing torch and torchvision. On Linux PyPI has them with CUDA (5 GB); for others see README, "Which torch".'
-	@if [ -e $@ ]; then $(PY) -m pip uninstall --yes --quiet torch torchvision; fi
+	@rm -f $@
+	@$(PY) -m pip uninstall -qq --yes torch torchvision
 	$(PIP) $(TORCH_ARGS) torch torchvision
 	$(PY) -m tools.torch_pair
 	@echo '$(TORCH_ARGS)' > $@

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 REMEDY = """\
 The two must come as a pair from one place. Start again with one of
 
-    make clean && make lab                                                    PyPI (on Linux CUDA, 5 GB)
+    make lab                                                                  PyPI (on Linux CUDA, 5 GB)
     make lab TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu"    CPU only, 200 MB
 
 and look at `pip config list`: an index or find-links of your machine may offer a torch of its own."""

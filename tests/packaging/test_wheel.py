@@ -109,8 +109,8 @@ def test_sdist_makes_the_same_wheel_without_node(wheel, tmp_path):
 
 def test_widget_renders_from_the_wheel_without_node(wheel, tmp_path):
     # The environment is empty but for the wheel. The running environment lends the dependencies through a
-    # .pth file: installing torch once more would cost gigabytes, and that pip finds it is not in doubt. Python
-    # reads no .pth files in a lent folder, so the editable install of the checkout stays invisible.
+    # .pth file: installing torch once more would cost gigabytes, and that pip finds it is not in doubt.
+    # Python reads no .pth files in a lent folder, so the editable install of the checkout stays invisible.
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     python = venv / "bin" / "python"
