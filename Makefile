@@ -94,10 +94,12 @@ $(VENV)/torch.stamp: | $(VENV)/venv.stamp
 	@echo '$(TORCH_ARGS)' > $@
 
 $(VENV)/lab.stamp: pyproject.toml $(VENV)/torch.stamp | frontend
-	$(PIP) --editable '.[demo,lab]'
+	@echo 'Installing JupyterLab and what the lessons need. About a minute.'
+	$(PIP) --quiet --editable '.[demo,lab]'
 	$(PY) -m tools.torch_pair
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml $(VENV)/lab.stamp
-	$(PIP) --editable '.[dev]'
+	@echo 'Installing what checks and tests need. About a minute.'
+	$(PIP) --quiet --editable '.[dev]'
 	@touch $@
