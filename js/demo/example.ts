@@ -20,7 +20,7 @@ const KINDS = [
   "crane",
 ];
 const MANNERS = [
-  "Egyptian",
+  "southern",
   "common",
   "spotted",
   "northern",

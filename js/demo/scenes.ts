@@ -42,7 +42,7 @@ function digitTraits(traits: Traits): Traits {
     _predictions: [3, 8, 5, 2, 9].map((index, i) => ({
       index,
       name: names[index],
-      probability: 0.9 / 4 ** i,
+      probability: 0.75 / 4 ** i,
     })),
     method: "saliency",
     target: 3,

@@ -15,10 +15,10 @@ const WIDE_FROM = 720;
 const GAP = 16;
 export const PANEL_GAP = 12;
 const MAX_HEIGHT = 560;
-const MAX_COMPARE_HEIGHT = 720;
-/** Height of a panel's title and value lines. */
-const PANEL_WORDS = 56;
-const MIN_COLUMN = 320;
+const MAX_COMPARE_HEIGHT = 760;
+/** Height of a panel's title, maximum and value lines, with the gap to the next row. */
+const PANEL_WORDS = 84;
+const MIN_COLUMN = 280;
 const MIN_PANEL = 150;
 
 function paneFor(picture: Size, width: number, maxHeight: number): Size {
@@ -26,7 +26,7 @@ function paneFor(picture: Size, width: number, maxHeight: number): Size {
   return { width: Math.floor(width), height: Math.max(64, Math.round(height)) };
 }
 
-/** The number of columns that gives the largest panels within the height; more rows where they would be tiny. */
+/** The number of columns that gives the largest panels within the height; at about the same size, the most. */
 function panelsPerRow(picture: Size, width: number, count: number): number {
   let best = 1;
   let bestWidth = 0;
@@ -36,10 +36,8 @@ function panelsPerRow(picture: Size, width: number, count: number): number {
     const rows = Math.ceil(count / columns);
     const room = (MAX_COMPARE_HEIGHT - rows * PANEL_WORDS) / rows;
     const shown = Math.min(panel, room * (picture.width / picture.height));
-    if (shown > bestWidth + 1) {
-      best = columns;
-      bestWidth = shown;
-    }
+    if (shown > 0.88 * bestWidth) best = columns;
+    bestWidth = Math.max(bestWidth, shown);
   }
   return best;
 }
@@ -51,9 +49,10 @@ export function layoutFor(width: number, picture: Size, count: number): Layout {
   const room = Math.floor(wide ? width - side - GAP : width);
   if (count > 0) {
     const perRow = panelsPerRow(picture, room, count);
-    const panel = Math.floor((room - PANEL_GAP * (perRow - 1)) / perRow);
     const rows = Math.ceil(count / perRow);
     const maxHeight = Math.max(160, MAX_COMPARE_HEIGHT / rows - PANEL_WORDS);
+    const natural = Math.max(MIN_PANEL, Math.ceil(maxHeight * (picture.width / picture.height)));
+    const panel = Math.min(natural, (room - PANEL_GAP * (perRow - 1)) / perRow);
     return { wide, column: room, pane: paneFor(picture, panel, maxHeight), perRow };
   }
   const natural = Math.ceil(MAX_HEIGHT * (picture.width / picture.height));

@@ -49,7 +49,7 @@ function paintPicture(context: Context, scene: Scene): void {
   context.drawImage(picture.bitmap, ...target);
 }
 
-/** Dims and hatches the margin that was cropped away before the network. */
+/** Greys and hatches the margin that was cropped away before the network. */
 function paintUnseen(context: Context, { picture, viewport, seen }: Scene): void {
   if (!picture) return;
   const [left, top, right, bottom] = seen;
@@ -60,12 +60,13 @@ function paintUnseen(context: Context, { picture, viewport, seen }: Scene): void
   context.rect(...rectangleOf(viewport, [0, 0, picture.width, picture.height]));
   context.rect(...window);
   context.clip("evenodd");
-  context.fillStyle = "rgb(20 20 20 / 0.5)";
+  // Greyed rather than darkened: dark is what small values look like.
+  context.fillStyle = "rgb(128 128 128 / 0.6)";
   context.fillRect(0, 0, viewport.width, viewport.height);
-  context.strokeStyle = "rgb(255 255 255 / 0.22)";
+  context.strokeStyle = "rgb(255 255 255 / 0.14)";
   context.lineWidth = 1;
   context.beginPath();
-  for (let x = -viewport.height; x < viewport.width; x += 8) {
+  for (let x = -viewport.height; x < viewport.width; x += 12) {
     context.moveTo(x, viewport.height);
     context.lineTo(x + viewport.height, 0);
   }

@@ -39,7 +39,7 @@ export async function until(condition: () => boolean, what: string): Promise<voi
 }
 
 /** A picture of one grey level. */
-export function flat(width: number, height: number, level = 128): Picture {
+export function flat(width: number, height: number, level = 90): Picture {
   const canvas = document.createElement("canvas");
   canvas.width = width;
   canvas.height = height;

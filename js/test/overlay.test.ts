@@ -23,13 +23,24 @@ test("beyond the outermost centres the edge value extends as far as the network 
   expect(grey(view.pixelAt(49, 1))).toBeCloseTo(64, -1);
 });
 
-test("outside the seen region there is no overlay, only the dimmed picture", async () => {
+test("outside the seen region there is no overlay: the picture is greyed, whatever the map", async () => {
   const view = await render(await tinyTraits());
-  for (const x of [2, 58]) expect(grey(view.pixelAt(x, 35))).toBeLessThan(128);
+  const margin = [2, 58].map((x) => grey(view.pixelAt(x, 35)));
+  for (const level of margin) {
+    expect(level).toBeGreaterThan(95);
+    expect(level).toBeLessThan(150);
+  }
   view.model.set("opacity", 0);
   await nextFrame();
-  expect(grey(view.pixelAt(30, 20))).toBe(128);
-  expect(grey(view.pixelAt(58, 35))).toBeLessThan(128);
+  expect(grey(view.pixelAt(30, 20))).toBe(90);
+  expect([2, 58].map((x) => grey(view.pixelAt(x, 35)))).toEqual(margin);
+});
+
+test("below the threshold the picture shows through", async () => {
+  const view = await render(await tinyTraits({ threshold: 0.6 }));
+  expect(grey(view.pixelAt(20, 10))).toBe(90);
+  expect(grey(view.pixelAt(20, 30))).toBe(90);
+  expect(grey(view.pixelAt(40, 30))).toBeGreaterThanOrEqual(253);
 });
 
 test("a slider repaints in the next frame and the kernel hears of it", async () => {
@@ -38,6 +49,6 @@ test("a slider repaints in the next frame and the kernel hears of it", async () 
   slider.value = "50";
   slider.dispatchEvent(new Event("input", { bubbles: true }));
   await nextFrame();
-  expect(grey(view.pixelAt(40, 30))).toBeCloseTo((128 + 255) / 2, -1);
+  expect(grey(view.pixelAt(40, 30))).toBeCloseTo((90 + 255) / 2, -1);
   expect(view.model.saved.at(-1)).toEqual({ opacity: 0.5 });
 });

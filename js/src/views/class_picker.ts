@@ -23,8 +23,8 @@ export function createClassPicker({ session, signal }: ViewContext): Part {
     const { indices, total } = names.length ? searchNames(names, query, MOST) : searchIndex(query);
     const choices = indices.filter(allowed).map(choice);
     if (!names.length) return { choices, count: total ? "" : "No names: type the number of a class" };
-    const first = total > indices.length ? `first ${indices.length}, ` : "";
-    return { choices, count: `${first}${total} of ${names.length}` };
+    const cut = total > indices.length ? `, first ${indices.length} shown` : "";
+    return { choices, count: `${total} of ${names.length}${cut}` };
   };
 
   const target = createCombobox({

@@ -18,7 +18,9 @@ export interface Circumstances {
   readonly fault: string;
   /** Why the method that was tried cannot be used; empty after any other choice. */
   readonly refusal: string;
-  /** Milliseconds since the kernel owes a sign of life. */
+  /** The kernel has been asked for something and has not answered. */
+  readonly owed: boolean;
+  /** Milliseconds since the last sign of life of a kernel that should give one. */
   readonly silence: number;
   /** Milliseconds of the work under way. */
   readonly working: number;
@@ -31,10 +33,6 @@ export const SAY_SILENT_AFTER = 10_000;
 
 const SILENT =
   "The kernel does not answer: it is busy or stopped. What is already here can still be explored.";
-
-export function isOwed(state: HeatmapState): boolean {
-  return state.status.ask < state.ask;
-}
 
 /** "SmoothGrad: 12 of 50 samples"; a message that is a sentence of its own stands as it is. */
 function progressWords(state: HeatmapState, { method, done, total, message }: Status): string {
@@ -62,17 +60,16 @@ function idleNotice(state: HeatmapState): Notice {
 }
 
 export function noticeFor(state: HeatmapState, circumstances: Circumstances): Notice {
-  const { fault, refusal, silence, working } = circumstances;
+  const { fault, refusal, owed, silence, working } = circumstances;
   const { status } = state;
   if (fault) return { kind: "error", text: fault, remedy: "Restart the kernel and reload this page." };
   if (refusal) return { kind: "notice", text: refusal };
   if (silence >= SAY_SILENT_AFTER) {
-    if (isOwed(state) || status.state !== "busy") return { kind: "notice", text: SILENT };
+    if (owed) return { kind: "notice", text: SILENT };
     const words = `${progressWords(state, status)}. No news for ${SAY_SILENT_AFTER / 1000} s.`;
     return { kind: "notice", text: words, action: "cancel" };
   }
-  if (silence >= SAY_WAITING_AFTER && isOwed(state))
-    return { kind: "notice", text: "Waiting for the kernel…" };
+  if (owed && silence >= SAY_WAITING_AFTER) return { kind: "notice", text: "Waiting for the kernel…" };
   switch (status.state) {
     case "error":
       return { kind: "error", text: status.message, remedy: status.remedy, action: "retry" };

@@ -39,6 +39,9 @@ function noteFor(state: HeatmapState, method: string, overlay: Overlay | null): 
     return status.total > 0 ? `${status.done} of ${status.total}` : "Computing";
   }
   if (mapOf(state, method)) return `There is no colour map named ${state.colormap}.`;
+  if (status.state === "error" && status.method === method) {
+    return `${methodLabel(state, method)} could not be computed.`;
+  }
   return `${methodLabel(state, method)} is not computed yet.`;
 }
 

@@ -6,7 +6,7 @@ import type { HeatmapState } from "../protocol";
 import { isSeen, mapOf } from "../state";
 import type { Part, ViewContext } from "./context";
 
-const HINT = "Point at the picture, or focus it and use the arrow keys.";
+const HINT = "Point at the picture for values";
 
 function wordsFor(state: HeatmapState, [x, y]: readonly [number, number]) {
   const place = `pixel ${Math.floor(x)}, ${Math.floor(y)}`;
@@ -37,7 +37,7 @@ export function createReadout({ cursor }: ViewContext): Part {
     update(state) {
       // Spoken only when moved by keys: a pointer would talk without end.
       setAttribute(element, "aria-live", cursor.byKeyboard ? "polite" : "off");
-      const words = cursor.point ? wordsFor(state, cursor.point) : { value: "", units: "", place: HINT };
+      const words = cursor.point ? wordsFor(state, cursor.point) : { value: "", units: HINT, place: "" };
       setText(value, words.value);
       setClippedText(units, words.units);
       setClippedText(place, words.place);

@@ -3,14 +3,7 @@ import { h, setAttribute, setClippedText, setText } from "../dom";
 import type { HeatmapState } from "../protocol";
 import { createStopwatch } from "../stopwatch";
 import type { ViewContext } from "./context";
-import {
-  type Action,
-  isOwed,
-  noticeFor,
-  SAY_SILENT_AFTER,
-  SAY_WAITING_AFTER,
-  SHOW_PROGRESS_AFTER,
-} from "./notice";
+import { type Action, noticeFor, SAY_SILENT_AFTER, SAY_WAITING_AFTER, SHOW_PROGRESS_AFTER } from "./notice";
 
 export interface StatusStrip {
   readonly element: HTMLElement;
@@ -67,11 +60,12 @@ export function createStatusStrip(context: ViewContext): StatusStrip {
     element,
     update(state, refusal) {
       const { status } = state;
-      const owed = isOwed(state) || status.state === "busy" || retriedUnder === status;
+      const owed = status.ask < state.ask || retriedUnder === status;
       const notice = noticeFor(state, {
         fault: session.fault,
         refusal,
-        silence: silence(owed ? status : null),
+        owed,
+        silence: silence(owed || status.state === "busy" ? status : null),
         working: working(status.state === "busy" ? `${status.method} ${status.ask}` : null),
       });
       action = notice.action;
