@@ -11,7 +11,6 @@ from cnnwidgets.demo.photographs import photo, photos
 
 if TYPE_CHECKING:
     from cnnwidgets.classifier import Classifier
-
     from cnnwidgets.demo.digit_data import DigitsData
 
 __all__ = ["digits", "digits_data", "imagenet", "photo", "photos"]

@@ -21,9 +21,9 @@ def vary(images: Tensor, generator: Generator) -> Tensor:
 
     Scikit-learn's digits fill their 8 x 8 cells with broad, soft strokes. A person draws thin or thick,
     small, off the middle, aslant; so size, place, slant and proportions are drawn at random, and strokes are
-    thinned to their ridge or spread, and hardened. Half of the images stay nearly as they are.
+    thinned to their ridge or spread, and hardened. Two images in five keep their size and strokes.
     """
-    own_hand = torch.rand(len(images), generator=generator) < 0.5
+    own_hand = torch.rand(len(images), generator=generator) < 0.4
     fine = _place(images, own_hand, generator)
     drawn = torch.where(own_hand[:, None, None, None], fine, _restroke(fine, generator))
     return F.avg_pool2d(drawn, 2)
@@ -33,10 +33,9 @@ def _place(images: Tensor, gently: Tensor, generator: Generator) -> Tensor:
     """Return (N, 1, 64, 64): the digits scaled to 45..105 % of the side, turned, sheared and moved."""
     count = len(images)
     size = torch.where(gently, _uniform(count, 0.9, 1.05, generator), _uniform(count, 0.45, 1.05, generator))
-    change = torch.where(gently, 0.5, 1.0)
-    stretch = (_uniform(count, -0.2, 0.2, generator) * change).exp()
-    angle = _uniform(count, -1, 1, generator) * change * math.radians(12)
-    shear = _uniform(count, -0.2, 0.2, generator) * change
+    stretch = _uniform(count, -0.2, 0.2, generator).exp()
+    angle = _uniform(count, -1, 1, generator) * math.radians(12)
+    shear = _uniform(count, -0.2, 0.2, generator)
     room = (1.1 - size).clamp(min=0.05)
     move_x = _uniform(count, -1, 1, generator) * room
     move_y = _uniform(count, -1, 1, generator) * room

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 import torch
 
 from cnnwidgets.errors import MissingDataError
+from cnnwidgets.torchvision_pair import torchvision_module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
 
-    from cnnwidgets.classifier import Classifier
     from torch import nn
+
+    from cnnwidgets.classifier import Classifier
 
 _ARCHITECTURE = "tf_efficientnet_lite0"
 #: BatchNorm's count of training steps: in no way part of what the network computes, and not in every file.
@@ -42,6 +44,7 @@ def model() -> nn.Module:
 
     The weights are read once per process; a later call takes a tenth of a second.
     """
+    torchvision_module()  # timm imports it; a torchvision that does not fit its torch is said in our words
     timm = _require("timm")
     # Weights made inside the caller's inference mode could never have a gradient.
     with torch.inference_mode(mode=False):
@@ -54,9 +57,8 @@ def model() -> nn.Module:
 
 def class_names() -> tuple[str, ...]:
     """Return the 1000 ImageNet class names, as torchvision writes them, in the order of the outputs."""
-    from torchvision.models import ResNet18_Weights
-
-    return tuple(ResNet18_Weights.DEFAULT.meta["categories"])
+    models = torchvision_module("torchvision.models")
+    return tuple(models.ResNet18_Weights.DEFAULT.meta["categories"])
 
 
 @functools.lru_cache(maxsize=1)

@@ -34,9 +34,7 @@ def photo(name: str) -> Image.Image:
     from cnnwidgets.images import to_picture
 
     if name not in _FILES:
-        raise ImageError(
-            f"There is no photograph {name!r}.{nearest(name, _FILES)} All of them: {', '.join(_FILES)}."
-        )
+        raise ImageError(f"There is no photograph {name!r}.{nearest(name, _FILES)} All of them: {', '.join(_FILES)}.")
     path = _folder() / _FILES[name]
     if not path.is_file():
         raise MissingDataError(

@@ -19,7 +19,7 @@ RATE = 4e-3
 
 
 def train(epochs: int = EPOCHS, seed: int = SEED) -> digit_net.DigitNet:
-    """Return a network trained on the training half of `digits_data()`, in evaluation mode."""
+    """Return a network trained on the training part of `digits_data()`, in evaluation mode."""
     data = digit_data.load()
     images = torch.from_numpy(data.images[data.train]).float() / 255
     labels = torch.from_numpy(data.labels[data.train])
@@ -48,10 +48,9 @@ def train(epochs: int = EPOCHS, seed: int = SEED) -> digit_net.DigitNet:
 def held_out_accuracy(network: digit_net.DigitNet) -> float:
     """Return the share of the test images, which training never sees, that `network` names right."""
     data = digit_data.load()
-    images = torch.from_numpy(data.images[data.test]).float()[:, None] / 255
-    size = (digit_net.SIDE, digit_net.SIDE)
+    preprocess = digit_net.preprocess()
     with torch.no_grad():
-        named = network(F.interpolate(images, size, mode="bilinear", align_corners=False)).argmax(1)
+        named = network(torch.stack([preprocess(image) for image in data.images[data.test]])).argmax(1)
     return float((named.numpy() == data.labels[data.test]).mean())
 
 
@@ -65,7 +64,8 @@ def main() -> None:
     network = train(chosen.epochs, chosen.seed)
     _say(f"held-out accuracy: {held_out_accuracy(network):.2%}")
     if chosen.save:
-        np.savez_compressed(chosen.save, allow_pickle=False, **digit_net.weights_of(network))
+        with chosen.save.open("wb") as file:  # given a name, numpy would append its own suffix
+            np.savez_compressed(file, allow_pickle=False, **digit_net.weights_of(network))
         _say(f"saved {chosen.save} ({chosen.save.stat().st_size / 1000:.0f} kB)")
 
 

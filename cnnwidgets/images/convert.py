@@ -46,9 +46,7 @@ def to_picture(source: PictureSource) -> Image.Image:
 def _not_a_picture(source: object) -> str:
     kind = f"{type(source).__module__}.{type(source).__qualname__}".removeprefix("builtins.")
     if kind == "torch.Tensor":
-        remedy = (
-            "for a tensor of shape (C, H, W) with values in 0..1 pass tensor.permute(1, 2, 0).cpu().numpy()"
-        )
+        remedy = "for a tensor of shape (C, H, W) with values in 0..1 pass tensor.permute(1, 2, 0).cpu().numpy()"
     elif callable(getattr(source, "read", None)):
         remedy = "pass what it reads: file.read()"
     elif isinstance(source, list | tuple):

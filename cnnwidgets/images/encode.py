@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from cnnwidgets.images.convert import PictureSource
 
 # Measured with Pillow 13 on two cores, a photograph of 600 x 400: PNG at level 1 takes 20 ms and 483 kB, at
-# Pillow's own level 6 66 ms and 449 kB; JPEG at quality 92 without colour subsampling 1.1 ms and 105 kB, off by
-# 2.2 of 255 in the mean; WebP at quality 90 8.5 ms and 67 kB, off by 2.5. The kernel is next door: time counts
-# before size.
+# Pillow's own level 6 66 ms and 449 kB; JPEG at quality 92 without colour subsampling 1.1 ms and 105 kB, off
+# by 2.2 of 255 in the mean; WebP at quality 90 8.5 ms and 67 kB, off by 2.5. The kernel is next door, so time
+# counts before size.
 _JPEG_QUALITY = 92
 _PNG_LEVEL = 1
 

@@ -27,9 +27,7 @@ def to_rgb(image: Image.Image, name: str) -> Image.Image:
     lies beneath, and leaves a photograph on its side, so each of these is done here.
     """
     if 0 in image.size:
-        raise ImageError(
-            f"{name} is empty: {image.width} x {image.height} pixels. Pass one with at least one pixel."
-        )
+        raise ImageError(f"{name} is empty: {image.width} x {image.height} pixels. Pass one with at least one pixel.")
     try:
         image.load()
         opaque = _opaque_rgb(image, name)
