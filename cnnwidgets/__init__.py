@@ -1,0 +1,64 @@
+"""Look inside any PyTorch CNN: explanations true to their papers, and Jupyter widgets to explore them with.
+
+```python
+import cnnwidgets as cw
+
+clf = cw.demo.imagenet()
+img = cw.demo.photo("chelsea")
+clf.predict(img)
+cw.HeatmapView(clf, img)
+```
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from cnnwidgets._version import __version__
+from cnnwidgets.errors import CnnWidgetsError, nearest
+
+if TYPE_CHECKING:
+    from cnnwidgets import demo, explain
+    from cnnwidgets.classifier import Classifier
+    from cnnwidgets.explain.result import Heatmap
+    from cnnwidgets.gap import gap_classifier
+    from cnnwidgets.preprocess import Preprocess
+    from cnnwidgets.widgets.heatmap_view import HeatmapView
+
+# Names are imported when they are first used (PEP 562), so that explaining needs no Jupyter.
+_MODULES = {"demo": "cnnwidgets.demo", "explain": "cnnwidgets.explain"}
+_NAMES = {
+    "Classifier": "cnnwidgets.classifier",
+    "Heatmap": "cnnwidgets.explain.result",
+    "HeatmapView": "cnnwidgets.widgets.heatmap_view",
+    "Preprocess": "cnnwidgets.preprocess",
+    "gap_classifier": "cnnwidgets.gap",
+}
+
+__all__ = [
+    "Classifier",
+    "CnnWidgetsError",
+    "Heatmap",
+    "HeatmapView",
+    "Preprocess",
+    "__version__",
+    "demo",
+    "explain",
+    "gap_classifier",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        found = importlib.import_module(_MODULES[name])
+    elif name in _NAMES:
+        found = getattr(importlib.import_module(_NAMES[name]), name)
+    else:
+        raise AttributeError(f"cnnwidgets has no {name!r}.{nearest(name, __all__)}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

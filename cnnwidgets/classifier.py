@@ -1,0 +1,226 @@
+"""Classifier: a model with its preprocessing and its class names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cnnwidgets.errors import ImageError, ModelError, OptionError
+from cnnwidgets.explain.network import Network, check_finite
+from cnnwidgets.explain.outputs import OutputKind, check_kind
+from cnnwidgets.explain.subject import Prepared, Subject, prepared_tensor
+from cnnwidgets.explain.targets import class_index
+from cnnwidgets.framing import frame_of
+from cnnwidgets.images.convert import to_picture
+from cnnwidgets.predictions import ranked
+from cnnwidgets.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Self
+
+    from PIL import Image
+
+
+class Classifier:
+    """Any `nn.Module` that gives class scores, with what is needed to ask it about pictures.
+
+    Args:
+        model: the network. It stays yours: it is run and explained as it predicts, in evaluation mode, through a twin
+            that shares its weights, and is left exactly as it is.
+        preprocess: turns a PIL picture into the network's input, a float tensor (C,H,W): `Preprocess`, a torchvision
+            or timm transform, or any function without chance. None takes pictures at their own size, scaled to 0..1.
+        classes: the class names in the order of the outputs.
+        output: what the scores are: "logits", "softmax" or "log_softmax". None tells from their values.
+
+    Attributes:
+        model: the network.
+        preprocess: the preprocessing.
+        classes: the class names, a tuple; empty if none are known.
+
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        preprocess: Callable[[Image.Image], Tensor] | None = None,
+        classes: Iterable[str] | None = None,
+        *,
+        output: OutputKind | None = None,
+    ) -> None:
+        if not isinstance(model, nn.Module):
+            raise OptionError(f"The model is a {type(model).__name__}; a Classifier takes a torch.nn.Module.")
+        if isinstance(classes, str):
+            raise OptionError(f"classes={classes!r} is one text; give a list of names, one per class.")
+        self.model = model
+        self.preprocess: Callable[[Image.Image], Tensor] = preprocess or Preprocess(
+            channels=1 if _input_channels(model) == 1 else 3
+        )
+        self._own_size = preprocess is None
+        self.classes: tuple[str, ...] = tuple(str(name) for name in classes or ())
+        self.stated_output: OutputKind | None = None if output is None else check_kind(output)
+        self._detected: OutputKind | None = None
+
+    def __repr__(self) -> str:
+        """Return the model's name, the number of classes, and what the scores are."""
+        kind = self.output or "output not seen yet"
+        return f"<Classifier {type(self.model).__name__}, {len(self.classes) or 'unnamed'} classes, {kind}>"
+
+    @classmethod
+    def from_torchvision(cls, name: str, weights: Any = "DEFAULT") -> Self:
+        """Return a torchvision model with the transforms and class names of its weights.
+
+        Args:
+            name: as torchvision lists it, "resnet18".
+            weights: "DEFAULT", the name of other weights ("IMAGENET1K_V1"), a member of the weights' enum, or None for
+                random weights, still with the default weights' transforms and names.
+
+        Raises:
+            OptionError: no such model or weights; near names are offered.
+            MissingDataError: the weights are not on this machine and cannot be downloaded.
+
+        """
+        from cnnwidgets.sources import torchvision_parts
+
+        return cls(*torchvision_parts(name, weights))
+
+    @classmethod
+    def from_timm(cls, name: str, *, pretrained: bool = True) -> Self:
+        """Return a timm model with the transform that its weights were made with, and ImageNet's class names.
+
+        Args:
+            name: as timm lists it, "resnet50.a1_in1k".
+            pretrained: False gives random weights.
+
+        Raises:
+            OptionError: no such model; near names are offered.
+            MissingDataError: timm or the weights are not on this machine and cannot be downloaded.
+
+        """
+        from cnnwidgets.sources import timm_parts
+
+        return cls(*timm_parts(name, pretrained=pretrained))
+
+    @property
+    def output(self) -> OutputKind | None:
+        """What the scores are: as set, or as detected in the first prediction; None before that."""
+        return self.stated_output or self._detected
+
+    @output.setter
+    def output(self, kind: OutputKind | None) -> None:
+        self.stated_output = None if kind is None else check_kind(kind)
+
+    def prepare(self, images: Any) -> Prepared:
+        """Return images as the network's input, with their pictures and frames.
+
+        Args:
+            images: one image or a list of them: PIL picture, path, bytes, uint8 array (H,W[,3|4]); or a float tensor
+                (N,C,H,W) or (C,H,W) that is preprocessed already.
+
+        Raises:
+            ImageError: an image that cannot be read, or images that do not become tensors of one shape.
+
+        """
+        if isinstance(images, Tensor):
+            return prepared_tensor(images[None] if images.ndim == 3 else images)
+        several = isinstance(images, list | tuple)
+        sources = list(images) if several else [images]
+        if not sources:
+            raise ImageError("The list of images is empty: there is nothing to look at.")
+        return joined([self._one(source) for source in sources])
+
+    def _one(self, source: Any) -> Prepared:
+        if isinstance(source, Tensor):
+            return prepared_tensor(source[None] if source.ndim == 3 else source)
+        picture = to_picture(source)
+        x = self.preprocess(picture)
+        if not isinstance(x, Tensor) or x.ndim != 3 or not x.is_floating_point():
+            got = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
+            raise ImageError(f"The preprocessing gave {got}; it must give a float tensor (C,H,W) for one picture.")
+        prepared_tensor(x[None])  # checks for NaN and emptiness
+        frame = frame_of(self.preprocess, picture.height, picture.width)
+        if frame is None or frame.input_size != tuple(x.shape[1:]):
+            # The geometry is not a crop; show what the network saw instead of a picture where nothing would fit.
+            return prepared_tensor(x[None])
+        return Prepared(x[None], (picture,), (frame,))
+
+    def predict(self, images: Any, top: int = 5) -> Any:
+        """Return the likeliest classes with their probabilities.
+
+        Args:
+            images: as in `prepare`.
+            top: how many classes.
+
+        Returns:
+            `Predictions` (a tuple of `Prediction`, best first) for one image, a list of these for a list or batch.
+
+        Raises:
+            ImageError: an image that cannot be read.
+            ModelError: no class scores, or NaN among them.
+
+        """
+        if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+            raise OptionError(f"top={top!r}: give the number of classes to name, 1 or more.")
+        prepared = self.prepare(images)
+        scores, kind = self.scores(prepared)
+        named = ranked(scores, kind, self.classes, top)
+        one = not isinstance(images, list | tuple) and not (isinstance(images, Tensor) and images.ndim == 4)
+        return named[0] if one else named
+
+    def scores(self, images: Any) -> tuple[Tensor, OutputKind]:
+        """Return (N, classes) scores, and what they are.
+
+        Raises:
+            ModelError: no class scores, NaN among them, or another number of classes than names.
+
+        """
+        prepared = images if isinstance(images, Prepared) else self.prepare(images)
+        network = Network(Subject(self.model, prepared, self.classes, self.stated_output))
+        scores = network.clean_scores(4)
+        check_finite(scores, "The model's output")
+        if self.classes and scores.shape[1] != len(self.classes):
+            raise ModelError(
+                f"The model gives {scores.shape[1]} scores, but {len(self.classes)} class names were given."
+            )
+        self._detected = network.trace.kind
+        return scores, network.kind
+
+    def index_of(self, name: int | str) -> int:
+        """Return the index of a class given by name or index.
+
+        Raises:
+            TargetError: no such class; near names are offered.
+
+        """
+        count = len(self.classes) if self.classes else _output_count(self.model)
+        return class_index(name, count, self.classes)
+
+
+def joined(parts: Sequence[Prepared]) -> Prepared:
+    """Return several prepared images as one batch."""
+    shapes = {tuple(part.x.shape[1:]) for part in parts}
+    if len(shapes) > 1:
+        raise ImageError(
+            f"The images become tensors of different shapes: {', '.join(map(str, sorted(shapes)))}. Give the "
+            "Classifier a preprocessing that brings them to one size, or explain them one by one."
+        )
+    return Prepared(
+        torch.cat([part.x for part in parts]),
+        tuple(picture for part in parts for picture in part.pictures),
+        tuple(frame for part in parts for frame in part.frames),
+    )
+
+
+def _input_channels(model: nn.Module) -> int | None:
+    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    return None if first is None else first.in_channels
+
+
+def _output_count(model: nn.Module) -> int:
+    last = [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    if not last:
+        return np.iinfo(np.int32).max
+    return last[-1].out_features if isinstance(last[-1], nn.Linear) else last[-1].out_channels

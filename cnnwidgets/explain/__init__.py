@@ -1,0 +1,41 @@
+"""Explaining what a CNN does: pure PyTorch, tensors in, frozen results out; no Jupyter needed.
+
+```python
+from cnnwidgets import explain
+
+heatmap = explain.grad_cam(model, x, 281)      # model: nn.Module or Classifier; x: float tensor (N,C,H,W)
+heatmap.values, heatmap.units, heatmap.upsampled(), heatmap.boxes(), heatmap.plot()
+```
+"""
+
+from __future__ import annotations
+
+from cnnwidgets.explain.cam import cam
+from cnnwidgets.explain.control import CancelToken
+from cnnwidgets.explain.frame import Box, Frame
+from cnnwidgets.explain.geometry import Grid
+from cnnwidgets.explain.grad_cam import grad_cam
+from cnnwidgets.explain.gradient import saliency
+from cnnwidgets.explain.layers import Layer, layers
+from cnnwidgets.explain.method import Snapshot
+from cnnwidgets.explain.public import snapshots
+from cnnwidgets.explain.result import Heatmap
+from cnnwidgets.explain.smoothgrad import smoothgrad
+from cnnwidgets.explain.targets import Probability
+
+__all__ = [
+    "Box",
+    "CancelToken",
+    "Frame",
+    "Grid",
+    "Heatmap",
+    "Layer",
+    "Probability",
+    "Snapshot",
+    "cam",
+    "grad_cam",
+    "layers",
+    "saliency",
+    "smoothgrad",
+    "snapshots",
+]

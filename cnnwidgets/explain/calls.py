@@ -1,0 +1,95 @@
+"""Numbering and editing the tensor functions that a forward pass calls.
+
+Modules are only part of a network: a DenseNet's last ReLU, a ResNet's addition and a ShuffleNet's global average are
+plain function calls. Counting those calls gives every value in a network an address that holds from pass to pass and
+in every thread, without a hook on any module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from cnnwidgets.errors import ModelError
+
+Edit = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+
+
+def function_name(function: Any) -> str:
+    """Return the plain name of a torch function: relu, add, conv2d, mean."""
+    name = str(getattr(function, "__name__", "call")).strip("_")
+    return {"iadd": "add_", "imul": "mul_", "radd": "add", "rmul": "mul", "getitem": "index"}.get(name, name)
+
+
+def tensors_in(values: Any) -> Iterator[Tensor]:
+    """Yield the tensors among arguments or results, also inside lists, tuples and dicts."""
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, list | tuple):
+        for value in values:
+            yield from tensors_in(value)
+    elif isinstance(values, dict):
+        yield from tensors_in(list(values.values()))
+
+
+def first_tensor(values: Any) -> Tensor | None:
+    """Return the first tensor of a result, or None."""
+    return next(tensors_in(values), None)
+
+
+def argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], position: int, name: str) -> Any:
+    """Return a call's argument, given by position or by name, or None."""
+    return args[position] if len(args) > position else kwargs.get(name)
+
+
+class CallMode(TorchFunctionMode):
+    """Counts this thread's calls that give tensors; subclasses see each with its number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Number the call."""
+        del types
+        kwargs = kwargs or {}
+        if first_tensor((args, kwargs)) is None:
+            return func(*args, **kwargs)
+        return self.called(func, args, kwargs)
+
+    def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the call."""
+        raise NotImplementedError
+
+
+class Editing(CallMode):
+    """Replaces numbered calls by edits; every other call runs as it is.
+
+    An edit is called with the function, its arguments and keywords, and returns the result.
+    """
+
+    def __init__(self, edits: Mapping[int, tuple[str, Edit]]) -> None:
+        super().__init__()
+        self.edits = edits
+
+    def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the call or its edit, once its name agrees with the one that the trace saw."""
+        name, edit = self.edits.get(self.count, ("", None))
+        if edit is not None and function_name(func) == name:
+            result = edit(func, args, kwargs)
+        else:
+            result = func(*args, **kwargs)
+            if edit is not None and first_tensor(result) is not None:
+                raise ModelError(
+                    f"The model took another path than when it was traced: call {self.count} was {name!r} and is now "
+                    f"{function_name(func)!r}. Models whose forward pass depends on chance or on the input's values "
+                    "cannot be explained layer by layer; explain.saliency needs no layers."
+                )
+        # Questions such as x.size() give no tensor and have no number; the trace does not count them either.
+        self.count += first_tensor(result) is not None
+        return result

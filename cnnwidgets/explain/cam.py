@@ -1,0 +1,164 @@
+"""CAM: the last feature map, weighted by the linear layer's weights of a class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from cnnwidgets.errors import TargetError
+from cnnwidgets.explain.calls import Edit, argument, first_tensor
+from cnnwidgets.explain.head import Head, find_head
+from cnnwidgets.explain.layers import Layer, layer_list
+from cnnwidgets.explain.measured import grid_of
+from cnnwidgets.explain.method import Method, MethodRun, explain
+from cnnwidgets.explain.public import public
+from cnnwidgets.explain.targets import ClassScore, Contrast, Target, TargetLike
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cnnwidgets.explain.control import Cancel, Progress
+    from cnnwidgets.explain.network import Network
+    from cnnwidgets.explain.result import Heatmap
+
+
+@dataclass(frozen=True)
+class Cam(Method):
+    """Zhou et al. 2016."""
+
+    name: ClassVar[str] = "cam"
+    title: ClassVar[str] = "CAM"
+    paper: ClassVar[str] = "Zhou et al. 2016, arXiv:1512.04150, equation 2"
+
+    def start(self, network: Network) -> MethodRun:
+        """Check that the head has the form that CAM needs."""
+        head = find_head(network.trace)
+        layer = _layer_of(network, head)
+        return MethodRun(self, network, layer.name, grid_of(network, layer))
+
+    def raw(self, run: MethodRun, x: Tensor, target: Target, rows: slice) -> tuple[Tensor, Tensor]:
+        """Return the weighted sum of the channels (n,h,w)."""
+        head = find_head(run.network.trace)
+        taken = _Taken(head)
+        with torch.no_grad():
+            run.network.run(x, {**run.edits, **taken.edits})
+        if isinstance(target, Contrast):
+            why, why_score = taken.explain(target.why.indices[rows])
+            other, other_score = taken.explain(target.instead_of.indices[rows])
+            return why - other, why_score - other_score
+        if isinstance(target, ClassScore):
+            return taken.explain(target.indices[rows])
+        raise TargetError(
+            "CAM explains classes: it is made of the weights that the linear layer gives a class. For any other "
+            "function of the output use explain.grad_cam."
+        )
+
+    def finish(self, raw: Tensor, x: Tensor) -> Tensor:
+        """Return the maps as they are."""
+        del x
+        return raw
+
+    def units(self, score: str) -> str:
+        """Return "logit": CAM explains the linear layer's score, whatever softmax follows."""
+        del score
+        return "logit"
+
+
+def _layer_of(network: Network, head: Head) -> Layer:
+    found = next((layer for layer in layer_list(network.trace) if layer.call == head.features), None)
+    if found is not None:
+        return found
+    call = network.trace.calls[head.features]
+    name = f"{call.owner}.{call.name}()".lstrip(".")
+    return Layer(name, (call.shape[1], call.shape[2], call.shape[3]), call.number, call.grid)
+
+
+class _Taken:
+    """The feature map and the linear layer's weights, taken from a pass while it runs."""
+
+    def __init__(self, head: Head) -> None:
+        self.features: Tensor
+        self.weight: Tensor | None = None
+        self.scores: Tensor
+        self.edits: dict[int, tuple[str, Edit]] = {head.pool.number: (head.pool.name, self._pool)}
+        if head.linear is not None:
+            self.edits[head.linear.number] = (head.linear.name, self._linear)
+
+    def _pool(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        given = first_tensor((args, kwargs))
+        if given is None:
+            return func(*args, **kwargs)
+        self.features = given.float().clone()
+        result = func(*args, **kwargs)
+        self.scores = result.flatten(1)
+        return result
+
+    def _linear(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.weight = argument(args, kwargs, 1, "weight").float().flatten(1)
+        result = func(*args, **kwargs)
+        self.scores = result.flatten(1)
+        return result
+
+    def explain(self, classes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        """Return the maps (n,h,w) of one class per image, and the linear layer's scores (n,)."""
+        index = torch.tensor(classes, device=self.features.device)
+        scores = self.scores.gather(1, index[:, None]).squeeze(1)
+        if self.weight is None:  # the averaged channels are the scores: every class has its own map
+            return self.features[torch.arange(len(index), device=index.device), index], scores
+        return torch.einsum("nk,nkij->nij", self.weight[index], self.features), scores
+
+
+@public(Cam)
+def cam(
+    model: Any,
+    x: Any,
+    target: TargetLike = None,
+    *,
+    why: TargetLike = None,
+    instead_of: TargetLike = None,
+    chunk: int | None = None,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Heatmap:
+    r"""Class activation map: how much each place adds to the score of a class.
+
+    $$M_{ij} = \sum_k w^c_k\, f_k(i, j)$$
+
+    with $f_k$ the feature map that goes into the global average pooling and $w^c$ the weights of class $c$ in the one
+    linear layer behind it. The mean of the map plus the bias *is* the score: CAM is exact, and therefore only exists
+    for networks of this form (ResNet, DenseNet, GoogLeNet, Inception, MobileNetV2, EfficientNet, ...). A 1x1
+    convolution counts as a linear layer, behind the pooling or before it (SqueezeNet). Where a softmax follows, the
+    scores before it are explained.
+
+    Args:
+        model: `nn.Module` or `Classifier`. It is explained as it predicts, in evaluation mode, and left as found.
+        x: float tensor (N,C,H,W), or with a Classifier an image or a list of images.
+        target: class index, class name, one of these per image, or None for each image's top class.
+        why: the same as `target`, to go with `instead_of`.
+        instead_of: a class whose map is subtracted.
+        chunk: images per pass. It bounds the memory and does not change the result.
+        progress: called with (done, total).
+        cancel: a `CancelToken` or `threading.Event` that stops the work with `Cancelled`.
+
+    Returns:
+        `Heatmap` with values (N,h,w) at the feature map's own resolution, in logits.
+
+    Raises:
+        ModelError: a network of another form; the error names what stands in the way, and the remedy.
+        TargetError: a class that the model does not have, or a function.
+
+    """
+    return explain(
+        Cam(),
+        model,
+        x,
+        target,
+        why=why,
+        instead_of=instead_of,
+        chunk=chunk,
+        progress=progress,
+        cancel=cancel,
+    )

@@ -1,0 +1,125 @@
+"""Drawing a heat map: on its picture, as a figure, as a PNG."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw
+
+from cnnwidgets.images import colormaps
+from cnnwidgets.images.colormaps import AUTO, Sign
+from cnnwidgets.images.compose import blend, largest
+from cnnwidgets.images.encode import to_png
+from cnnwidgets.images.legend import legend
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cnnwidgets.explain.result import Heatmap
+
+_MOST_PIXELS = 1600  # of a drawn picture's longer side
+
+
+def overlay(
+    heatmap: Heatmap,
+    index: int = 0,
+    *,
+    opacity: float = 0.6,
+    threshold: float = 0.0,
+    sign: Sign = "positive",
+    colormap: str = AUTO,
+    vmax: float | None = None,
+    box: bool = False,
+) -> Image.Image:
+    """Return the picture with the map on it, where the network looked.
+
+    Args:
+        heatmap: the result.
+        index: which image.
+        opacity: 0 (the picture alone) to 1 (the colours alone).
+        threshold: share of the scale below which nothing is drawn.
+        sign: "positive", "negative", "absolute" or "both".
+        colormap: "inferno", "magma", "viridis", "cividis", "RdBu_r", "PuOr_r" or "auto".
+        vmax: value at the end of the scale, in the map's units; None is the largest one.
+        box: outline the box around the largest component above 20 % of the maximum.
+
+    """
+    picture = heatmap.pictures[index].convert("RGB")
+    picture.thumbnail((_MOST_PIXELS, _MOST_PIXELS))
+    lying = heatmap.on_picture(index, (picture.height, picture.width))
+    if vmax is None:
+        vmax = largest(heatmap.values[index], sign)
+    drawn = blend(picture, lying, opacity=opacity, threshold=threshold, sign=sign, colormap=colormap, vmax=vmax)
+    found = heatmap.boxes()[index] if box else None
+    if found is not None:
+        across = picture.width / heatmap.frames[index].picture_size[1]
+        down = picture.height / heatmap.frames[index].picture_size[0]
+        corners = (found.left * across, found.top * down, found.right * across - 1, found.bottom * down - 1)
+        pen = ImageDraw.Draw(drawn)
+        pen.rectangle(corners, outline="black", width=4)
+        pen.rectangle(tuple(c + d for c, d in zip(corners, (1, 1, -1, -1), strict=True)), outline="white", width=2)
+    return drawn
+
+
+def plot(heatmap: Heatmap, *, sign: Sign = "positive", colormap: str = AUTO, opacity: float = 0.6) -> Figure:
+    """Return a figure with every picture, its map and a colour bar in units.
+
+    The figure belongs to the caller: Matplotlib's global state is not touched.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure as MplFigure
+
+    count = len(heatmap)
+    figure = MplFigure(figsize=(4.6 * count, 4.2), layout="constrained")
+    for index in range(count):
+        axes = figure.add_subplot(1, count, index + 1)
+        top = largest(heatmap.values[index], sign)
+        height, width = heatmap.frames[index].picture_size
+        axes.imshow(
+            overlay(heatmap, index, sign=sign, colormap=colormap, opacity=opacity),
+            extent=(0, width, height, 0),
+        )
+        where = f" at {heatmap.layer}" if heatmap.layer else ""
+        axes.set_title(f"{heatmap.title}{where}\n{heatmap.target[index]}", fontsize=10)
+        axes.set_xlabel("pixel")
+        bounds = {"positive": (0, top), "negative": (-top, 0), "absolute": (0, top), "both": (-top, top)}[sign]
+        name = colormaps.resolve(colormap, sign)
+        scale = ScalarMappable(Normalize(*bounds), name + "_r" if sign == "negative" else name)
+        figure.colorbar(scale, ax=axes, shrink=0.8).set_label(heatmap.units)
+    return figure
+
+
+def png(heatmap: Heatmap) -> bytes:
+    """Return up to four overlays with their legends, side by side, as the bytes of a PNG file."""
+    panels = []
+    for index in range(min(len(heatmap), 4)):
+        drawn = overlay(heatmap, index)
+        drawn.thumbnail((480, 480))
+        if max(drawn.size) < 160:
+            factor = -(-160 // max(drawn.size))
+            drawn = drawn.resize((drawn.width * factor, drawn.height * factor), Image.Resampling.NEAREST)
+        top = largest(heatmap.values[index], "positive")
+        panels.append(stacked(drawn, legend(drawn.width, vmax=top, units=heatmap.units)))
+    return to_png(beside(panels))
+
+
+def stacked(*pictures: Image.Image) -> Image.Image:
+    """Return pictures one below the other on white."""
+    sheet = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)), "white")
+    top = 0
+    for picture in pictures:
+        sheet.paste(picture, (0, top))
+        top += picture.height
+    return sheet
+
+
+def beside(pictures: list[Image.Image], gap: int = 8) -> Image.Image:
+    """Return pictures side by side on white."""
+    width = sum(p.width for p in pictures) + gap * (len(pictures) - 1)
+    sheet = Image.new("RGB", (width, max(p.height for p in pictures)), "white")
+    left = 0
+    for picture in pictures:
+        sheet.paste(picture, (left, 0))
+        left += picture.width + gap
+    return sheet

@@ -1,0 +1,92 @@
+"""Making many passes cheaper without changing what they compute.
+
+In evaluation mode a batch normalisation is a fixed scale and shift per channel, which can be folded into the
+convolution before it, and the weights can be laid out once in the order that the convolution routines read. Both are
+done by editing calls, on copies that live as long as the edits: neither the user's model nor its twin changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from cnnwidgets.explain.calls import Edit, argument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
+
+    from cnnwidgets.explain.network import Network
+    from cnnwidgets.explain.trace import Call, Trace
+
+
+class _Convolution:
+    """A convolution with the scale and shift of the normalisation behind it, if any, in its weights."""
+
+    def __init__(self, normalisation: nn.modules.batchnorm._BatchNorm | None) -> None:
+        self._normalisation = normalisation
+        self._ready: tuple[Tensor, Tensor | None] | None = None
+
+    def _prepare(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        norm = self._normalisation
+        if norm is not None:
+            mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)  # _pair saw them
+            scale = (variance.double() + norm.eps).rsqrt()
+            if norm.weight is not None:
+                scale = scale * norm.weight.double()
+            shift = -mean.double() if bias is None else bias.double() - mean.double()
+            shift = shift * scale
+            if norm.bias is not None:
+                shift = shift + norm.bias.double()
+            weight, bias = weight * scale.to(weight.dtype)[:, None, None, None], shift.to(weight.dtype)
+        return weight.contiguous(memory_format=torch.channels_last), bias
+
+    def edit(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the convolution with the prepared weights, which are made at the first call."""
+        if self._ready is None:
+            self._ready = self._prepare(argument(args, kwargs, 1, "weight"), argument(args, kwargs, 2, "bias"))
+        weight, bias = self._ready
+        rest = {key: value for key, value in kwargs.items() if key not in ("weight", "bias")}
+        if args:
+            return func(args[0], weight, bias, *args[3:], **rest)
+        return func(weight=weight, bias=bias, **rest)
+
+
+def _skip(_func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return argument(args, kwargs, 0, "input")
+
+
+def _pair(trace: Trace, call: Call, module: nn.Module) -> tuple[Call, nn.modules.batchnorm._BatchNorm] | None:
+    """Return the normalisation that alone uses the convolution's result, if it can be folded."""
+    users = trace.consumers.get(call.number, ())
+    if len(users) != 1 or trace.output == call.number:
+        return None
+    user = trace.calls[users[0]]
+    if user.name != "batch_norm" or not user.owner:
+        return None
+    norm = module.get_submodule(user.owner)
+    fits = isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.running_mean is not None  # noqa: SLF001
+    calls = sum(other.owner == user.owner and other.name == "batch_norm" for other in trace.calls)
+    return (user, norm) if fits and calls == 1 else None  # type: ignore[return-value]
+
+
+def fused(network: Network, keep: AbstractSet[int] = frozenset()) -> dict[int, tuple[str, Edit]]:
+    """Return edits that fold normalisations into convolutions and lay the weights out channels last.
+
+    Args:
+        network: the network.
+        keep: convolution calls whose own results are taken, so that nothing may be folded into them.
+
+    """
+    trace = network.trace
+    edits: dict[int, tuple[str, Edit]] = {}
+    for call in trace.calls:
+        if call.name != "conv2d":
+            continue
+        pair = _pair(trace, call, network.module) if call.number not in keep else None
+        if pair is not None:
+            edits[pair[0].number] = (pair[0].name, _skip)
+        edits[call.number] = (call.name, _Convolution(pair[1] if pair else None).edit)
+    return edits

@@ -1,0 +1,205 @@
+"""The layers of a network: what they are called, and which one a method takes by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from cnnwidgets.errors import LayerError, nearest
+from cnnwidgets.explain.network import Network
+from cnnwidgets.explain.subject import subject_of
+
+if TYPE_CHECKING:
+    from cnnwidgets.explain.geometry import Grid
+    from cnnwidgets.explain.trace import Call, Trace
+
+_POOLING = {
+    "max_pool2d",
+    "avg_pool2d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool2d",
+    "dropout",
+    "dropout2d",
+    "feature_dropout",
+    "contiguous",
+    "pad",
+}
+LayerLike = str | int | nn.Module | None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A value in a network that has rows and columns.
+
+    Attributes:
+        name: path of the module that returns it ("layer4"), or of the module that calls the function, and the
+            function ("features.add()"); "#1" is the second call of a thing called more than once.
+        shape: (C, h, w).
+        call: number of the call that makes it.
+        grid: what its cells see; None if that can only be measured.
+
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    call: int
+    grid: Grid | None
+
+
+def _is_map(call: Call) -> bool:
+    """Whether a call's result is (N,C,h,w) with more than one cell."""
+    if call.grid is not None and call.grid.dims != (2, 3):
+        return False
+    return len(call.shape) == 4 and call.shape[2] * call.shape[3] > 1
+
+
+def _named(trace: Trace) -> dict[str, Layer]:
+    """Return every layer under each of its names; a name without "#" is the last call."""
+    found: dict[str, Layer] = {}
+    times: dict[str, int] = {}
+    owned = {module.value for module in trace.modules}
+    functions = [
+        (f"{call.owner}.{call.name}()".lstrip("."), call.number) for call in trace.calls if call.number not in owned
+    ]
+    modules = [(module.path, module.value) for module in trace.modules]
+    for name, number in sorted([*modules, *functions], key=lambda pair: pair[1]):
+        call = trace.calls[number] if number >= 0 else None
+        if call is None or not _is_map(call):
+            continue
+        nth = times[name] = times.get(name, -1) + 1
+        shape = (call.shape[1], call.shape[2], call.shape[3])
+        for key in (f"{name}#{nth}", name):
+            found[key] = Layer(key, shape, number, call.grid)
+    return {key: layer for key, layer in found.items() if "#" not in key or times[key.rpartition("#")[0]] > 0}
+
+
+def _is_once(name: str, layers: dict[str, Layer]) -> bool:
+    return "#" in name or f"{name}#0" not in layers
+
+
+def layer_list(trace: Trace) -> list[Layer]:
+    """Return all layers in order of execution, a value once, under the outermost module's name."""
+    layers = _named(trace)
+    best: dict[int, Layer] = {}
+    for name, layer in layers.items():
+        if not _is_once(name, layers):
+            continue
+        known = best.get(layer.call)
+        if known is None or _rank(name) < _rank(known.name):
+            best[layer.call] = layer
+    return [best[number] for number in sorted(best)]
+
+
+def _rank(name: str) -> tuple[bool, int, int]:
+    return ("()" in name, name.count("."), len(name))
+
+
+def layers(model: Any, x: Any) -> list[Layer]:
+    """Return the layers of a network that have a map, in order of execution.
+
+    Args:
+        model: `nn.Module` or `Classifier`.
+        x: float tensor (N,C,H,W), or an image with a Classifier; the first image is run once.
+
+    """
+    return layer_list(Network(subject_of(model, x)).trace)
+
+
+def _ancestors(trace: Trace) -> set[int]:
+    """Return the calls on which the output depends."""
+    if trace.output is None:
+        return {call.number for call in trace.calls}
+    seen: set[int] = set()
+    todo = [trace.output]
+    while todo:
+        number = todo.pop()
+        if number >= 0 and number not in seen:
+            seen.add(number)
+            todo.extend(trace.calls[number].inputs)
+    return seen
+
+
+def default_layer(trace: Trace) -> Layer:
+    """Return the layer that Grad-CAM takes by itself: the last feature map.
+
+    It is found by tracing: the last operation on the way to the scores that turns a map into something without rows
+    and columns (pooling to one cell, flattening), and before it, past poolings and dropouts, the value that they
+    were given. For a ResNet that is `layer4`, for VGG-16 the last ReLU before the last pooling (14x14).
+
+    Raises:
+        LayerError: nothing in the network is a map.
+
+    """
+    on_path = _ancestors(trace)
+    maps = [c for c in trace.calls if c.number in on_path and _is_map(c)]
+    if not maps:
+        raise LayerError(
+            "This network has no layer with rows and columns that leads to its scores, so there is no map to show. "
+            "Grad-CAM needs a convolutional network; explain.saliency works with any."
+        )
+    chosen: Call = maps[-1]
+    for call in reversed(trace.calls):
+        if call.number in on_path and not _is_map(call):
+            sources = [v for v in call.inputs if v >= 0 and _is_map(trace.calls[v])]
+            if sources:
+                chosen = trace.calls[sources[0]]
+                break
+    while chosen.name in _POOLING and chosen.inputs and chosen.inputs[0] >= 0:
+        earlier = trace.calls[chosen.inputs[0]]
+        if not _is_map(earlier):
+            break
+        chosen = earlier
+    return next(layer for layer in layer_list(trace) if layer.call == chosen.number)
+
+
+def find_layer(network: Network, wanted: LayerLike) -> Layer:
+    """Return the layer that a `layer=` argument means.
+
+    Args:
+        network: the network.
+        wanted: a name as `explain.layers` gives it, the module itself, an index into an `nn.Sequential`, or None for
+            the default.
+
+    Raises:
+        LayerError: no such layer (near names are offered), or one without a map.
+
+    """
+    trace = network.trace
+    if wanted is None:
+        return default_layer(trace)
+    name = _layer_name(network.model, wanted)
+    found = _named(trace).get(name)
+    if found is not None:
+        return found
+    paths = {path for path, _ in network.model.named_modules()}
+    if name in paths:
+        shapes = [module.shape for module in trace.modules if module.path == name]
+        why = (
+            f"its output has shape {shapes[-1]}, without rows and columns"
+            if shapes
+            else "it is not called in a forward pass, or gives no tensor"
+        )
+        raise LayerError(f"The layer {name!r} has no map: {why}. Choose one of explain.layers(model, x).")
+    raise LayerError(
+        f"The network has no layer {name!r}.{nearest(name, _named(trace))} explain.layers(model, x) lists them all."
+    )
+
+
+def _layer_name(model: nn.Module, wanted: str | int | nn.Module) -> str:
+    if isinstance(wanted, nn.Module):
+        for path, module in model.named_modules():
+            if module is wanted:
+                return path
+        raise LayerError(f"The given layer, a {type(wanted).__name__}, is not part of this model.")
+    if isinstance(wanted, int):
+        if not isinstance(model, nn.Sequential):
+            raise LayerError(
+                f"layer={wanted} is an index, but the model is a {type(model).__name__}, not an nn.Sequential. "
+                "Give the layer's name."
+            )
+        if not -len(model) <= wanted < len(model):
+            raise LayerError(f"layer={wanted} is out of range: the model has {len(model)} modules.")
+        return list(dict(model.named_children()))[wanted]
+    return str(wanted)

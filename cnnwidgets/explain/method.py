@@ -1,0 +1,211 @@
+"""What every attribution method shares: targets, chunks, progress, cancelling, and the making of the result."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cnnwidgets.errors import ModelError, OptionError
+from cnnwidgets.explain.control import Cancel, Progress, check_cancelled
+from cnnwidgets.explain.geometry import Grid
+from cnnwidgets.explain.network import Edits, Network, check_finite
+from cnnwidgets.explain.provenance import ModelStamp
+from cnnwidgets.explain.result import Heatmap
+from cnnwidgets.explain.subject import subject_of
+from cnnwidgets.explain.targets import Target, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PIXELS_PER_CHUNK = 4 * 224 * 224
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """An attribution method with its parameters; a subclass is one paper.
+
+    A method is asked for the raw maps of a chunk of images (`start` then `raw`) and makes the values from them
+    (`finish`). What SmoothGrad averages over noise is the raw map.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    paper: ClassVar[str]
+
+    def start(self, network: Network) -> MethodRun:
+        """Check that the method fits the network and return what one run of it needs."""
+        return MethodRun(self, network)
+
+    @abstractmethod
+    def raw(self, run: MethodRun, x: Tensor, target: Target, rows: slice) -> tuple[Tensor, Tensor]:
+        """Return the raw maps (n, ...) of the images `x` and their scores (n,)."""
+
+    @abstractmethod
+    def finish(self, raw: Tensor, x: Tensor) -> Tensor:
+        """Return the values (n,h,w) from raw maps."""
+
+    def units(self, score: str) -> str:
+        """Return the unit of the values, given that of the score."""
+        return score
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters as they go into `Heatmap.params`."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "layer"}
+
+    def steps(
+        self, run: MethodRun, x: Tensor, target: Target, rows: slice, chunk: int
+    ) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Yield (steps done, values so far (n,h,w), scores (n,)); `steps_per_image` steps in all for each image."""
+        del chunk
+        raw, scores = self.raw(run, x, target, rows)
+        yield len(x), self.finish(raw, x), scores
+
+    @property
+    def steps_per_image(self) -> int:
+        """Number of steps that one image takes."""
+        return 1
+
+    def images_at_once(self, chunk: int) -> int:
+        """Return how many images one call of `steps` is given."""
+        return chunk
+
+
+@dataclass(frozen=True, eq=False)
+class MethodRun:
+    """A method on a network: where the map lies, what was found out on the way, and the edits of its passes."""
+
+    method: Method
+    network: Network
+    layer: str | None = None
+    grid: Grid | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    edits: Edits = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Work in progress: steps done of a total, and the heat map as it stands (NaN where no step has been made)."""
+
+    done: int
+    total: int
+    heatmap: Heatmap
+
+
+def stream(
+    method: Method,
+    model: Any,
+    x: Any,
+    target: Any = None,
+    *,
+    why: Any = None,
+    instead_of: Any = None,
+    chunk: int | None = None,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Iterator[Snapshot]:
+    """Yield a snapshot after every step of a method; the last one holds the result.
+
+    Args:
+        method: the method, as `explain.smoothgrad.method(samples=50)` makes it.
+        model: `nn.Module` or `Classifier`.
+        x: float tensor (N,C,H,W), or images with a Classifier.
+        target: what to explain; None is each image's top class.
+        why: the same as `target`, to go with `instead_of`.
+        instead_of: a class whose score is subtracted.
+        chunk: images (SmoothGrad: samples) per pass; bounds the memory, does not change the result.
+        progress: called with (done, total) after every step.
+        cancel: stops the work with `Cancelled` before the next step once its `is_set()` is true.
+
+    """
+    network = Network(subject_of(model, x))
+    images = network.x
+    chunk = _checked_chunk(chunk, images)
+    bound = resolve(
+        target,
+        why,
+        instead_of,
+        count=network.class_count,
+        top=lambda: network.clean_scores(chunk).argmax(1).tolist(),
+        images=len(images),
+        classes=network.subject.classes,
+    )
+    run = method.start(network)
+    stamp = ModelStamp.of(network.model)
+    total = method.steps_per_image * len(images)
+    values: np.ndarray[Any, np.dtype[np.float32]] | None = None
+    scores = np.full(len(images), np.nan, dtype=np.float32)
+    size = method.images_at_once(chunk)
+    for first in range(0, len(images), size):
+        rows = slice(first, min(first + size, len(images)))
+        before = first * method.steps_per_image
+        check_cancelled(cancel, before, total)
+        for done, part, part_scores in method.steps(run, images[rows], bound, rows, chunk):
+            check_finite(part_scores, "The score to explain")
+            check_finite(part, "The map")
+            part_values = part.detach().float().cpu().numpy()
+            if values is None:
+                values = np.full((len(images), *part_values.shape[1:]), np.nan, dtype=np.float32)
+            values[rows] = part_values
+            scores[rows] = part_scores.detach().float().cpu().numpy()
+            if progress is not None:
+                progress(before + done, total)
+            yield Snapshot(before + done, total, _heatmap(run, bound, values, scores, stamp))
+            if before + done < total:
+                check_cancelled(cancel, before + done, total)
+
+
+def explain(method: Method, model: Any, x: Any, target: Any, **how: Any) -> Heatmap:
+    """Run a method to its end and return the result; arguments as in `stream`."""
+    *_, last = stream(method, model, x, target, **how)
+    return last.heatmap
+
+
+def _checked_chunk(chunk: int | None, x: Tensor) -> int:
+    if chunk is None:
+        return max(1, _PIXELS_PER_CHUNK // (x.shape[2] * x.shape[3]))
+    if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
+        raise OptionError(f"chunk={chunk!r}: give the number of images per pass, 1 or more, or None.")
+    return chunk
+
+
+def _heatmap(run: MethodRun, target: Target, values: Any, scores: Any, stamp: ModelStamp) -> Heatmap:
+    network, method = run.network, run.method
+    images = network.subject.images
+    height, width = network.x.shape[2:]
+    grid = run.grid or Grid.of_input(height, width)
+    return Heatmap(
+        values=values,
+        method=method.name,
+        title=method.title,
+        paper=method.paper,
+        target=target.names(len(values)),
+        scores=scores,
+        score_units=target.units(network.kind),
+        units=method.units(target.units(network.kind)),
+        layer=run.layer,
+        params={**method.parameters(), **run.facts},
+        grid=grid,
+        frames=images.frames,
+        pictures=run.network.pictures,
+        image_hashes=run.network.image_hashes,
+        stamp=stamp,
+    )
+
+
+def gradient(score: Tensor, of: Tensor, what: str) -> Tensor:
+    """Return the gradient of the summed scores with respect to `of`, refusing where there is none."""
+    if not score.requires_grad:
+        raise ModelError(
+            f"The score does not depend on {what} in a way that PyTorch can differentiate. Does the model's forward "
+            "compute under torch.no_grad() or detach its values, or take an argmax? Without that, it can be "
+            "explained."
+        )
+    (result,) = torch.autograd.grad(score.sum(), of, allow_unused=True)
+    if result is None:
+        raise ModelError(f"The score does not depend on {what}: no gradient leads there.")
+    return result

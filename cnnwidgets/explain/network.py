@@ -1,0 +1,125 @@
+"""A model made ready to be explained: its twin, its trace, and passes through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import cached_property
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cnnwidgets.errors import ModelError
+from cnnwidgets.explain.calls import Edit, Editing
+from cnnwidgets.explain.outputs import OutputKind, class_scores
+from cnnwidgets.explain.provenance import tensor_hash
+from cnnwidgets.explain.randomness import PrivateRandomness
+from cnnwidgets.explain.subject import Subject, refuse_inference_mode
+from cnnwidgets.explain.trace import Trace, remembered, signature, trace
+from cnnwidgets.explain.twin import make_twin, unwrap
+
+Edits = Mapping[int, tuple[str, Edit]]
+
+
+class Network:
+    """A twin of the subject's model, and the subject's input in the model's dtype and on its device.
+
+    Attributes:
+        model: the user's model, for reading names only.
+        module: the frozen twin in evaluation mode.
+        x: (N,C,H,W).
+
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        refuse_inference_mode()
+        self.subject = subject
+        self.model = unwrap(subject.model)
+        self.module = make_twin(self.model)
+        x = subject.images.x
+        weight = next((p for p in self.module.parameters() if p.is_floating_point()), None)
+        if weight is not None:
+            x = x.to(device=weight.device, dtype=weight.dtype)
+        self.x = (x.clone() if x.is_inference() else x).detach()
+
+    @cached_property
+    def trace(self) -> Trace:
+        """What a pass does: watched on the first image, remembered while the model's structure stays the same."""
+        key = (signature(self.module), tuple(self.x.shape[1:]), self.x.dtype, self.x.device)
+
+        def watch() -> Trace:
+            with PrivateRandomness():
+                return trace(self.module, self.x[:1])
+
+        return remembered(self.model, key, watch)
+
+    @cached_property
+    def pictures(self) -> tuple[Image.Image, ...]:
+        """The original pictures; where there are none, pictures of the input tensors."""
+        images = self.subject.images
+        return tuple(
+            picture_of(x) if picture is None else picture for x, picture in zip(images.x, images.pictures, strict=True)
+        )
+
+    @cached_property
+    def image_hashes(self) -> tuple[str, ...]:
+        """SHA-256 of each image's tensor as it was given."""
+        return tuple(tensor_hash(x) for x in self.subject.images.x)
+
+    @property
+    def kind(self) -> OutputKind:
+        """What the scores are: set by the user, else told from their values."""
+        return self.subject.output or self.trace.kind
+
+    def class_count(self) -> int:
+        """Return the number of classes.
+
+        Raises:
+            ModelError: the output is no table of class scores.
+
+        """
+        if self.trace.classes is None:
+            with torch.no_grad(), PrivateRandomness():
+                class_scores(self.module(self.x[:1]))  # raises, in words
+            raise ModelError("The model's output changed its form between two calls.")
+        return self.trace.classes
+
+    def run(self, x: Tensor, edits: Edits | None = None) -> Any:
+        """Return the model's raw output for `x`, with the numbered calls of the trace edited."""
+        with ExitStack() as stack:
+            if self.trace.draws:
+                stack.enter_context(PrivateRandomness())
+            if edits:
+                stack.enter_context(Editing(edits))
+            return self.module(x)
+
+    def clean_scores(self, chunk: int) -> Tensor:
+        """Return the (N, classes) scores of the images, computed `chunk` images at a time."""
+        with torch.no_grad():
+            parts = [class_scores(self.run(part)) for part in torch.split(self.x, chunk)]
+        return torch.cat(parts)
+
+
+def picture_of(x: Tensor) -> Image.Image:
+    """Return a tensor (C,H,W) as an RGB picture, its range stretched to black and white.
+
+    A normalised tensor does not say what it was normalised with, so the colours are only like those of the picture.
+    One channel is grey; of two or more than three, the first counts.
+    """
+    values = x.detach().float().cpu()
+    values = values[:3] if len(values) >= 3 else values[:1].expand(3, -1, -1)
+    low, high = values.amin(), values.amax()
+    stretched = (values - low) / (high - low) if high > low else torch.full_like(values, 0.5)
+    return Image.fromarray((stretched * 255).round().to(torch.uint8).permute(1, 2, 0).numpy())
+
+
+def check_finite(values: Tensor, what: str, remedy: str = "") -> None:
+    """Raise `ModelError` if `values` are not all finite: NaN is said, not drawn."""
+    if not bool(torch.isfinite(values).all()):
+        bad = "NaN" if bool(torch.isnan(values).any()) else "infinite"
+        raise ModelError(
+            f"{what} holds {bad} values, so there is nothing true to show. Look for NaN in the weights (a training "
+            f"that diverged?) or for a float16 overflow.{remedy}"
+        )

@@ -1,0 +1,100 @@
+"""What comes out of a network: finding the class scores, and telling logits from probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from cnnwidgets.errors import ModelError, OptionError
+
+OutputKind = Literal["logits", "softmax", "log_softmax"]
+UNITS: dict[str, str] = {"logits": "logit", "softmax": "probability", "log_softmax": "log-probability"}
+_KEYS = ("logits", "out", "output", "scores")
+
+
+def check_kind(kind: str) -> OutputKind:
+    """Return `kind` if it is one of "logits", "softmax", "log_softmax".
+
+    Raises:
+        OptionError: it is not.
+
+    """
+    for known in get_args(OutputKind):
+        if kind == known:
+            return known  # type: ignore[no-any-return]
+    raise OptionError(f"output={kind!r} is not known. Known are 'logits', 'softmax' and 'log_softmax'.")
+
+
+def class_scores(output: Any) -> Tensor:
+    """Return the (N, classes) tensor in a model's output.
+
+    It may be the output itself, one entry of a dict ("logits", "out", "output", "scores", or the only two-dimensional
+    one) or the first two-dimensional entry of a tuple (the main output, before auxiliary ones).
+
+    Raises:
+        ModelError: there is none, or a dict has several without a telling name.
+
+    """
+    if isinstance(output, Tensor):
+        if output.ndim == 2:
+            return output
+        if output.ndim == 4 and tuple(output.shape[2:]) == (1, 1):
+            return output.flatten(1)
+        raise ModelError(
+            f"The model's output has shape {tuple(output.shape)}; class scores have shape (N, classes). Give a "
+            "function as target that turns this output into one number per image, such as "
+            "target=lambda output: output[:, 3].mean(dim=(1, 2))."
+        )
+    if isinstance(output, Mapping):
+        named = [output[key] for key in _KEYS if key in output]
+        flat = [value for value in output.values() if isinstance(value, Tensor) and value.ndim == 2]
+        if named:
+            return class_scores(named[0])
+        if len(flat) == 1:
+            return flat[0]
+        raise ModelError(
+            f"The model's output is a dict with the keys {list(output)}; none of them is clearly the class scores. "
+            "Give a function as target, such as target=lambda output: output['key'][:, 3]."
+        )
+    if isinstance(output, list | tuple):
+        flat = [value for value in output if isinstance(value, Tensor) and value.ndim == 2]
+        if flat:
+            return flat[0]
+    raise ModelError(
+        f"The model's output is a {type(output).__name__} without a tensor of shape (N, classes). Give a function "
+        "as target that turns it into one number per image."
+    )
+
+
+def output_kind(scores: Tensor) -> OutputKind:
+    """Tell from the values what (N, classes) scores are.
+
+    Rows of numbers in 0..1 that add up to one are "softmax", rows whose exponentials do are "log_softmax", everything
+    else is "logits". A single class tells nothing and counts as a logit.
+    """
+    values = scores.detach().double()
+    if values.ndim != 2 or values.shape[1] < 2 or not bool(torch.isfinite(values).any()):
+        return "logits"
+    coarse = scores.dtype in (torch.float16, torch.bfloat16)
+    tolerance = 2e-2 if coarse else 1e-3
+    one = torch.ones(len(values), dtype=values.dtype, device=values.device)
+    if bool((values >= 0).all()) and torch.allclose(values.sum(1), one, atol=tolerance):
+        return "softmax"
+    if bool((values <= 0).all()) and torch.allclose(values.exp().sum(1), one, atol=tolerance):
+        return "log_softmax"
+    return "logits"
+
+
+def probabilities(scores: Tensor, kind: OutputKind) -> Tensor:
+    """Turn (N, classes) scores of a kind into probabilities, float32."""
+    values = scores.detach().float()
+    if kind == "softmax":
+        return values
+    if kind == "log_softmax":
+        return values.exp()
+    if values.shape[1] == 1:  # one logit is a yes or no
+        return values.sigmoid()
+    return values.softmax(1)

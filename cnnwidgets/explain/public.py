@@ -1,0 +1,76 @@
+"""The bond between a public function and the method that it runs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cnnwidgets.errors import OptionError, refuse_unknown
+
+if TYPE_CHECKING:
+    from cnnwidgets.explain.method import Method, Snapshot
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_RUN_OPTIONS = ("why", "instead_of", "chunk", "progress", "cancel")
+
+
+def public(method: type[Method]) -> Callable[[Function], Function]:
+    """Give a public function the attribute `method`, and refuse unknown keywords with the nearest spelling."""
+
+    def bind(function: Function) -> Function:
+        known = [item.name for item in fields(method)]
+
+        @functools.wraps(function)
+        def checked(*args: Any, **options: Any) -> Any:
+            refuse_unknown(
+                f"explain.{function.__name__}",
+                options,
+                ["model", "x", "target", *_RUN_OPTIONS, *known, *extra],
+            )
+            return function(*args, **options)
+
+        extra = getattr(method, "extra_options", ())
+        checked.method = method  # type: ignore[attr-defined]
+        return checked  # type: ignore[return-value]
+
+    return bind
+
+
+def method_of(function: Any, options: dict[str, Any]) -> Method:
+    """Return the method that a public function of `explain` runs, with the given parameters.
+
+    Raises:
+        OptionError: `function` is none of them, or does not take one of the options.
+
+    """
+    kind = getattr(function, "method", None)
+    if kind is None:
+        raise OptionError(f"{function!r} is not a method of explain; give explain.saliency, explain.grad_cam, ...")
+    refuse_unknown(f"explain.{function.__name__}", options, [item.name for item in fields(kind)])
+    made: Method = kind(**options)
+    return made
+
+
+def snapshots(of: Any, model: Any, x: Any, target: Any = None, **options: Any) -> Iterator[Snapshot]:
+    """Run a method as a generator of snapshots: show, stop or skip as you like.
+
+    ```python
+    for snapshot in explain.snapshots(explain.smoothgrad, clf, img, "tabby", samples=50):
+        print(snapshot.done, "of", snapshot.total)
+    heatmap = snapshot.heatmap
+    ```
+
+    Args:
+        of: a public method of `explain`.
+        model: as for the method.
+        x: as for the method.
+        target: as for the method.
+        options: the method's own parameters, and `why`, `instead_of`, `chunk`, `progress`, `cancel`.
+
+    """
+    from cnnwidgets.explain.method import stream
+
+    how = {name: options.pop(name) for name in _RUN_OPTIONS if name in options}
+    return stream(method_of(of, options), model, x, target, **how)

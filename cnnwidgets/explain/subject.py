@@ -1,0 +1,115 @@
+"""Who and what is explained: a model, its input, and the pictures that the input came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from cnnwidgets.errors import ImageError, ModelError, OptionError
+from cnnwidgets.explain.frame import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL import Image
+
+    from cnnwidgets.explain.outputs import OutputKind
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Images as a network takes them.
+
+    Attributes:
+        x: (N,C,H,W) float.
+        pictures: the original pictures, or None where only a tensor was given.
+        frames: where the input lies in each picture.
+
+    """
+
+    x: Tensor
+    pictures: tuple[Image.Image | None, ...]
+    frames: tuple[Frame, ...]
+
+
+@runtime_checkable
+class Explainable(Protocol):
+    """What `explain` asks of a model that brings its preprocessing along: `cnnwidgets.Classifier` does."""
+
+    model: nn.Module
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Class names, or empty."""
+
+    @property
+    def stated_output(self) -> OutputKind | None:
+        """What the scores are, where the user has set it."""
+
+    def prepare(self, images: Any) -> Prepared:
+        """Turn images into the network's input."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model and the images it is explained on, checked."""
+
+    model: nn.Module
+    images: Prepared
+    classes: tuple[str, ...] = ()
+    output: OutputKind | None = None
+
+
+def subject_of(model: Any, x: Any) -> Subject:
+    """Return the `Subject` that the first two arguments of every public function mean.
+
+    Args:
+        model: a `torch.nn.Module`, or a `Classifier`.
+        x: a float tensor (N,C,H,W), already preprocessed; with a Classifier also an image or a list of images.
+
+    Raises:
+        OptionError: `model` is neither.
+        ImageError: `x` is not such a tensor, is empty or holds NaN or infinity.
+
+    """
+    if isinstance(model, nn.Module):
+        return Subject(model, prepared_tensor(x))
+    if isinstance(model, Explainable):
+        images = prepared_tensor(x) if isinstance(x, Tensor) else model.prepare(x)
+        return Subject(model.model, images, tuple(model.classes), model.stated_output)
+    raise OptionError(f"The model is a {type(model).__name__}; give a torch.nn.Module or a cnnwidgets.Classifier.")
+
+
+def prepared_tensor(x: Any) -> Prepared:
+    """Return a tensor as `Prepared`, after checking it."""
+    if not isinstance(x, Tensor):
+        raise ImageError(
+            f"x is a {type(x).__name__}. A bare nn.Module takes a float tensor (N,C,H,W); to explain pictures or "
+            "files, wrap it with its preprocessing: cnnwidgets.Classifier(model, preprocess=...)."
+        )
+    if x.ndim != 4:
+        hint = " Add the batch dimension: x[None]." if x.ndim == 3 else ""
+        raise ImageError(f"x has shape {tuple(x.shape)}; it must be (N,C,H,W).{hint}")
+    if not x.is_floating_point():
+        raise ImageError(
+            f"x has dtype {x.dtype}; a network takes floating point. Preprocess it as in training, e.g. "
+            "(x.float() / 255 - mean) / std."
+        )
+    if 0 in x.shape:
+        raise ImageError(f"x has shape {tuple(x.shape)}: there is nothing to explain in it.")
+    if x.device.type != "meta" and not bool(torch.isfinite(x).all()):
+        raise ImageError("x holds NaN or infinite values; no network answers sensibly to these.")
+    frame = Frame.whole(x.shape[2], x.shape[3])
+    return Prepared(x, (None,) * len(x), (frame,) * len(x))
+
+
+def refuse_inference_mode() -> None:
+    """Raise `ModelError` inside `torch.inference_mode()`, where PyTorch can give no gradients."""
+    if torch.is_inference_mode_enabled():
+        raise ModelError(
+            "Explanations need gradients, and torch.inference_mode() forbids them for good. Call explain outside of "
+            "it, or use torch.no_grad() instead: that one is lifted for the time of the explanation."
+        )

@@ -1,0 +1,69 @@
+"""Taking hold of one value in a network while it is computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnnwidgets.explain.calls import Edit, first_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from cnnwidgets.explain.network import Edits
+    from cnnwidgets.explain.trace import Trace
+
+
+class Tap:
+    """Keeps the value of a call as it was when it was made, whatever a later in-place operation does to it.
+
+    Args:
+        trace: the network's trace.
+        number: the call that makes the value.
+        leaf: start the graph of gradients here, so that nothing before it is kept for a backward pass.
+        edits: edits that are in force besides; one of the layer's own call is run by the tap.
+
+    Attributes:
+        edits: what to give to `Network.run`.
+        value: the value, after a run.
+
+    """
+
+    def __init__(self, trace: Trace, number: int, *, leaf: bool, edits: Edits | None = None) -> None:
+        name = trace.calls[number].name
+        self._leaf = leaf
+        self._copy = trace.overwritten(number)
+        self._inner = (edits or {}).get(number, (name, _as_it_is))[1]
+        self.value: Tensor
+        self.edits: dict[int, tuple[str, Edit]] = {**(edits or {}), number: (name, self._take)}
+
+    def _take(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = self._inner(func, args, kwargs)
+        out = first_tensor(result)
+        if out is None:
+            return result
+        if not self._leaf:
+            # The value must stay part of the graph; what follows in place works on a copy of it.
+            self.value = out
+            return _exchanged(result, out, out.clone()) if self._copy else result
+        if self._copy:
+            self.value = out.detach().requires_grad_(True)
+            return _exchanged(result, out, self.value.clone())
+        # Nothing writes over it: mark the tensor itself, which also serves code that kept another name for it.
+        self.value = out.requires_grad_(True)
+        return result
+
+
+def _as_it_is(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return func(*args, **kwargs)
+
+
+def _exchanged(result: Any, old: Tensor, new: Tensor) -> Any:
+    if result is old:
+        return new
+    if isinstance(result, dict):
+        return {key: _exchanged(value, old, new) for key, value in result.items()}
+    if isinstance(result, list | tuple):
+        return type(result)(_exchanged(value, old, new) for value in result)
+    return result

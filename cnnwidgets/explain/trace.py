@@ -1,0 +1,225 @@
+"""One watched forward pass: which calls a network makes, in which module, on which values, seeing which pixels."""
+
+from __future__ import annotations
+
+import weakref
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from cnnwidgets.errors import ModelError
+from cnnwidgets.explain.calls import CallMode, first_tensor, function_name, tensors_in
+from cnnwidgets.explain.follow import Follower, fits
+from cnnwidgets.explain.outputs import OutputKind, class_scores, output_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cnnwidgets.explain.geometry import Grid
+
+_CHANNELS_LAST = {"linear", "layer_norm", "gelu"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a tensor function. A value is named by the number of the call that made it; the input is -1.
+
+    Attributes:
+        number: position in the pass.
+        name: the function's plain name, such as "conv2d" or "add".
+        owner: path of the module in whose forward it was called; "" is the network itself.
+        inputs: the values it was given, in order; weights and constants do not count.
+        shape: shape of its first result, for one image.
+        grid: what its cells see, None where that could not be followed or is no map.
+        in_place: whether it wrote over its first argument.
+
+    """
+
+    number: int
+    name: str
+    owner: str
+    inputs: tuple[int, ...]
+    shape: tuple[int, ...]
+    grid: Grid | None
+    in_place: bool
+
+
+@dataclass(frozen=True)
+class ModuleCall:
+    """One call of a module: its path, how often it had been called before in this pass, the value it returned."""
+
+    path: str
+    nth: int
+    value: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one forward pass did; holds no tensors.
+
+    Attributes:
+        calls: every call in order.
+        modules: every module call in the order in which they returned.
+        output: the value that the network's scores are, None where that could not be followed.
+        classes: number of classes, None if the output is no table of class scores.
+        kind: whether the scores are logits, probabilities or their logarithms.
+        draws: whether the pass drew random numbers.
+        consumers: for each value, the calls that were given it.
+
+    """
+
+    calls: tuple[Call, ...]
+    modules: tuple[ModuleCall, ...]
+    output: int | None
+    classes: int | None
+    kind: OutputKind
+    draws: bool
+    consumers: dict[int, tuple[int, ...]] = field(repr=False)
+
+    def overwritten(self, value: int) -> bool:
+        """Whether a later call writes over the value in place."""
+        return any(
+            self.calls[number].in_place and self.calls[number].inputs[:1] == (value,)
+            for number in self.consumers.get(value, ())
+        )
+
+
+class _Recorder(CallMode):
+    def __init__(self, x: Tensor, follower: Follower) -> None:
+        super().__init__()
+        self.follower = follower
+        self.values: Any = WeakTensorKeyDictionary()
+        self.values[x] = -1
+        self.calls: list[Call] = []
+        self.path: list[str] = [""]
+
+    def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        given = list(tensors_in((args, kwargs)))
+        inputs = tuple(self.values[t] for t in given if t in self.values)
+        version = given[0]._version  # noqa: SLF001
+        result = func(*args, **kwargs)
+        out = first_tensor(result)
+        if out is None:
+            return result
+        name = function_name(func)
+        grid = self.follower.grids.get(out)
+        if grid is None and name in _CHANNELS_LAST:
+            grid = self._cell_by_cell(given[0], out)
+        in_place = given[0]._version != version  # noqa: SLF001
+        self.calls.append(Call(self.count, name, self.path[-1], inputs, tuple(out.shape), grid, in_place))
+        if in_place or out is not given[0]:  # dropout in evaluation mode hands on what it got: the same value
+            for tensor in tensors_in(result):
+                self.values[tensor] = self.count
+        self.count += 1
+        return result
+
+    def _cell_by_cell(self, source: Tensor, out: Tensor) -> Grid | None:
+        """Follow a function along the last dimension, which the dispatcher shows as a matrix product."""
+        grid: Grid | None = self.follower.grids.get(source)
+        if grid is None or out.ndim != source.ndim or max(grid.dims) == source.ndim - 1 or not fits(grid, out):
+            return None
+        self.follower.grids[out] = grid
+        return grid
+
+
+def trace(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
+    """Run `module` once on `x` (1,C,H,W) without gradients and return what it did.
+
+    `module` must be a twin: it is given hooks for the time of the pass.
+    """
+    x = x.detach().clone()
+    follower = Follower(x)
+    recorder = _Recorder(x, follower)
+    modules: list[ModuleCall] = []
+    times: dict[str, int] = {}
+
+    def enter(path: str) -> Callable[..., None]:
+        return lambda *_: recorder.path.append(path)
+
+    def leave(path: str) -> Callable[..., None]:
+        def hook(_module: nn.Module, _args: Any, result: Any) -> None:
+            recorder.path.pop()
+            out = first_tensor(result)
+            if out is not None and out in recorder.values:
+                nth = times[path] = times.get(path, -1) + 1
+                modules.append(ModuleCall(path, nth, recorder.values[out], tuple(out.shape)))
+
+        return hook
+
+    with ExitStack() as stack:
+        for path, child in module.named_modules():
+            if path and not isinstance(child, torch.jit.ScriptModule):
+                for handle in (
+                    child.register_forward_pre_hook(enter(path), prepend=True),
+                    child.register_forward_hook(leave(path)),
+                ):
+                    stack.callback(handle.remove)
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(recorder)
+        stack.enter_context(follower)
+        result = module(x)
+    try:
+        scores: Tensor | None = class_scores(result)
+    except ModelError:
+        scores = None
+    out = first_tensor(result) if scores is None else scores
+    consumers: dict[int, list[int]] = {}
+    for call in recorder.calls:
+        for value in call.inputs:
+            consumers.setdefault(value, []).append(call.number)
+    return Trace(
+        tuple(recorder.calls),
+        tuple(modules),
+        None if out is None else recorder.values.get(out),
+        None if scores is None else scores.shape[1],
+        "logits" if scores is None else output_kind(scores),
+        follower.draws,
+        {value: tuple(numbers) for value, numbers in consumers.items()},
+    )
+
+
+_TRACES: weakref.WeakKeyDictionary[nn.Module, dict[Any, Trace]] = weakref.WeakKeyDictionary()
+
+
+def signature(module: nn.Module) -> tuple[Any, ...]:
+    """Return what a trace depends on besides the input's shape: the modules, and every plain setting on them.
+
+    Weights are not part of it: a trace holds none and stays true while a network is trained.
+    """
+    plain = (int, float, str, bool, type(None))
+    return tuple(
+        (
+            path,
+            type(part),
+            id(part.__dict__.get("forward")),
+            tuple(
+                (key, value)
+                for key, value in part.__dict__.items()
+                if key != "training"
+                and (
+                    isinstance(value, plain)
+                    or (isinstance(value, tuple) and all(isinstance(item, plain) for item in value))
+                )
+            ),
+            len(part._forward_hooks),  # noqa: SLF001
+            len(part._forward_pre_hooks),  # noqa: SLF001
+        )
+        for path, part in module.named_modules(remove_duplicate=False)
+    )
+
+
+def remembered(model: nn.Module, key: Any, make: Callable[[], Trace]) -> Trace:
+    """Return the trace kept for `model` under `key`, or make and keep it. Keeps the latest few per model."""
+    traces = _TRACES.setdefault(model, {})
+    found = traces.get(key)
+    if found is None:
+        found = make()
+        while len(traces) >= 8:
+            traces.pop(next(iter(traces)), None)
+        traces[key] = found
+    return found

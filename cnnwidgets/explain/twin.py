@@ -1,0 +1,116 @@
+"""A twin of the user's model: the same weights, nothing else in common.
+
+Explaining a network means to switch it to evaluation mode, freeze it and watch it from the inside. Done on the
+user's own modules, each of these can be seen by their training loop, by a second thread or after an exception. So
+none of it is done there: the twin shares the storage of the weights (no copy, and a later change of a weight shows
+through) but has modules, flags, hooks and buffers of its own.
+"""
+
+from __future__ import annotations
+
+import copy
+import types
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cnnwidgets.errors import ModelError
+
+_PLAIN_CONTAINERS = (dict, list, tuple, set)
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """Return the module inside `torch.compile` and `DataParallel` wrappers, which hide the layers' names."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            inner = model.module
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
+def make_twin(model: nn.Module) -> nn.Module:
+    """Return a frozen twin of `model` in evaluation mode that shares its weights.
+
+    Buffers are copied: a forward pass may write to them. Python values in the modules are shared, except that
+    containers are rebuilt and references to modules lead to their twins. A module that a closure holds from outside
+    the tree stays the original.
+
+    Raises:
+        ModelError: weights that do not exist yet (lazy modules) or that were made in `torch.inference_mode()`.
+
+    """
+    _refuse(model)
+    if isinstance(model, torch.jit.ScriptModule):
+        clone: nn.Module = copy.deepcopy(model)
+    else:
+        clone = _Cloner(model).clone
+    for parameter in clone.parameters():
+        parameter.requires_grad_(False)
+    return clone.eval()
+
+
+def _refuse(model: nn.Module) -> None:
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if isinstance(tensor, nn.UninitializedParameter | nn.parameter.UninitializedBuffer):
+            raise ModelError(
+                f"The weight {name!r} has no shape yet: the model has lazy layers that have not seen data. "
+                "Run the model once on a batch, then explain it."
+            )
+        if tensor.is_inference():
+            raise ModelError(
+                f"The weight {name!r} was made inside torch.inference_mode(), and PyTorch allows no gradients "
+                "through such tensors. Build or load the model outside inference_mode (torch.no_grad() is fine)."
+            )
+
+
+class _Cloner:
+    """Walks the module tree once and rebuilds it; `seen` maps the id of an original to its twin."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.seen: dict[int, Any] = {}
+        originals = list(model.modules())
+        for module in originals:
+            self.seen[id(module)] = type(module).__new__(type(module))
+        for module in originals:
+            clone = self.seen[id(module)]
+            clone.__dict__.update({key: self.value(value) for key, value in module.__dict__.items()})
+        self.clone: nn.Module = self.seen[id(model)]
+
+    def value(self, value: Any) -> Any:
+        known = self.seen.get(id(value))
+        if known is not None:
+            return known
+        if isinstance(value, nn.Parameter):
+            twin: Any = nn.Parameter(value.detach(), requires_grad=False)
+        elif isinstance(value, Tensor):
+            twin = value.detach().clone()
+        elif isinstance(value, nn.Module):
+            # A module that hangs on an attribute which is no registered child, in a list for instance.
+            twin = self.seen[id(value)] = type(value).__new__(type(value))
+            twin.__dict__.update({key: self.value(item) for key, item in value.__dict__.items()})
+            twin.__dict__["training"] = False
+        elif type(value) in _PLAIN_CONTAINERS or type(value) is OrderedDict:
+            return self.container(value)
+        elif isinstance(value, types.MethodType) and id(value.__self__) in self.seen:
+            return types.MethodType(value.__func__, self.seen[id(value.__self__)])
+        else:
+            return value
+        self.seen[id(value)] = twin
+        return twin
+
+    def container(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            rebuilt = type(value)()
+            self.seen[id(value)] = rebuilt  # before its items: a container may hold itself
+            rebuilt.update({key: self.value(item) for key, item in value.items()})
+            return rebuilt
+        if isinstance(value, list):
+            items: list[Any] = []
+            self.seen[id(value)] = items
+            items.extend(self.value(item) for item in value)
+            return items
+        return type(value)(self.value(item) for item in value)
