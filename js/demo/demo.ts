@@ -10,7 +10,7 @@ import { fromUrl } from "./pictures";
 import { SCENES, sceneTraits } from "./scenes";
 
 const WIDTHS = ["1200", "720", "500", "360"];
-const THEMES = ["light", "dark"];
+const THEMES = ["light", "dark", "system"];
 
 let life = new AbortController();
 

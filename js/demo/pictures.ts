@@ -55,19 +55,19 @@ export function landscape(width: number, height: number): Picture {
 /** A handwritten-looking 3 on eight by eight grey pixels. */
 export function digit(): Picture {
   const rows = [
-    "00 4be40",
-    "0 4e82d0",
-    "0 2100d0",
-    "0  02be2",
-    "0   049d",
-    "0 1002ad",
-    "0 5c9ad3",
-    "00 5cd40",
+    "03bff920",
+    "0ac41ce0",
+    "00001cd0",
+    "0006fc20",
+    "00014dd0",
+    "03000af0",
+    "0cb55ee0",
+    "04dffa10",
   ];
   const [canvas, context] = blank(8, 8);
   rows.forEach((row, y) => {
     for (let x = 0; x < 8; x++) {
-      const level = 17 * (Number.parseInt(row[x], 16) || 0);
+      const level = 17 * Number.parseInt(row[x], 16);
       context.fillStyle = `rgb(${level} ${level} ${level})`;
       context.fillRect(x, y, 1, 1);
     }

@@ -1,6 +1,6 @@
 /** Every method side by side; colours mean the share of each map's own maximum, since units differ. */
 import { scaleOf, shareOf } from "../colormap";
-import { h, setAttribute, setClippedText } from "../dom";
+import { h, setAttribute, setClippedText, setText } from "../dom";
 import { valueAt } from "../field";
 import { significant, wholePercent, withUnits } from "../format";
 import type { Layout } from "../layout";
@@ -66,7 +66,7 @@ function createPanel(context: ViewContext, method: Method) {
     },
     update(state: HeatmapState, layout: Layout) {
       setAttribute(title, "aria-pressed", String(state.method === method.id));
-      setClippedText(maximum, maximumWords(state, method.id));
+      setText(maximum, maximumWords(state, method.id));
       setClippedText(value, valueWords(state, method.id, context.cursor));
       pane.update(state, method.id, layout.pane, true);
     },
