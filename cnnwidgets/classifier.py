@@ -124,6 +124,8 @@ class Classifier:
             ImageError: an image that cannot be read, or images that do not become tensors of one shape.
 
         """
+        if isinstance(images, Prepared):
+            return images
         if isinstance(images, Tensor):
             return prepared_tensor(images[None] if images.ndim == 3 else images)
         several = isinstance(images, list | tuple)
@@ -139,7 +141,9 @@ class Classifier:
         x = self.preprocess(picture)
         if not isinstance(x, Tensor) or x.ndim != 3 or not x.is_floating_point():
             got = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
-            raise ImageError(f"The preprocessing gave {got}; it must give a float tensor (C,H,W) for one picture.")
+            raise ImageError(
+                f"The preprocessing gave {got}; it must give a float tensor (C,H,W) for one picture."
+            )
         prepared_tensor(x[None])  # checks for NaN and emptiness
         frame = frame_of(self.preprocess, picture.height, picture.width)
         if frame is None or frame.input_size != tuple(x.shape[1:]):

@@ -1,0 +1,7 @@
+"""The widgets: what a person sees and touches in a notebook. They call `explain`, never the reverse."""
+
+from __future__ import annotations
+
+from cnnwidgets.widgets.heatmap_view import HeatmapView
+
+__all__ = ["HeatmapView"]

@@ -1,0 +1,81 @@
+"""What all widgets share: the bundle, strict keywords, and a picture for pages without a kernel."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import anywidget
+import traitlets
+
+from cnnwidgets.errors import refuse_unknown
+from cnnwidgets.images.encode import to_png
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_STATIC = Path(__file__).parent.parent / "static"
+_STILL_SIDE = 640  # pixels: the picture is stored in the notebook
+_WAIT = 2.0  # seconds that displaying waits for the first picture
+
+
+class Widget(anywidget.AnyWidget):
+    """A widget whose front end is the one bundle in `cnnwidgets/static`."""
+
+    _esm = _STATIC / "widget.js"
+    _css = _STATIC / "widget.css"
+    _options: ClassVar[tuple[str, ...]] = ()
+
+    _widget = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, **options: Any) -> None:
+        refuse_unknown(type(self).__name__, options, [*self._options, "layout"])
+        super().__init__(_widget=type(self).__name__, **options)
+
+    def snapshot(self) -> Image.Image:
+        """Return what the widget shows as a PIL picture."""
+        raise NotImplementedError
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """Wait for the work in the background."""
+        raise NotImplementedError
+
+    def _described(self) -> str:
+        """Return in a sentence what the still picture shows."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Add a still picture to what Jupyter stores, so that GitHub, nbviewer and exports show one."""
+        self._settle(_WAIT)
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        if data is None:
+            return bundle
+        still = self.snapshot()
+        still.thumbnail((_STILL_SIDE, _STILL_SIDE))
+        text = self._described()
+        data = {
+            **data,
+            "image/png": base64.b64encode(to_png(still)).decode(),
+            "text/html": _html(still, text),
+            "text/plain": text,
+        }
+        return data, {**metadata, "image/png": {"width": still.width, "height": still.height}}
+
+    def _settle(self, seconds: float) -> None:
+        """Give the work in the background a moment, so that the still picture shows its result."""
+        raise NotImplementedError
+
+
+def _html(still: Image.Image, text: str) -> str:
+    from html import escape
+
+    file = io.BytesIO()
+    still.save(file, "JPEG", quality=85)
+    encoded = base64.b64encode(file.getvalue()).decode()
+    return (
+        f'<figure style="margin:0"><img src="data:image/jpeg;base64,{encoded}" alt="{escape(text, quote=True)}" '
+        f'width="{still.width}" height="{still.height}"><figcaption>{escape(text)}</figcaption></figure>'
+    )

@@ -1,0 +1,71 @@
+"""The methods that a person can choose between in a view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cnnwidgets.errors import ModelError
+from cnnwidgets.explain.cam import cam
+from cnnwidgets.explain.grad_cam import grad_cam
+from cnnwidgets.explain.gradient import saliency
+from cnnwidgets.explain.head import find_head
+from cnnwidgets.explain.smoothgrad import smoothgrad
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cnnwidgets.explain.trace import Trace
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A method as a view offers it.
+
+    Attributes:
+        function: the public function of `explain`.
+        traits: the view's traits that go to the function as keywords, besides the target.
+        steps: what its steps are called.
+        obstacle: tells, given a trace, in words why the method does not fit the network; "" if it does.
+
+    """
+
+    function: Callable[..., Any]
+    traits: tuple[str, ...] = ()
+    steps: str = "images"
+    obstacle: Callable[[Trace], str] = lambda _: ""
+
+    @property
+    def name(self) -> str:
+        """The method's name."""
+        return str(self.function.method.name)  # type: ignore[attr-defined]
+
+    def packed(self, trace: Trace) -> dict[str, Any]:
+        """Return what the browser needs to offer it."""
+        method = self.function.method  # type: ignore[attr-defined]
+        return {
+            "id": method.name,
+            "label": method.title,
+            "paper": method.paper,
+            "uses_layer": "layer" in self.traits,
+            "unavailable": self.obstacle(trace),
+        }
+
+
+def _no_cam(trace: Trace) -> str:
+    try:
+        find_head(trace)
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
+CHOICES: dict[str, Choice] = {
+    choice.name: choice
+    for choice in (
+        Choice(saliency),
+        Choice(smoothgrad, ("samples", "noise", "seed"), "samples"),
+        Choice(cam, obstacle=_no_cam),
+        Choice(grad_cam, ("layer",)),
+    )
+}

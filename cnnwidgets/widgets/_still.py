@@ -1,0 +1,87 @@
+"""What a HeatmapView shows, as a still picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from cnnwidgets.explain.drawing import beside, overlay, stacked
+from cnnwidgets.images.compose import largest
+from cnnwidgets.images.legend import legend
+
+if TYPE_CHECKING:
+    from cnnwidgets.explain.result import Heatmap
+
+_PANEL = 640  # pixels of one picture's longer side
+_SMALL = 360  # the same where several stand side by side
+_TITLE = 14
+
+
+def still(picture: Image.Image, heatmaps: dict[str, Heatmap], view: Any) -> Image.Image:
+    """Return the picture with each heat map, side by side, each with its title and its scale.
+
+    Args:
+        picture: the original, shown alone while there is no map.
+        heatmaps: what is shown, in order.
+        view: has the traits of `Overlay`.
+
+    """
+    side = _PANEL if len(heatmaps) < 2 else _SMALL
+    if not heatmaps:
+        return _sized(_zoomed(picture.convert("RGB"), view), side)
+    return beside([_panel(heatmap, view, side, titled=len(heatmaps) > 1) for heatmap in heatmaps.values()])
+
+
+def _panel(heatmap: Heatmap, view: Any, side: int, *, titled: bool) -> Image.Image:
+    top = largest(heatmap.values[0], view.sign)
+    drawn = overlay(
+        heatmap,
+        opacity=view.opacity,
+        threshold=view.threshold,
+        sign=view.sign,
+        colormap=view.colormap,
+        vmax=top,
+        box=view.show_box,
+    )
+    drawn = _sized(_zoomed(drawn, view), side)
+    scale = legend(
+        drawn.width,
+        vmax=top,
+        units=heatmap.units,
+        sign=view.sign,
+        colormap=view.colormap,
+        threshold=view.threshold,
+    )
+    text = heatmap.title if titled else f"{heatmap.title}: {heatmap.target[0]}"
+    return stacked(_title(text, drawn.width), drawn, scale)
+
+
+def _title(text: str, width: int) -> Image.Image:
+    strip = Image.new("RGB", (width, _TITLE + 12), "white")
+    font = ImageFont.load_default(_TITLE)
+    while text and ImageDraw.Draw(strip).textlength(text, font) > width - 8:
+        text = text.removesuffix("…")[:-1] + "…" if len(text) > 1 else ""
+    ImageDraw.Draw(strip).text((4, 4), text, fill="black", font=font)
+    return strip
+
+
+def _zoomed(drawn: Image.Image, view: Any) -> Image.Image:
+    """Cut out what the zoom shows."""
+    if view.zoom <= 1:
+        return drawn
+    width, height = drawn.width / view.zoom, drawn.height / view.zoom
+    scale = drawn.width / (view._photo["width"])  # noqa: SLF001 - the view's own helper
+    x, y = view.pan or (drawn.width / scale / 2, drawn.height / scale / 2)
+    left = float(np.clip(x * scale - width / 2, 0, drawn.width - width))
+    top = float(np.clip(y * scale - height / 2, 0, drawn.height - height))
+    box = (left, top, left + width, top + height)
+    return drawn.resize(drawn.size, Image.Resampling.BICUBIC, box=box)
+
+
+def _sized(drawn: Image.Image, side: int) -> Image.Image:
+    """Bring a picture's longer side to `side` pixels; small ones grow with visible pixels."""
+    factor = side / max(drawn.size)
+    size = (max(1, round(drawn.width * factor)), max(1, round(drawn.height * factor)))
+    return drawn.resize(size, Image.Resampling.LANCZOS if factor < 1 else Image.Resampling.BICUBIC)

@@ -1,0 +1,70 @@
+"""Traits that several widgets have, each with its meaning, type and default."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import traitlets
+
+from cnnwidgets.errors import OptionError, nearest
+from cnnwidgets.images import colormaps
+
+
+class Choice(traitlets.Unicode):  # type: ignore[type-arg]
+    """One of several words; another one is refused with the nearest."""
+
+    def __init__(self, values: tuple[str, ...], default: str, **options: Any) -> None:
+        self.values = values
+        super().__init__(default, **options)
+
+    def validate(self, obj: Any, value: Any) -> str:
+        """Return the value if it is one of the words."""
+        if value not in self.values:
+            raise OptionError(
+                f"{self.name}={value!r} is not known.{nearest(value, self.values)} Known are: {', '.join(self.values)}."
+            )
+        return str(super().validate(obj, value))
+
+
+class Share(traitlets.Float):  # type: ignore[type-arg]
+    """A number from 0 to 1."""
+
+    def validate(self, obj: Any, value: Any) -> float:
+        """Return the value if it is from 0 to 1."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise OptionError(f"{self.name}={value!r}: give a number from 0 to 1.")
+        return float(super().validate(obj, float(value)))
+
+
+class Overlay(traitlets.HasTraits):
+    """How a map is laid over a picture. The browser alone follows these, in one frame."""
+
+    opacity = Share(0.6, help="How much the colours cover the picture, 0 to 1. Default 0.6.").tag(sync=True)
+    threshold = Share(0.0, help="Share of the scale below which nothing is drawn, 0 to 1. Default 0.").tag(
+        sync=True
+    )
+    sign = Choice(
+        get_args(colormaps.Sign),
+        "positive",
+        help="Which values are drawn: 'positive' (what speaks for the class; the default), 'negative', 'absolute' "
+        "or 'both'.",
+    ).tag(sync=True)
+    colormap = Choice(
+        (colormaps.AUTO, *colormaps.COLORMAPS),
+        colormaps.AUTO,
+        help="Name of a colour map; 'auto' (the default) is 'inferno', and 'RdBu_r' where sign is 'both'.",
+    ).tag(sync=True)
+    show_box = traitlets.Bool(
+        False, help="Outline the box around the largest component above 20 % of the maximum. Default False."
+    ).tag(sync=True)
+    zoom = traitlets.Float(1.0, min=1.0, help="Magnification of the picture, 1 or more. Default 1.").tag(
+        sync=True
+    )
+    pan = traitlets.List(
+        traitlets.Float(),
+        default_value=None,
+        allow_none=True,
+        minlen=2,
+        maxlen=2,
+        help="Centre [x, y] of the magnified view in pixels of the picture; None, the default, is the middle.",
+    ).tag(sync=True)
