@@ -1,0 +1,1 @@
+"""Slow, literal versions of the papers in double precision; they use nothing of cnnwidgets."""
