@@ -50,7 +50,7 @@ test-notebooks: $(VENV)/dev.stamp frontend  ## run every notebook
 	$(PY) -m pytest --nbval-lax notebooks
 
 test-browser: $(VENV)/dev.stamp frontend  ## JupyterLab and Notebook 7 in Chromium
-	@$(CHROMIUM_FIND) --install || true
+	@$(CHROMIUM_FIND) --install >/dev/null || true
 	$(PY) -m pytest -m browser tests/browser $(ARGS)
 
 build: $(VENV)/dev.stamp  ## a wheel and an sdist in dist/
