@@ -8,6 +8,7 @@ in every thread, without a hook on any module.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from torch import Tensor
@@ -93,3 +94,36 @@ class Editing(CallMode):
         # Questions such as x.size() give no tensor and have no number; the trace does not count them either.
         self.count += first_tensor(result) is not None
         return result
+
+
+class _Enough(Exception):  # noqa: N818 - it ends a pass, nothing is wrong
+    pass
+
+
+def value_of_call(
+    number: int, name: str, edits: Mapping[int, tuple[str, Edit]], run: Callable[[Mapping[int, tuple[str, Edit]]], Any]
+) -> Tensor:
+    """Run a pass up to one call and return the first tensor of its result; what lies behind is not computed.
+
+    Args:
+        number: the call.
+        name: its name.
+        edits: edits that are in force besides.
+        run: runs the pass under the edits that it is given.
+
+    """
+    inner = edits.get(number)
+    taken: list[Tensor] = []
+
+    def stop(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        taken.extend(tensors_in(inner[1](func, args, kwargs) if inner else func(*args, **kwargs)))
+        raise _Enough
+
+    with suppress(_Enough):
+        run({**edits, number: (name, stop)})
+    if not taken:
+        raise ModelError(
+            f"The model did not come to call {number}, {name!r}, which it made when it was traced. Does its forward "
+            "pass depend on chance or on the input's values?"
+        )
+    return taken[0]

@@ -7,24 +7,17 @@ carrying a gradient through the first convolution, the one with the largest maps
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from cnnwidgets.explain.calls import tensors_in
+from cnnwidgets.explain.calls import value_of_call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cnnwidgets.explain.network import Edits, Network
 
 _INPUT = -1
-
-
-class _Enough(Exception):  # noqa: N818 - it ends a pass, nothing is wrong
-    pass
 
 
 def find_stem(network: Network) -> int | None:
@@ -50,18 +43,9 @@ def _is_fixed(module: nn.Module, owner: str) -> bool:
 
 def carry_back(network: Network, stem: int, x: Tensor, slope: Tensor, edits: Edits) -> Tensor:
     """Return the gradient (n,C,H,W) of the input, given that behind the stem."""
-    taken: list[Tensor] = []
     name = network.trace.calls[stem].name
-    inner = edits.get(stem)
-
-    def stop(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        result = inner[1](func, args, kwargs) if inner else func(*args, **kwargs)
-        taken.extend(tensors_in(result))
-        raise _Enough
-
     with torch.enable_grad():
         x = x.detach().requires_grad_(True)
-        with suppress(_Enough):
-            network.run(x, {**edits, stem: (name, stop)})
-        (result,) = torch.autograd.grad(taken[0], x, slope)
+        value = value_of_call(stem, name, edits, lambda plan: network.run(x, plan))
+        (result,) = torch.autograd.grad(value, x, slope)
     return result
