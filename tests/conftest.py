@@ -6,9 +6,7 @@ import os
 import socket
 
 os.environ["MPLBACKEND"] = "Agg"
-os.environ["OMP_WAIT_POLICY"] = (
-    "passive"  # before torch is imported: threads that spin starve the browser tests
-)
+os.environ["OMP_WAIT_POLICY"] = "passive"  # before torch is imported: threads that spin starve the browser tests
 
 import pytest
 

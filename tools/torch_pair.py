@@ -35,9 +35,7 @@ def main() -> int:
         print(f"{pair} do not fit together: {error}.\n\n{REMEDY}")
         return 1
     device = "GPU" if torch.cuda.is_available() else "CPU"
-    print(
-        f"torch {torch.__version__} and torchvision {torchvision.__version__} fit together, on the {device}."
-    )
+    print(f"torch {torch.__version__} and torchvision {torchvision.__version__} fit together, on the {device}.")
     return 0
 
 

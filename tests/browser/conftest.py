@@ -90,9 +90,7 @@ def _opener(server: JupyterServer, browser: Browser, request: pytest.FixtureRequ
     ) -> NotebookPage:
         if file is None:
             file = f"{test}-{len(opened)}.ipynb"
-            notebook = new_notebook(
-                cells=[new_code_cell(cell) for cell in cells], metadata={"kernelspec": KERNEL}
-            )
+            notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells], metadata={"kernelspec": KERNEL})
             nbformat.write(notebook, server.folder / file)
         else:
             file = f"{server.copy_notebooks(test)}/{file}"

@@ -25,9 +25,7 @@ USER_SETTINGS = {
         "checkForUpdates": False,
         "doNotDisturbMode": True,
     },
-    "@jupyterlab/notebook-extension/tracker": {
-        "windowingMode": "none"
-    },  # every cell in the page, seen or not
+    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},  # every cell in the page, seen or not
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
 }
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"

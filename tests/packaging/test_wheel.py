@@ -130,7 +130,5 @@ def test_widget_renders_from_the_wheel_without_node(wheel, tmp_path):
     assert shown["node"] is None
     assert shown["esm"] == (ROOT / "cnnwidgets" / "static" / "widget.js").read_text()
     assert shown["css"] == (ROOT / "cnnwidgets" / "static" / "widget.css").read_text()
-    assert {"image/png", "text/html", "text/plain", "application/vnd.jupyter.widget-view+json"} <= set(
-        shown["types"]
-    )
+    assert {"image/png", "text/html", "text/plain", "application/vnd.jupyter.widget-view+json"} <= set(shown["types"])
     assert shown["image"].startswith(("iVBORw0KGgo", "89504e470d0a1a0a"))  # a PNG, as base64 or as bytes
