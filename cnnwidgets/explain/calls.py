@@ -59,7 +59,7 @@ class CallMode(TorchFunctionMode):
         """Number the call."""
         del types
         kwargs = kwargs or {}
-        if first_tensor((args, kwargs)) is None:
+        if not (args and isinstance(args[0], Tensor)) and first_tensor((args, kwargs)) is None:
             return func(*args, **kwargs)
         return self.called(func, args, kwargs)
 
@@ -77,9 +77,12 @@ class Editing(CallMode):
     def __init__(self, edits: Mapping[int, tuple[str, Edit]]) -> None:
         super().__init__()
         self.edits = edits
+        self.last = max(edits, default=-1)
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the call or its edit, once its name agrees with the one that the trace saw."""
+        if self.count > self.last:
+            return func(*args, **kwargs)
         name, edit = self.edits.get(self.count, ("", None))
         if edit is not None and function_name(func) == name:
             result = edit(func, args, kwargs)
@@ -92,7 +95,7 @@ class Editing(CallMode):
                     "cannot be explained layer by layer; explain.saliency needs no layers."
                 )
         # Questions such as x.size() give no tensor and have no number; the trace does not count them either.
-        self.count += first_tensor(result) is not None
+        self.count += isinstance(result, Tensor) or first_tensor(result) is not None
         return result
 
 

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from cnnwidgets.errors import ModelError
 
 _PLAIN_CONTAINERS = (dict, list, tuple, set)
+_ATOMS = frozenset({bool, int, float, str, type(None)})
+_STANDARD = frozenset(nn.Module().__dict__)
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -43,55 +45,70 @@ def make_twin(model: nn.Module) -> nn.Module:
         ModelError: weights that do not exist yet (lazy modules) or that were made in `torch.inference_mode()`.
 
     """
-    _refuse(model)
     if isinstance(model, torch.jit.ScriptModule):
         clone: nn.Module = copy.deepcopy(model)
-    else:
-        clone = _Cloner(model).clone
-    for parameter in clone.parameters():
-        parameter.requires_grad_(False)
-    return clone.eval()
-
-
-def _refuse(model: nn.Module) -> None:
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        if isinstance(tensor, nn.UninitializedParameter | nn.parameter.UninitializedBuffer):
-            raise ModelError(
-                f"The weight {name!r} has no shape yet: the model has lazy layers that have not seen data. "
-                "Run the model once on a batch, then explain it."
-            )
-        if tensor.is_inference():
-            raise ModelError(
-                f"The weight {name!r} was made inside torch.inference_mode(), and PyTorch allows no gradients "
-                "through such tensors. Build or load the model outside inference_mode (torch.no_grad() is fine)."
-            )
+        for parameter in clone.parameters():
+            parameter.requires_grad_(False)
+        return clone.eval()
+    return _Cloner(model).clone.eval()
 
 
 class _Cloner:
     """Walks the module tree once and rebuilds it; `seen` maps the id of an original to its twin."""
 
     def __init__(self, model: nn.Module) -> None:
+        self.model = model
         self.seen: dict[int, Any] = {}
         originals = list(model.modules())
         for module in originals:
             self.seen[id(module)] = type(module).__new__(type(module))
         for module in originals:
-            clone = self.seen[id(module)]
-            clone.__dict__.update({key: self.value(value) for key, value in module.__dict__.items()})
+            self.fill(self.seen[id(module)], module)
         self.clone: nn.Module = self.seen[id(model)]
+
+    def fill(self, clone: nn.Module, module: nn.Module) -> None:
+        """Give a new module what the original has. Most of it is empty dicts for hooks, so these come first."""
+        own = clone.__dict__
+        for key, value in module.__dict__.items():
+            kind = type(value)
+            if kind in _ATOMS:
+                own[key] = value
+            elif key in _STANDARD and not value:
+                own[key] = kind()
+            else:
+                own[key] = self.value(value)
+
+    def tensor(self, value: Tensor) -> Tensor:
+        """Share the storage of a weight, copy any other tensor."""
+        if isinstance(value, nn.UninitializedParameter | nn.parameter.UninitializedBuffer):
+            raise ModelError(
+                f"The weight {self.name_of(value)!r} has no shape yet: the model has lazy layers that have not seen "
+                "data. Run the model once on a batch, then explain it."
+            )
+        if value.is_inference():
+            raise ModelError(
+                f"The weight {self.name_of(value)!r} was made inside torch.inference_mode(), and PyTorch allows no "
+                "gradients through such tensors. Build or load the model outside inference_mode (torch.no_grad() is "
+                "fine)."
+            )
+        if isinstance(value, nn.Parameter):
+            return nn.Parameter(value.detach(), requires_grad=False)
+        return value.detach().clone()
+
+    def name_of(self, tensor: Tensor) -> str:
+        named = [*self.model.named_parameters(), *self.model.named_buffers()]
+        return next((name for name, known in named if known is tensor), "an unregistered tensor")
 
     def value(self, value: Any) -> Any:
         known = self.seen.get(id(value))
         if known is not None:
             return known
-        if isinstance(value, nn.Parameter):
-            twin: Any = nn.Parameter(value.detach(), requires_grad=False)
-        elif isinstance(value, Tensor):
-            twin = value.detach().clone()
+        if isinstance(value, Tensor):
+            twin: Any = self.tensor(value)
         elif isinstance(value, nn.Module):
             # A module that hangs on an attribute which is no registered child, in a list for instance.
             twin = self.seen[id(value)] = type(value).__new__(type(value))
-            twin.__dict__.update({key: self.value(item) for key, item in value.__dict__.items()})
+            self.fill(twin, value)
             twin.__dict__["training"] = False
         elif type(value) in _PLAIN_CONTAINERS or type(value) is OrderedDict:
             return self.container(value)
