@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnwidgets.errors import ModelError, OptionError
+from cnnwidgets.errors import ModelError, OptionError, refuse_unknown
 from cnnwidgets.explain.control import Cancel, Progress, check_cancelled
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.network import Edits, Network, check_finite
@@ -21,6 +21,7 @@ from cnnwidgets.explain.targets import Target, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
 _PIXELS_PER_CHUNK = 4 * 224 * 224
 
@@ -36,6 +37,17 @@ class Method(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     paper: ClassVar[str]
+
+    @classmethod
+    def made(cls, where: str, options: dict[str, Any]) -> Self:
+        """Return the method with the parameters that a public function named `where` was given.
+
+        Raises:
+            OptionError: one that it does not take.
+
+        """
+        refuse_unknown(where, options, [item.name for item in fields(cls)])
+        return cls(**options)
 
     def start(self, network: Network) -> MethodRun:
         """Check that the method fits the network and return what one run of it needs."""

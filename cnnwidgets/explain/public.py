@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,18 +21,18 @@ def public(method: type[Method]) -> Callable[[Function], Function]:
     """Give a public function the attribute `method`, and refuse unknown keywords with the nearest spelling."""
 
     def bind(function: Function) -> Function:
-        known = [item.name for item in fields(method)]
+        parameters = inspect.signature(function).parameters
+        known = [item.name for item in parameters.values() if item.kind is not item.VAR_KEYWORD]
 
         @functools.wraps(function)
         def checked(*args: Any, **options: Any) -> Any:
-            refuse_unknown(
-                f"explain.{function.__name__}",
-                options,
-                ["model", "x", "target", *_RUN_OPTIONS, *known, *extra],
-            )
+            passed_on: list[str] = []
+            if len(known) < len(parameters):  # smoothgrad(..., of=method, **options of that method)
+                inner = getattr(options.get("of", parameters["of"].default), "method", None)
+                passed_on = list(options) if inner is None else [item.name for item in fields(inner)]
+            refuse_unknown(f"explain.{function.__name__}", options, [*known, *passed_on])
             return function(*args, **options)
 
-        extra = getattr(method, "extra_options", ())
         checked.method = method  # type: ignore[attr-defined]
         return checked  # type: ignore[return-value]
 
@@ -45,12 +46,10 @@ def method_of(function: Any, options: dict[str, Any]) -> Method:
         OptionError: `function` is none of them, or does not take one of the options.
 
     """
-    kind = getattr(function, "method", None)
+    kind: type[Method] | None = getattr(function, "method", None)
     if kind is None:
         raise OptionError(f"{function!r} is not a method of explain; give explain.saliency, explain.grad_cam, ...")
-    refuse_unknown(f"explain.{function.__name__}", options, [item.name for item in fields(kind)])
-    made: Method = kind(**options)
-    return made
+    return kind.made(f"explain.{function.__name__}", options)
 
 
 def snapshots(of: Any, model: Any, x: Any, target: Any = None, **options: Any) -> Iterator[Snapshot]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from cnnwidgets.errors import OptionError
+from cnnwidgets.errors import OptionError, refuse_unknown
 from cnnwidgets.explain.foreign import Foreign
 from cnnwidgets.explain.fuse import fused
 from cnnwidgets.explain.gradient import Saliency, saliency
@@ -20,6 +20,7 @@ from cnnwidgets.explain.tap import Tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Self
 
     from cnnwidgets.explain.control import Cancel, Progress
     from cnnwidgets.explain.network import Network
@@ -38,6 +39,18 @@ class SmoothGrad(Method):
     samples: int = 50
     noise: float = 0.15
     seed: int = 0
+
+    @classmethod
+    def made(cls, where: str, options: dict[str, Any]) -> Self:
+        """Take `of` as the public function that it is, and give it the options that are not SmoothGrad's own."""
+        own = {item.name: options[item.name] for item in fields(cls) if item.name in options and item.name != "of"}
+        rest = {name: value for name, value in options.items() if name not in own and name != "of"}
+        of = options.get("of", saliency)
+        if not hasattr(of, "method"):
+            return cls(of=Foreign(of, tuple(sorted(rest.items()))), **own)
+        inner: type[Method] = of.method
+        refuse_unknown(where, rest, [item.name for kind in (cls, inner) for item in fields(kind)])
+        return cls(of=method_of(of, rest), **own)
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
@@ -171,8 +184,9 @@ def smoothgrad(
         ModelError: a model without gradients, or with NaN.
 
     """
-    inner = method_of(of, options) if hasattr(of, "method") else Foreign(of, tuple(sorted(options.items())))
-    method = SmoothGrad(of=inner, samples=samples, noise=noise, seed=seed)
+    method = SmoothGrad.made(
+        "explain.smoothgrad", {"of": of, "samples": samples, "noise": noise, "seed": seed, **options}
+    )
     return explain(
         method,
         model,
