@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -55,6 +56,7 @@ def _is_map(call: Call) -> bool:
     return len(call.shape) == 4 and call.shape[2] * call.shape[3] > 1
 
 
+@lru_cache(maxsize=16)
 def _named(trace: Trace) -> dict[str, Layer]:
     """Return every layer under each of its names; a name without "#" is the last call."""
     found: dict[str, Layer] = {}

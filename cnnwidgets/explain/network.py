@@ -20,6 +20,7 @@ from cnnwidgets.explain.subject import Subject, refuse_inference_mode
 from cnnwidgets.explain.trace import Trace, remembered, signature, trace
 from cnnwidgets.explain.twin import make_twin, unwrap
 
+_FEW_WEIGHTS = 8_000_000
 Edits = Mapping[int, tuple[str, Edit]]
 
 
@@ -42,7 +43,16 @@ class Network:
         weight = next((p for p in self.module.parameters() if p.is_floating_point()), None)
         if weight is not None:
             x = x.to(device=weight.device, dtype=weight.dtype)
-        self.x = (x.clone() if x.is_inference() else x).detach()
+        x = (x.clone() if x.is_inference() else x).detach()
+        self.x = x.contiguous(memory_format=torch.channels_last) if self._is_light() else x
+
+    def _is_light(self) -> bool:
+        """Whether the convolutions have few weights, as those of MobileNets, EfficientNets and DenseNets.
+
+        With channels last PyTorch's CPU convolutions rearrange their weights in every pass. Measured, that is repaid
+        up to about eight million weights: MobileNetV2 takes 0.85 of the time, ResNet18 1.1 of it.
+        """
+        return sum(p.numel() for p in self.module.parameters() if p.ndim == 4) < _FEW_WEIGHTS
 
     @cached_property
     def trace(self) -> Trace:

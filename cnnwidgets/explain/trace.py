@@ -58,7 +58,7 @@ class ModuleCall:
     shape: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trace:
     """What one forward pass did; holds no tensors.
 
