@@ -1,4 +1,4 @@
-"""What goes over the border to the browser: pictures, float maps and look-up tables as binary (see js/src/protocol.ts)."""
+"""What goes over the border to the browser, bulk as binary: the twin of js/src/protocol.ts."""
 
 from __future__ import annotations
 
@@ -75,6 +75,5 @@ def pack_predictions(predictions: Predictions) -> list[dict[str, Any]]:
 def pack_colormaps() -> dict[str, Any]:
     """Return the look-up tables, 256 colours of three bytes each."""
     return {
-        name: {"kind": kind, "data": colormaps.lookup(name).tobytes()}
-        for name, kind in colormaps.COLORMAPS.items()
+        name: {"kind": kind, "data": colormaps.lookup(name).tobytes()} for name, kind in colormaps.COLORMAPS.items()
     }

@@ -40,9 +40,7 @@ class Overlay(traitlets.HasTraits):
     """How a map is laid over a picture. The browser alone follows these, in one frame."""
 
     opacity = Share(0.6, help="How much the colours cover the picture, 0 to 1. Default 0.6.").tag(sync=True)
-    threshold = Share(0.0, help="Share of the scale below which nothing is drawn, 0 to 1. Default 0.").tag(
-        sync=True
-    )
+    threshold = Share(0.0, help="Share of the scale below which nothing is drawn, 0 to 1. Default 0.").tag(sync=True)
     sign = Choice(
         get_args(colormaps.Sign),
         "positive",
@@ -57,9 +55,7 @@ class Overlay(traitlets.HasTraits):
     show_box = traitlets.Bool(
         False, help="Outline the box around the largest component above 20 % of the maximum. Default False."
     ).tag(sync=True)
-    zoom = traitlets.Float(1.0, min=1.0, help="Magnification of the picture, 1 or more. Default 1.").tag(
-        sync=True
-    )
+    zoom = traitlets.Float(1.0, min=1.0, help="Magnification of the picture, 1 or more. Default 1.").tag(sync=True)
     pan = traitlets.List(
         traitlets.Float(),
         default_value=None,

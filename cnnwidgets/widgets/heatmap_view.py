@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import traitlets
@@ -12,32 +11,31 @@ from torch import nn
 
 from cnnwidgets.classifier import Classifier
 from cnnwidgets.errors import Cancelled, CnnWidgetsError, OptionError
-from cnnwidgets.explain.layers import default_layer, find_layer, layer_list
-from cnnwidgets.explain.network import Network
+from cnnwidgets.explain.layers import find_layer
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.public import snapshots
 from cnnwidgets.explain.result import Heatmap
-from cnnwidgets.explain.subject import Subject
 from cnnwidgets.jobs import Job, Lane
-from cnnwidgets.predictions import Predictions, ranked
+from cnnwidgets.predictions import Predictions
 from cnnwidgets.widgets import _protocol as protocol
 from cnnwidgets.widgets._base import Widget
+from cnnwidgets.widgets._looked import Looked
 from cnnwidgets.widgets._methods import CHOICES
+from cnnwidgets.widgets._question import Question
 from cnnwidgets.widgets._still import still
-from cnnwidgets.widgets._traits import Choice, Overlay
+from cnnwidgets.widgets._store import Store
+from cnnwidgets.widgets._traits import Overlay
 
 if TYPE_CHECKING:
     from PIL import Image
 
-_QUESTION = ("method", "target", "instead_of", "layer", "compare", "samples", "noise", "seed")
-_KEPT = 48  # heat maps in the cache
+_QUESTION = tuple(Question.class_own_traits())
+
 _SNAPSHOT_EVERY = 0.2  # seconds
-_REMEDY_OF_STRANGERS = (
-    "The model raised this error in its forward pass. Does it run on this image outside the widget?"
-)
+_REMEDY_OF_STRANGERS = "The model raised this error in its forward pass. Does it run on this image outside the widget?"
 
 
-class HeatmapView(Overlay, Widget):
+class HeatmapView(Question, Overlay, Widget):
     """A picture with the map of an explanation on it, and controls to switch method, class, layer and colours.
 
     ```python
@@ -62,27 +60,6 @@ class HeatmapView(Overlay, Widget):
     _options: ClassVar[tuple[str, ...]] = (*_QUESTION, *Overlay.class_own_traits())
 
     image = traitlets.Any(help="The picture that is explained. Another one may be set at any time.")
-    method = Choice(
-        tuple(CHOICES), "grad_cam", help="'saliency', 'smoothgrad', 'cam' or 'grad_cam'. Default 'grad_cam'."
-    ).tag(sync=True)
-    target = traitlets.Any(
-        None, help="The class that is explained, an index; may be set by name. Default: the likeliest class."
-    ).tag(sync=True)
-    instead_of = traitlets.Any(
-        None, help="The class whose score is subtracted, index or name, or None. Default None."
-    ).tag(sync=True)
-    layer = traitlets.Any(
-        None, help="The layer for Grad-CAM: a name, the module itself, or None for the last feature map."
-    ).tag(sync=True)
-    compare = traitlets.Bool(
-        False, help="Show all methods side by side on one shared scale. Default False."
-    ).tag(sync=True)
-    samples = traitlets.Int(50, min=1, help="Noisy copies for SmoothGrad. Default 50.")
-    noise = traitlets.Float(
-        0.15, min=0.0, help="SmoothGrad's noise as a share of the input's range. Default 0.15."
-    )
-    seed = traitlets.Int(0, help="Seed of SmoothGrad's noise. Default 0.")
-
     heatmap = traitlets.Instance(
         Heatmap,
         allow_none=True,
@@ -107,26 +84,22 @@ class HeatmapView(Overlay, Widget):
         if isinstance(clf, nn.Module):
             clf = Classifier(clf)
         if not isinstance(clf, Classifier):
-            raise OptionError(
-                f"The model is a {type(clf).__name__}; give a cnnwidgets.Classifier or an nn.Module."
-            )
+            raise OptionError(f"The model is a {type(clf).__name__}; give a cnnwidgets.Classifier or an nn.Module.")
         self.clf = clf
         self._lock = threading.RLock()
         self._lane = Lane()
-        self._cache: OrderedDict[Any, Heatmap] = OrderedDict()
-        self._partial: dict[Any, Heatmap] = {}
+        self._store = Store()
         self._running: tuple[Any, ...] = ()
         self._failed: BaseException | None = None
         self._job: Job | None = None
-        self._sent: dict[Any, tuple[Heatmap, dict[str, Any]]] = {}
         self._images = 0
-        self._loaded = self._look(image)
+        self._looked = Looked.at(clf, image)
         question = {name: options.pop(name) for name in _QUESTION if name in options}
         super().__init__(**options)
         self._class_names = list(clf.classes)
         self._colormaps = protocol.pack_colormaps()
         self.set_trait("image", image)
-        self._load(self._loaded)
+        self._load(self._looked)
         with self.hold_trait_notifications():
             for name, value in question.items():
                 setattr(self, name, value)
@@ -137,36 +110,19 @@ class HeatmapView(Overlay, Widget):
 
     # The picture.
 
-    def _look(self, image: Any) -> tuple[Network, Predictions]:
-        """Run the network on a picture; nothing of the view changes, so an error leaves it as it was."""
-        prepared = self.clf.prepare(image)
-        if len(prepared.x) != 1:
-            raise OptionError(f"A HeatmapView shows one picture, but {len(prepared.x)} were given.")
-        scores, kind = self.clf.scores(prepared)
-        network = Network(Subject(self.clf.model, prepared, self.clf.classes, self.clf.stated_output))
-        return network, ranked(scores, kind, self.clf.classes, min(5, scores.shape[1]))[0]
-
-    def _load(self, loaded: tuple[Network, Predictions]) -> None:
-        self._loaded = loaded
-        network, predictions = loaded
-        self._network = network
+    def _load(self, looked: Looked) -> None:
+        self._looked = looked
         self._images += 1
-        self._sent.clear()
-        self.set_trait("predictions", predictions)
-        picture = network.pictures[0]
+        self.set_trait("predictions", looked.predictions)
         with self.hold_sync():
-            self._photo = protocol.pack_photo(picture, getattr(picture, "filename", "") or "")
-            self._seen = protocol.pack_seen(network.subject.images.frames[0])
-            self._predictions = protocol.pack_predictions(predictions)
-            self._output_kind = network.kind
-            self._methods = [choice.packed(network.trace) for choice in CHOICES.values()]
-            self._layers = protocol.pack_layers(_offered(network))
-            self.target = predictions[0].index
+            for name, value in looked.packed().items():
+                setattr(self, name, value)
+            self.target = looked.predictions[0].index
             self.instead_of = None
 
     def _on_image(self, change: Any) -> None:
         try:
-            loaded = self._look(change.new)
+            looked = Looked.at(self.clf, change.new)
         except Exception:
             with self._lock:
                 self.unobserve(self._on_image, names=["image"])
@@ -174,7 +130,7 @@ class HeatmapView(Overlay, Widget):
                 self.observe(self._on_image, names=["image"])
             raise
         with self._lock:
-            self._load(loaded)
+            self._load(looked)
         self._answer()
 
     # The question.
@@ -182,14 +138,14 @@ class HeatmapView(Overlay, Widget):
     @traitlets.validate("target", "instead_of")
     def _class(self, proposal: Any) -> int | None:
         if proposal.value is None:
-            return None if proposal.trait.name == "instead_of" else self._loaded[1][0].index
+            return None if proposal.trait.name == "instead_of" else self._looked.predictions[0].index
         return self.clf.index_of(proposal.value)
 
     @traitlets.validate("layer")
     def _layer(self, proposal: Any) -> str | None:
         if proposal.value is None:
             return None
-        return find_layer(self._loaded[0], proposal.value).name
+        return find_layer(self._looked.network, proposal.value).name
 
     def _key(self, method: str) -> tuple[Any, ...]:
         own = tuple(getattr(self, name) for name in CHOICES[method].traits)
@@ -216,9 +172,9 @@ class HeatmapView(Overlay, Widget):
     def refresh(self) -> None:
         """Compute what is shown anew: after weights were changed in a way that PyTorch does not count (`.data`)."""
         with self._lock:
-            self._cache.clear()
+            self._store.clear()
         target, instead_of = self.target, self.instead_of
-        self._load(self._look(self.image))
+        self._load(Looked.at(self.clf, self.image))
         self.target, self.instead_of = target, instead_of
         self._answer(again=True)
 
@@ -229,10 +185,10 @@ class HeatmapView(Overlay, Widget):
         with self._lock:
             wanted = list(CHOICES) if self.compare else [self.method]
             keys = {name: self._key(name) for name in wanted if not self._unavailable(name)}
-            missing = tuple((name, key) for name, key in keys.items() if key not in self._cache)
+            missing = tuple((name, key) for name, key in keys.items() if key not in self._store)
             self._show()
             if missing and missing == self._running and self._lane.busy and not again:
-                self._say(**{**self._status, "ask": self._ask})
+                self._status = {**self._status, "ask": self._ask}
                 return
             self._failed = None
             self._running = missing
@@ -271,21 +227,18 @@ class HeatmapView(Overlay, Widget):
                 elif time.monotonic() - shown > _SNAPSHOT_EVERY:
                     shown = time.monotonic()
                     with self._lock:
-                        self._partial = {key: snapshot.heatmap}
-                        self._say("busy", name, snapshot.done, snapshot.total, choice.steps)
+                        self._store.preview(key, snapshot.heatmap)
+                        self._say("busy", name, done=snapshot.done, total=snapshot.total, message=choice.steps)
                         self._show()
 
     def _source(self, key: Any) -> Any:
         if key[0] != self._images:
             raise Cancelled("The picture was changed.")
-        return self._network.subject.images
+        return self._looked.network.subject.images
 
     def _keep(self, key: Any, heatmap: Heatmap) -> None:
         with self._lock:
-            self._cache[key] = heatmap
-            self._partial = {}
-            while len(self._cache) > _KEPT:
-                self._sent.pop(self._cache.popitem(last=False)[0], None)
+            self._store.keep(key, heatmap)
             self._show()
 
     def _ended(self, job: Job, error: BaseException | None) -> None:
@@ -293,7 +246,7 @@ class HeatmapView(Overlay, Widget):
             if job is not self._job:
                 return  # a newer one has taken its place, and speaks for itself
             self._running = ()
-            self._partial = {}
+            self._store.drop_preview()
             self._failed = error
             if error is None:
                 reason = self._unavailable(self.method)
@@ -313,47 +266,16 @@ class HeatmapView(Overlay, Widget):
 
     def _show(self) -> None:
         """Give the browser every map that is known of the question."""
-        maps, current = {}, None
-        for name in CHOICES:
-            key = self._key(name)
-            known = self._cache.get(key)
-            partial = self._partial.get(key) if known is None else None
-            if known is not None:
-                self._cache.move_to_end(key)
-            if known or partial:
-                maps[name] = self._packed(key, known or partial, partial=known is None)
-            if name == self.method:
-                current = known
+        found = {name: self._store.packed(self._key(name)) for name in CHOICES}
+        maps = {name: packed for name, packed in found.items() if packed is not None}
         if maps.keys() != self._maps.keys() or any(maps[name] is not self._maps[name] for name in maps):
             self._maps = maps
-        self.set_trait("heatmap", current)
+        self.set_trait("heatmap", self._store.get(self._key(self.method)))
 
-    def _packed(self, key: Any, heatmap: Any, *, partial: bool) -> Any:
-        """Pack a map, once as long as it stays the same."""
-        sent = self._sent.get(key)
-        if sent is None or sent[0] is not heatmap:
-            sent = self._sent[key] = (heatmap, protocol.pack_map(heatmap, partial=partial))
-        return sent[1]
-
-    def _say(
-        self,
-        state: str,
-        method: str,
-        done: int = 0,
-        total: int = 0,
-        message: str = "",
-        remedy: str = "",
-        ask: int = -1,
-    ) -> None:
-        self._status = {
-            "state": state,
-            "method": method,
-            "done": done,
-            "total": total,
-            "message": message,
-            "remedy": remedy,
-            "ask": self._ask if ask < 0 else ask,
-        }
+    def _say(self, state: str, method: str, **more: Any) -> None:
+        """Tell the browser how things stand; `more` may set done, total, message and remedy."""
+        blank = {"done": 0, "total": 0, "message": "", "remedy": ""}
+        self._status = {**blank, **more, "state": state, "method": method, "ask": self._ask}
 
     def wait(self, timeout: float | None = None) -> Heatmap | None:
         """Wait until nothing is being computed, and return the `Heatmap` shown.
@@ -379,9 +301,9 @@ class HeatmapView(Overlay, Widget):
     def snapshot(self) -> Image.Image:
         """Return what is shown as a PIL picture: overlay and legend, all methods where `compare` is set."""
         with self._lock:
-            known = {name: self._cache.get(self._key(name)) for name in CHOICES}
+            known = {name: self._store.get(self._key(name)) for name in CHOICES}
         shown = known if self.compare else {self.method: known[self.method]}
-        return still(self._network.pictures[0], {k: v for k, v in shown.items() if v is not None}, self)
+        return still(self._looked.network.pictures[0], {k: v for k, v in shown.items() if v is not None}, self)
 
     def _described(self) -> str:
         name = self.predictions[0].name
@@ -389,14 +311,3 @@ class HeatmapView(Overlay, Widget):
         if self.heatmap is None:
             return f"HeatmapView: {name} ({share:.0f} %); no map computed yet."
         return f"HeatmapView: {name} ({share:.0f} %). {self.heatmap.title} of {self.heatmap.target[0]}."
-
-
-def _offered(network: Network) -> list[Any]:
-    """Return the layers to choose from: modules, and the default if a function makes it."""
-    try:
-        first = default_layer(network.trace)
-    except CnnWidgetsError:
-        return []
-    return [
-        layer for layer in layer_list(network.trace) if layer.call == first.call or "()" not in layer.name
-    ]

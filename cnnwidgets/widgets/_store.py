@@ -1,0 +1,67 @@
+"""The heat maps that a view has: the latest few that are done, and the one that is being made."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from cnnwidgets.widgets import _protocol as protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from cnnwidgets.explain.result import Heatmap
+
+_KEPT = 48
+
+
+class Store:
+    """Heat maps by question, each packed for the browser once. Not locked: the view's lock guards it."""
+
+    def __init__(self) -> None:
+        self._done: OrderedDict[Hashable, Heatmap] = OrderedDict()
+        self._partial: dict[Hashable, Heatmap] = {}
+        self._packed: dict[Hashable, tuple[Heatmap, dict[str, Any]]] = {}
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._done
+
+    def get(self, key: Hashable) -> Heatmap | None:
+        """Return a finished heat map, or None."""
+        return self._done.get(key)
+
+    def keep(self, key: Hashable, heatmap: Heatmap) -> None:
+        """Keep a finished heat map; the one that was used longest ago makes room."""
+        self._done[key] = heatmap
+        self._partial.clear()
+        while len(self._done) > _KEPT:
+            self._packed.pop(self._done.popitem(last=False)[0], None)
+
+    def preview(self, key: Hashable, heatmap: Heatmap) -> None:
+        """Keep a snapshot of the one that is being made."""
+        self._partial = {key: heatmap}
+
+    def drop_preview(self) -> None:
+        """Forget the snapshot."""
+        self._partial.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._done.clear()
+        self._partial.clear()
+        self._packed.clear()
+
+    def packed(self, key: Hashable) -> dict[str, Any] | None:
+        """Return what the browser gets for a question: the same object as long as the map is the same."""
+        heatmap = self._done.get(key)
+        partial = heatmap is None
+        if heatmap is None:
+            heatmap = self._partial.get(key)
+        else:
+            self._done.move_to_end(key)
+        if heatmap is None:
+            return None
+        known = self._packed.get(key)
+        if known is None or known[0] is not heatmap:
+            known = self._packed[key] = (heatmap, protocol.pack_map(heatmap, partial=partial))
+        return known[1]
