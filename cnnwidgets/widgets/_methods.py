@@ -26,6 +26,7 @@ class Choice:
         function: the public function of `explain`.
         traits: the view's traits that go to the function as keywords, besides the target.
         steps: what its steps are called.
+        slow: whether it takes many passes; where several methods are wanted, the quick ones come first.
         obstacle: tells, given a trace, in words why the method does not fit the network; "" if it does.
 
     """
@@ -33,6 +34,7 @@ class Choice:
     function: Callable[..., Any]
     traits: tuple[str, ...] = ()
     steps: str = "images"
+    slow: bool = False
     obstacle: Callable[[Trace], str] = lambda _: ""
 
     @property
@@ -64,7 +66,7 @@ CHOICES: dict[str, Choice] = {
     choice.name: choice
     for choice in (
         Choice(saliency),
-        Choice(smoothgrad, ("samples", "noise", "seed"), "samples"),
+        Choice(smoothgrad, ("samples", "noise", "seed"), "samples", slow=True),
         Choice(cam, obstacle=_no_cam),
         Choice(grad_cam, ("layer",)),
     )

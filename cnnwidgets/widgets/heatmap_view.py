@@ -183,7 +183,7 @@ class HeatmapView(Question, Overlay, Widget):
     def _answer(self, *, again: bool = False) -> None:
         """Show what is known of the question, and have the rest computed. Only enqueues."""
         with self._lock:
-            wanted = list(CHOICES) if self.compare else [self.method]
+            wanted = sorted(CHOICES, key=self._turn) if self.compare else [self.method]
             keys = {name: self._key(name) for name in wanted if not self._unavailable(name)}
             missing = tuple((name, key) for name, key in keys.items() if key not in self._store)
             self._show()
@@ -203,6 +203,9 @@ class HeatmapView(Question, Overlay, Widget):
         else:
             self._job = None
             self._lane.cancel()
+
+    def _turn(self, method: str) -> tuple[bool, bool]:
+        return CHOICES[method].slow, method != self.method
 
     def _compute(self, job: Job, missing: tuple[tuple[str, Any], ...]) -> None:
         for name, key in missing:
