@@ -38,7 +38,7 @@ class Network:
         refuse_inference_mode()
         self.subject = subject
         self.model = unwrap(subject.model)
-        self.module = make_twin(self.model)
+        self.module = make_twin(self.model, share_hooks=True)
         x = subject.images.x
         weight = next((p for p in self.module.parameters() if p.is_floating_point()), None)
         if weight is not None:
@@ -61,7 +61,7 @@ class Network:
 
         def watch() -> Trace:
             with PrivateRandomness():
-                return trace(self.module, self.x[:1])
+                return trace(make_twin(self.model), self.x[:1])
 
         return remembered(self.model, key, watch)
 

@@ -183,6 +183,7 @@ def trace(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
     )
 
 
+_STANDARD = frozenset(nn.Module().__dict__)
 _TRACES: weakref.WeakKeyDictionary[nn.Module, dict[Any, Trace]] = weakref.WeakKeyDictionary()
 
 
@@ -200,7 +201,7 @@ def signature(module: nn.Module) -> tuple[Any, ...]:
             tuple(
                 (key, value)
                 for key, value in part.__dict__.items()
-                if key != "training"
+                if key not in _STANDARD
                 and (
                     isinstance(value, plain)
                     or (isinstance(value, tuple) and all(isinstance(item, plain) for item in value))
