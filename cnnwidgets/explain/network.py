@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -118,11 +119,11 @@ def picture_of(x: Tensor) -> Image.Image:
     A normalised tensor does not say what it was normalised with, so the colours are only like those of the picture.
     One channel is grey; of two or more than three, the first counts.
     """
-    values = x.detach().float().cpu()
-    values = values[:3] if len(values) >= 3 else values[:1].expand(3, -1, -1)
-    low, high = values.amin(), values.amax()
-    stretched = (values - low) / (high - low) if high > low else torch.full_like(values, 0.5)
-    return Image.fromarray((stretched * 255).round().to(torch.uint8).permute(1, 2, 0).numpy())
+    values = x.detach()[: 3 if len(x) >= 3 else 1].float().cpu().numpy()
+    low, high = values.min(), values.max()
+    stretched = (values - low) * (255 / (high - low)) if high > low else np.full_like(values, 127.5)
+    pixels = stretched.round().astype(np.uint8).transpose(1, 2, 0)
+    return Image.fromarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)).copy())
 
 
 def check_finite(values: Tensor, what: str, remedy: str = "") -> None:
