@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw
 
@@ -64,14 +65,13 @@ def overlay(
 def plot(heatmap: Heatmap, *, sign: Sign = "positive", colormap: str = AUTO, opacity: float = 0.6) -> Figure:
     """Return a figure with every picture, its map and a colour bar in units.
 
-    The figure belongs to the caller: Matplotlib's global state is not touched.
+    The figure belongs to the caller: Matplotlib's global state is not touched. A notebook shows it as it is.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
-    from matplotlib.figure import Figure as MplFigure
 
     count = len(heatmap)
-    figure = MplFigure(figsize=(4.6 * count, 4.2), layout="constrained")
+    figure = _figure(figsize=(4.6 * count, 4.2), layout="constrained")
     for index in range(count):
         axes = figure.add_subplot(1, count, index + 1)
         top = largest(heatmap.values[index], sign)
@@ -88,6 +88,19 @@ def plot(heatmap: Heatmap, *, sign: Sign = "positive", colormap: str = AUTO, opa
         scale = ScalarMappable(Normalize(*bounds), name + "_r" if sign == "negative" else name)
         figure.colorbar(scale, ax=axes, shrink=0.8).set_label(heatmap.units)
     return figure
+
+
+def _figure(**options: Any) -> Figure:
+    """Return a figure that a notebook shows even where pyplot, which would teach it to, was never imported."""
+    from matplotlib.figure import Figure as MplFigure
+
+    class HeatmapFigure(MplFigure):
+        def _repr_png_(self) -> bytes:
+            file = io.BytesIO()
+            self.savefig(file, format="png")
+            return file.getvalue()
+
+    return HeatmapFigure(**options)
 
 
 def png(heatmap: Heatmap) -> bytes:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import anywidget
 import traitlets
+from PIL import Image
 
 from cnnwidgets.errors import refuse_unknown
 
-if TYPE_CHECKING:
-    from PIL import Image
-
 _STATIC = Path(__file__).parent.parent / "static"
-_STILL_SIDE = 640  # pixels: the picture is stored in the notebook
+_STILL_SIDE = 560  # pixels: the picture is stored in the notebook
 _WAIT = 2.0  # seconds that displaying waits for the first picture
 
 
@@ -70,8 +68,9 @@ class Widget(anywidget.AnyWidget):
 
 def _png(still: Image.Image) -> bytes:
     """Return a PNG of 256 colours: a third of the bytes, and the notebook is kept in version control."""
+    rgb = still.convert("RGB")
     file = io.BytesIO()
-    still.convert("RGB").quantize(256, kmeans=1).save(file, "PNG", optimize=True)
+    rgb.quantize(palette=rgb.quantize(256), dither=Image.Dither.FLOYDSTEINBERG).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 

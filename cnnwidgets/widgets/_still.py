@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 _PANEL = 640  # pixels of one picture's longer side
 _SMALL = 360  # the same where several stand side by side
+_PER_ROW = 2
 _TITLE = 14
 
 
 def still(picture: Image.Image, heatmaps: dict[str, Heatmap], view: Any) -> Image.Image:
-    """Return the picture with each heat map, side by side, each with its title and its scale.
+    """Return the picture with each heat map, two in a row, each with its title and its scale.
 
     Args:
         picture: the original, shown alone while there is no map.
@@ -31,7 +32,9 @@ def still(picture: Image.Image, heatmaps: dict[str, Heatmap], view: Any) -> Imag
     side = _PANEL if len(heatmaps) < 2 else _SMALL
     if not heatmaps:
         return _sized(_zoomed(picture.convert("RGB"), view), side)
-    return beside([_panel(heatmap, view, side, titled=len(heatmaps) > 1) for heatmap in heatmaps.values()])
+    panels = [_panel(heatmap, view, side, titled=len(heatmaps) > 1) for heatmap in heatmaps.values()]
+    rows = [panels[i : i + _PER_ROW] for i in range(0, len(panels), _PER_ROW)]
+    return stacked(*(beside(row) for row in rows))
 
 
 def _panel(heatmap: Heatmap, view: Any, side: int, *, titled: bool) -> Image.Image:
