@@ -35,6 +35,19 @@ RUN_ALL = """async () => {
     .filter((output) => output.output_type === 'error')
     .map((output) => [`${output.ename}: ${output.evalue}`, ...output.traceback].join('\\n'));
 }"""
+START_CELLS = """(numbers) => {
+  const { shell, commands } = window.jupyterapp;
+  const notebook = shell.currentWidget.content;
+  const run = async () => {
+    for (const number of numbers) {
+      notebook.activeCellIndex = number;
+      notebook.deselectAll();
+      await commands.execute('notebook:run-cell');
+    }
+  };
+  window.cellsRun = false;
+  run().finally(() => { window.cellsRun = true; });
+}"""
 EXECUTE = """async ([code, expression, seconds]) => {
   const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
   const future = kernel.requestExecute({
@@ -92,6 +105,14 @@ class NotebookPage:
         """Run every cell and fail on the first error of a cell."""
         errors = self.page.evaluate(RUN_ALL)
         assert not errors, ANSI.sub("", errors[0])
+
+    def start(self, *numbers: int) -> None:
+        """Run cells one after the other without waiting for them; `wait_for_cells` does."""
+        self.page.evaluate(START_CELLS, list(numbers))
+
+    def wait_for_cells(self, timeout: float = 60) -> None:
+        """Wait until the cells that were started have ended."""
+        self.page.wait_for_function("() => window.cellsRun", polling=50, timeout=1000 * timeout)
 
     def execute(self, code: str, timeout: float = 30) -> None:
         """Run statements in the notebook's kernel, outside its cells."""
