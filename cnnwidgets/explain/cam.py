@@ -33,8 +33,9 @@ class Cam(Method):
     title: ClassVar[str] = "CAM"
     paper: ClassVar[str] = "Zhou et al. 2016, arXiv:1512.04150, equation 2"
 
-    def start(self, network: Network) -> MethodRun:
+    def start(self, network: Network, target: Target) -> MethodRun:
         """Check that the head has the form that CAM needs."""
+        del target
         head = find_head(network.trace)
         layer = _layer_of(network, head)
         return MethodRun(self, network, layer.name, grid_of(network, layer))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -16,6 +16,8 @@ from cnnwidgets.explain.targets import ClassScore, Contrast, Custom, Target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cnnwidgets.explain.network import Network
+
 
 @dataclass(frozen=True)
 class Foreign(Method):
@@ -26,27 +28,33 @@ class Foreign(Method):
     paper: ClassVar[str] = ""
     function: Callable[..., Heatmap]
     options: tuple[tuple[str, Any], ...] = ()
+    unit: str = "score"
 
-    def start(self, network: Any) -> MethodRun:
-        """Ask the function once, on the clean images, where its maps lie."""
-        heatmap = self._call(network, network.x, {"target": None})
-        return MethodRun(self, network, heatmap.layer, heatmap.grid, {"of.units": heatmap.units})
+    def start(self, network: Network, target: Target) -> MethodRun:
+        """Ask the function once, on the first clean image, where its maps lie and what their unit is."""
+        heatmap = self._call(network, network.x[:1], _arguments(target, slice(0, 1)))
+        return MethodRun(replace(self, unit=heatmap.units), network, heatmap.layer, heatmap.grid)
 
     def raw(self, run: MethodRun, x: Tensor, target: Target, rows: slice) -> tuple[Tensor, Tensor]:
         """Return the function's values."""
         heatmap = self._call(run.network, x, _arguments(target, rows))
-        return torch.as_tensor(heatmap.values), torch.as_tensor(heatmap.scores)
+        return torch.tensor(heatmap.values), torch.tensor(heatmap.scores)  # copies: a heat map is read-only
 
     def finish(self, raw: Tensor, x: Tensor) -> Tensor:
         """Return the values as they are."""
         del x
         return raw
 
+    def units(self, score: str) -> str:
+        """Return the unit of the function's heat maps."""
+        del score
+        return self.unit
+
     def parameters(self) -> dict[str, Any]:
         """Name the function."""
         return {"function": getattr(self.function, "__name__", repr(self.function)), **dict(self.options)}
 
-    def _call(self, network: Any, x: Tensor, target: dict[str, Any]) -> Heatmap:
+    def _call(self, network: Network, x: Tensor, target: dict[str, Any]) -> Heatmap:
         if not callable(self.function):
             raise OptionError(f"of={self.function!r}: give a method of explain, or a function.")
         result = self.function(network.subject.model, x, **target, **dict(self.options))

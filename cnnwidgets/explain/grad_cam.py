@@ -32,8 +32,9 @@ class GradCam(Method):
     layer: LayerLike = None
     relu: bool = False
 
-    def start(self, network: Network) -> MethodRun:
+    def start(self, network: Network, target: Target) -> MethodRun:
         """Find the layer."""
+        del target
         layer = find_layer(network, self.layer)
         return MethodRun(replace(self, layer=layer.name), network, layer.name, grid_of(network, layer))
 

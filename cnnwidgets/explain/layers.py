@@ -203,5 +203,6 @@ def _layer_name(model: nn.Module, wanted: str | int | nn.Module) -> str:
             )
         if not -len(model) <= wanted < len(model):
             raise LayerError(f"layer={wanted} is out of range: the model has {len(model)} modules.")
-        return list(dict(model.named_children()))[wanted]
+        names: list[str] = list(model._modules)  # noqa: SLF001 - named_children leaves out a module's second name
+        return names[wanted]
     return str(wanted)

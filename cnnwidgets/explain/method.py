@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _PIXELS_PER_CHUNK = 4 * 224 * 224
+RUN_OPTIONS = ("why", "instead_of", "chunk", "progress", "cancel")
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,12 @@ class Method(ABC):
             OptionError: one that it does not take.
 
         """
-        refuse_unknown(where, options, [item.name for item in fields(cls)])
+        refuse_unknown(where, options, [*(item.name for item in fields(cls)), *RUN_OPTIONS])
         return cls(**options)
 
-    def start(self, network: Network) -> MethodRun:
+    def start(self, network: Network, target: Target) -> MethodRun:
         """Check that the method fits the network and return what one run of it needs."""
+        del target
         return MethodRun(self, network)
 
     @abstractmethod
@@ -146,7 +148,7 @@ def stream(
         images=len(images),
         classes=network.subject.classes,
     )
-    run = method.start(network)
+    run = method.start(network, bound)
     stamp = ModelStamp.of(network.model)
     total = method.steps_per_image * len(images)
     values: np.ndarray[Any, np.dtype[np.float32]] | None = None

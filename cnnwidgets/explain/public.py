@@ -9,12 +9,12 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnnwidgets.errors import OptionError, refuse_unknown
+from cnnwidgets.explain.method import RUN_OPTIONS, stream
 
 if TYPE_CHECKING:
     from cnnwidgets.explain.method import Method, Snapshot
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-_RUN_OPTIONS = ("why", "instead_of", "chunk", "progress", "cancel")
 
 
 def public(method: type[Method]) -> Callable[[Function], Function]:
@@ -52,7 +52,7 @@ def method_of(function: Any, options: dict[str, Any]) -> Method:
     return kind.made(f"explain.{function.__name__}", options)
 
 
-def snapshots(of: Any, model: Any, x: Any, target: Any = None, **options: Any) -> Iterator[Snapshot]:
+def snapshots(method: Any, /, model: Any, x: Any, target: Any = None, **options: Any) -> Iterator[Snapshot]:
     """Run a method as a generator of snapshots: show, stop or skip as you like.
 
     ```python
@@ -62,14 +62,12 @@ def snapshots(of: Any, model: Any, x: Any, target: Any = None, **options: Any) -
     ```
 
     Args:
-        of: a public method of `explain`.
+        method: a public method of `explain`.
         model: as for the method.
         x: as for the method.
         target: as for the method.
         options: the method's own parameters, and `why`, `instead_of`, `chunk`, `progress`, `cancel`.
 
     """
-    from cnnwidgets.explain.method import stream
-
-    how = {name: options.pop(name) for name in _RUN_OPTIONS if name in options}
-    return stream(method_of(of, options), model, x, target, **how)
+    how = {name: options.pop(name) for name in RUN_OPTIONS if name in options}
+    return stream(method_of(method, options), model, x, target, **how)

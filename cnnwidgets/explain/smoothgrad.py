@@ -13,7 +13,7 @@ from cnnwidgets.explain.foreign import Foreign
 from cnnwidgets.explain.fuse import fused
 from cnnwidgets.explain.gradient import Saliency, saliency
 from cnnwidgets.explain.layers import find_layer
-from cnnwidgets.explain.method import Method, MethodRun, explain, gradient
+from cnnwidgets.explain.method import RUN_OPTIONS, Method, MethodRun, explain, gradient
 from cnnwidgets.explain.public import method_of, public
 from cnnwidgets.explain.stem import carry_back, find_stem
 from cnnwidgets.explain.tap import Tap
@@ -49,14 +49,16 @@ class SmoothGrad(Method):
         if not hasattr(of, "method"):
             return cls(of=Foreign(of, tuple(sorted(rest.items()))), **own)
         inner: type[Method] = of.method
-        refuse_unknown(where, rest, [item.name for kind in (cls, inner) for item in fields(kind)])
+        refuse_unknown(where, rest, [*(item.name for kind in (cls, inner) for item in fields(kind)), *RUN_OPTIONS])
         return cls(of=method_of(of, rest), **own)
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
         if isinstance(self.samples, bool) or not isinstance(self.samples, int) or self.samples < 1:
             raise OptionError(f"samples={self.samples!r}: give the number of noisy copies, 1 or more.")
-        if not 0 <= self.noise < float("inf"):
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
+            raise OptionError(f"seed={self.seed!r}: give a whole number.")
+        if not isinstance(self.noise, int | float) or not 0 <= self.noise < float("inf"):
             raise OptionError(
                 f"noise={self.noise!r}: give the standard deviation as a share of the input's range, 0 or more; the "
                 "paper uses 0.1 to 0.2."
@@ -72,9 +74,9 @@ class SmoothGrad(Method):
         del chunk
         return 1
 
-    def start(self, network: Network) -> MethodRun:
+    def start(self, network: Network, target: Target) -> MethodRun:
         """Make the passes of the inner method cheap: there will be many."""
-        inner = self.of.start(network)
+        inner = self.of.start(network, target)
         keep = {find_layer(network, inner.layer).call} if inner.layer else set()
         edits = fused(network, frozenset(keep))
         return replace(inner, method=replace(self, of=inner.method), edits=edits)

@@ -138,6 +138,7 @@ class Probability:
     def __call__(self, output: Any) -> Tensor:
         """Return (N,) probabilities."""
         scores = class_scores(output)
+        class_index(self.index, scores.shape[1])  # refuses what is no class
         if self.output == "logits" and scores.shape[1] > 1:
             return scores.softmax(1)[:, self.index]
         return scores[:, self.index].exp() if self.output == "log_softmax" else scores[:, self.index]
