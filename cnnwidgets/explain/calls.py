@@ -22,7 +22,7 @@ Edit = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 def function_name(function: Any) -> str:
     """Return the plain name of a torch function: relu, add, conv2d, mean."""
     name = str(getattr(function, "__name__", "call")).strip("_")
-    return {"iadd": "add_", "imul": "mul_", "radd": "add", "rmul": "mul", "getitem": "index"}.get(name, name)
+    return {"iadd": "add", "imul": "mul", "radd": "add", "rmul": "mul", "getitem": "index"}.get(name, name)
 
 
 def tensors_in(values: Any) -> Iterator[Tensor]:
@@ -46,8 +46,16 @@ def argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], position: int, na
     return args[position] if len(args) > position else kwargs.get(name)
 
 
+def is_numbered(func: Any, result: Any) -> bool:
+    """Whether a call has a number: it gives tensors or, as `x[mask] = 0` does, writes to one.
+
+    Questions such as `x.size()` do neither.
+    """
+    return isinstance(result, Tensor) or func is Tensor.__setitem__ or first_tensor(result) is not None
+
+
 class CallMode(TorchFunctionMode):
-    """Counts this thread's calls that give tensors; subclasses see each with its number."""
+    """Counts this thread's calls that give or write tensors; subclasses see each with its number."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,14 +96,13 @@ class Editing(CallMode):
             result = edit(func, args, kwargs)
         else:
             result = func(*args, **kwargs)
-            if edit is not None and first_tensor(result) is not None:
+            if edit is not None and is_numbered(func, result):
                 raise ModelError(
                     f"The model took another path than when it was traced: call {self.count} was {name!r} and is now "
                     f"{function_name(func)!r}. Models whose forward pass depends on chance or on the input's values "
                     "cannot be explained layer by layer; explain.saliency needs no layers."
                 )
-        # Questions such as x.size() give no tensor and have no number; the trace does not count them either.
-        self.count += isinstance(result, Tensor) or first_tensor(result) is not None
+        self.count += is_numbered(func, result)
         return result
 
 

@@ -171,7 +171,7 @@ def find_layer(network: Network, wanted: LayerLike) -> Layer:
     trace = network.trace
     if wanted is None:
         return default_layer(trace)
-    name = _layer_name(network.model, wanted)
+    name = _own_name(network.model, trace, _layer_name(network.model, wanted))
     found = _named(trace).get(name)
     if found is not None:
         return found
@@ -193,7 +193,7 @@ def _layer_name(model: nn.Module, wanted: str | int | nn.Module) -> str:
     if isinstance(wanted, nn.Module):
         for path, module in model.named_modules():
             if module is wanted:
-                return path
+                return str(path)
         raise LayerError(f"The given layer, a {type(wanted).__name__}, is not part of this model.")
     if isinstance(wanted, int):
         if not isinstance(model, nn.Sequential):
@@ -203,6 +203,16 @@ def _layer_name(model: nn.Module, wanted: str | int | nn.Module) -> str:
             )
         if not -len(model) <= wanted < len(model):
             raise LayerError(f"layer={wanted} is out of range: the model has {len(model)} modules.")
-        names: list[str] = list(model._modules)  # noqa: SLF001 - named_children leaves out a module's second name
-        return names[wanted]
+        # `named_children` would leave out the second name of a module that is used twice.
+        return str(list(model._modules)[wanted])  # noqa: SLF001
     return str(wanted)
+
+
+def _own_name(model: nn.Module, trace: Trace, name: str) -> str:
+    """Return the name in the trace of a module that stands at several places of the model under several names."""
+    modules = dict(model.named_modules(remove_duplicate=False))
+    same = [path for path, module in modules.items() if module is modules.get(name)]
+    if len(same) < 2:
+        return name
+    calls = sum(call.path == same[0] for call in trace.modules)
+    return f"{same[0]}#{same.index(name)}" if calls == len(same) else same[0]

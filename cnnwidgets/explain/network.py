@@ -18,7 +18,7 @@ from cnnwidgets.explain.outputs import OutputKind, class_scores
 from cnnwidgets.explain.provenance import tensor_hash
 from cnnwidgets.explain.randomness import PrivateRandomness
 from cnnwidgets.explain.subject import Subject, refuse_inference_mode
-from cnnwidgets.explain.trace import Trace, remembered, signature, trace
+from cnnwidgets.explain.trace import INPUT, Trace, remembered, signature, trace
 from cnnwidgets.explain.twin import make_twin, unwrap
 
 _FEW_WEIGHTS = 8_000_000
@@ -93,12 +93,14 @@ class Network:
         """
         if self.trace.classes is None:
             with torch.no_grad(), PrivateRandomness():
-                class_scores(self.module(self.x[:1]))  # raises, in words
+                class_scores(self.module(self.x[:1].clone()))  # raises, in words
             raise ModelError("The model's output changed its form between two calls.")
         return self.trace.classes
 
     def run(self, x: Tensor, edits: Edits | None = None) -> Any:
         """Return the model's raw output for `x`, with the numbered calls of the trace edited."""
+        if INPUT in self.trace.overwritten:
+            x = x.clone()  # the network may not write to ours, nor to a leaf of autograd
         with ExitStack() as stack:
             if self.trace.draws:
                 stack.enter_context(PrivateRandomness())

@@ -13,17 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from cnnwidgets.explain.calls import value_of_call
+from cnnwidgets.explain.trace import INPUT
 
 if TYPE_CHECKING:
     from cnnwidgets.explain.network import Edits, Network
-
-_INPUT = -1
 
 
 def find_stem(network: Network) -> int | None:
     """Return the last call of the network's linear beginning, None if it does not begin with a convolution."""
     trace = network.trace
-    value, stem = _INPUT, None
+    value, stem = INPUT, None
     while len(trace.consumers.get(value, ())) == 1:
         call = trace.calls[trace.consumers[value][0]]
         fixed = call.name == "batch_norm" and _is_fixed(network.module, call.owner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.calls import Edit, first_tensor
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Tap:
     def __init__(self, trace: Trace, number: int, *, leaf: bool, edits: Edits | None = None) -> None:
         name = trace.calls[number].name
         self._leaf = leaf
-        self._copy = trace.overwritten(number)
+        self._copy = number in trace.overwritten
         self._inner = (edits or {}).get(number, (name, _as_it_is))[1]
         self.value: Tensor
         self.edits: dict[int, tuple[str, Edit]] = {**(edits or {}), number: (name, self._take)}
@@ -41,7 +42,13 @@ class Tap:
     def _take(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = self._inner(func, args, kwargs)
         out = first_tensor(result)
-        if out is None:
+        if out is None:  # an assignment, x[mask] = 0: its result is x, for which no copy can be slipped in
+            if self._copy:
+                raise ModelError(
+                    "This layer is an assignment, such as x[mask] = 0, whose result is overwritten by a later in-place "
+                    "operation, so it cannot be taken hold of. Choose another one of explain.layers(model, x)."
+                )
+            self.value = args[0].requires_grad_(True) if self._leaf else args[0]
             return result
         if not self._leaf:
             # The value must stay part of the graph; what follows in place works on a copy of it.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from cnnwidgets.errors import ModelError
-from cnnwidgets.explain.calls import CallMode, first_tensor, function_name, tensors_in
+from cnnwidgets.explain.calls import CallMode, first_tensor, function_name, is_numbered, tensors_in
 from cnnwidgets.explain.follow import Follower, fits
 from cnnwidgets.explain.outputs import OutputKind, class_scores, output_kind
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from cnnwidgets.explain.geometry import Grid
 
+INPUT = -1  # the number of the value that the network is given
 _CHANNELS_LAST = {"linear", "layer_norm", "gelu"}
 
 
@@ -35,7 +36,6 @@ class Call:
         inputs: the values it was given, in order; weights and constants do not count.
         shape: shape of its first result, for one image.
         grid: what its cells see, None where that could not be followed or is no map.
-        in_place: whether it wrote over its first argument.
 
     """
 
@@ -45,7 +45,6 @@ class Call:
     inputs: tuple[int, ...]
     shape: tuple[int, ...]
     grid: Grid | None
-    in_place: bool
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,7 @@ class Trace:
         kind: whether the scores are logits, probabilities or their logarithms.
         draws: whether the pass drew random numbers.
         consumers: for each value, the calls that were given it.
+        overwritten: the values that a later call wrote over in place, or that share memory with one that was.
 
     """
 
@@ -80,13 +80,7 @@ class Trace:
     kind: OutputKind
     draws: bool
     consumers: dict[int, tuple[int, ...]] = field(repr=False)
-
-    def overwritten(self, value: int) -> bool:
-        """Whether a later call writes over the value in place."""
-        return any(
-            self.calls[number].in_place and self.calls[number].inputs[:1] == (value,)
-            for number in self.consumers.get(value, ())
-        )
+    overwritten: frozenset[int] = field(repr=False)
 
 
 class _Recorder(CallMode):
@@ -94,8 +88,9 @@ class _Recorder(CallMode):
         super().__init__()
         self.follower = follower
         self.values: Any = WeakTensorKeyDictionary()
-        self.values[x] = -1
+        self.values[x] = INPUT
         self.calls: list[Call] = []
+        self.overwritten: set[int] = set()
         self.path: list[str] = [""]
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -103,20 +98,29 @@ class _Recorder(CallMode):
         inputs = tuple(self.values[t] for t in given if t in self.values)
         version = given[0]._version  # noqa: SLF001
         result = func(*args, **kwargs)
-        out = first_tensor(result)
-        if out is None:
+        if not is_numbered(func, result):
             return result
+        in_place = given[0]._version != version  # noqa: SLF001
+        if in_place:
+            self._note_overwritten(given[0])
+        made = given[0] if result is None else result  # x[mask] = 0 gives nothing and makes a new x
+        out = next(tensors_in(made))
         name = function_name(func)
         grid = self.follower.grids.get(out)
         if grid is None and name in _CHANNELS_LAST:
             grid = self._cell_by_cell(given[0], out)
-        in_place = given[0]._version != version  # noqa: SLF001
-        self.calls.append(Call(self.count, name, self.path[-1], inputs, tuple(out.shape), grid, in_place))
+        self.calls.append(Call(self.count, name, self.path[-1], inputs, tuple(out.shape), grid))
         if in_place or out is not given[0]:  # dropout in evaluation mode hands on what it got: the same value
-            for tensor in tensors_in(result):
+            for tensor in tensors_in(made):
                 self.values[tensor] = self.count
         self.count += 1
         return result
+
+    def _note_overwritten(self, written: Tensor) -> None:
+        memory = written.untyped_storage().data_ptr()
+        for tensor, number in self.values.items():
+            if tensor.untyped_storage().data_ptr() == memory:
+                self.overwritten.add(number)
 
     def _cell_by_cell(self, source: Tensor, out: Tensor) -> Grid | None:
         """Follow a function along the last dimension, which the dispatcher shows as a matrix product."""
@@ -180,6 +184,7 @@ def trace(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
         "logits" if scores is None else output_kind(scores),
         follower.draws,
         {value: tuple(numbers) for value, numbers in consumers.items()},
+        frozenset(recorder.overwritten),
     )
 
 

@@ -187,6 +187,11 @@ def test_the_shortcuts_of_smoothgrad_change_nothing(kind, x):
     assert_close(smooth.values, np.mean(plain, 0))
 
 
+def doubled_cam(model, x, **target):
+    inner = explain.cam(model, x, **target)
+    return type(inner)(**{**vars(inner), "values": 2 * inner.values})
+
+
 def test_smoothgrad_of_a_function_of_ones_own(net, x):
     def doubled(model, x, target=None, *, times=2):
         inner = explain.grad_cam(model, x, target)
@@ -197,5 +202,5 @@ def test_smoothgrad_of_a_function_of_ones_own(net, x):
     assert own.layer == "features"
     np.testing.assert_array_equal(own.grid.centres[0], explain.grad_cam(net, x, 1).grid.centres[0])
     assert own.units == "tripled"
-    contrast = explain.smoothgrad(net, x, why=1, instead_of=0, of=lambda m, x, **k: explain.cam(m, x, **k), samples=2)
+    contrast = explain.smoothgrad(net, x, why=1, instead_of=0, of=doubled_cam, samples=2)
     assert contrast.target[0] == "class 1 instead of class 0"
