@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cnnwidgets.errors import ImageError, ModelError, OptionError
 from cnnwidgets.explain.network import Network, check_finite
-from cnnwidgets.explain.outputs import OutputKind, check_kind
+from cnnwidgets.explain.outputs import OutputKind, check_kind, output_kind
 from cnnwidgets.explain.subject import Prepared, Subject, prepared_tensor
 from cnnwidgets.explain.targets import class_index
 from cnnwidgets.framing import frame_of
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
+    from cnnwidgets.explain.frame import Frame
+
 
 class Classifier:
     """Any `nn.Module` that gives class scores, with what is needed to ask it about pictures.
@@ -33,7 +36,7 @@ class Classifier:
             that shares its weights, and is left exactly as it is.
         preprocess: turns a PIL picture into the network's input, a float tensor (C,H,W): `Preprocess`, a torchvision
             or timm transform, or any function without chance. None takes pictures at their own size, scaled to 0..1.
-        classes: the class names in the order of the outputs.
+        classes: the class names in the order of the outputs, or a dict from index to name.
         output: what the scores are: "logits", "softmax" or "log_softmax". None tells from their values.
 
     Attributes:
@@ -59,10 +62,13 @@ class Classifier:
         self.preprocess: Callable[[Image.Image], Tensor] = preprocess or Preprocess(
             channels=1 if _input_channels(model) == 1 else 3
         )
-        self._own_size = preprocess is None
+        if isinstance(classes, Mapping):
+            classes = [classes[index] for index in sorted(classes)]
         self.classes: tuple[str, ...] = tuple(str(name) for name in classes or ())
         self.stated_output: OutputKind | None = None if output is None else check_kind(output)
         self._detected: OutputKind | None = None
+        self._count = sys.maxsize  # of classes, until a prediction tells
+        self._frames: dict[tuple[int, int], Frame | None] = {}
 
     def __repr__(self) -> str:
         """Return the model's name, the number of classes, and what the scores are."""
@@ -141,11 +147,12 @@ class Classifier:
         x = self.preprocess(picture)
         if not isinstance(x, Tensor) or x.ndim != 3 or not x.is_floating_point():
             got = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
-            raise ImageError(
-                f"The preprocessing gave {got}; it must give a float tensor (C,H,W) for one picture."
-            )
+            raise ImageError(f"The preprocessing gave {got}; it must give a float tensor (C,H,W) for one picture.")
         prepared_tensor(x[None])  # checks for NaN and emptiness
-        frame = frame_of(self.preprocess, picture.height, picture.width)
+        size = (picture.height, picture.width)
+        if size not in self._frames:
+            self._frames = {size: frame_of(self.preprocess, *size)}  # measuring one can be dear; lists share a size
+        frame = self._frames[size]
         if frame is None or frame.input_size != tuple(x.shape[1:]):
             # The geometry is not a crop; show what the network saw instead of a picture where nothing would fit.
             return prepared_tensor(x[None])
@@ -189,8 +196,8 @@ class Classifier:
             raise ModelError(
                 f"The model gives {scores.shape[1]} scores, but {len(self.classes)} class names were given."
             )
-        self._detected = network.trace.kind
-        return scores, network.kind
+        self._detected, self._count = output_kind(scores), scores.shape[1]
+        return scores, self.stated_output or self._detected
 
     def index_of(self, name: int | str) -> int:
         """Return the index of a class given by name or index.
@@ -199,8 +206,7 @@ class Classifier:
             TargetError: no such class; near names are offered.
 
         """
-        count = len(self.classes) if self.classes else _output_count(self.model)
-        return class_index(name, count, self.classes)
+        return class_index(name, len(self.classes) or self._count, self.classes)
 
 
 def joined(parts: Sequence[Prepared]) -> Prepared:
@@ -221,10 +227,3 @@ def joined(parts: Sequence[Prepared]) -> Prepared:
 def _input_channels(model: nn.Module) -> int | None:
     first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     return None if first is None else first.in_channels
-
-
-def _output_count(model: nn.Module) -> int:
-    last = [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
-    if not last:
-        return np.iinfo(np.int32).max
-    return last[-1].out_features if isinstance(last[-1], nn.Linear) else last[-1].out_channels

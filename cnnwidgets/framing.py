@@ -9,7 +9,7 @@ from PIL import Image
 
 from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.frame import Box, Frame
-from cnnwidgets.preprocess import Framing, Preprocess
+from cnnwidgets.preprocess import Framing, Preprocess, resized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,15 +57,9 @@ def _known(transform: Any, framing: Framing) -> Framing | None:  # noqa: PLR0911
 
 def _resize(framing: Framing, size: Any, limit: int | None) -> Framing | None:
     sides = [size] if isinstance(size, int) else list(size)
-    if len(sides) == 2:
-        return framing.resized(*sides)
-    if limit is not None:
+    if len(sides) == 1 and limit is not None:
         return None
-    height, width = framing.size
-    short = sides[0]
-    if height <= width:
-        return framing.resized(short, int(short * width / height))
-    return framing.resized(int(short * height / width), short)
+    return framing.resized(*resized(sides[0] if len(sides) == 1 else (sides[0], sides[1]), *framing.size))
 
 
 def _size(size: Any) -> tuple[int, int]:

@@ -55,8 +55,8 @@ def gap_classifier(
         clf: a Classifier, or an `nn.Module` together with images that are tensors. It is not changed, and the result
             shares no weights with it.
         images: any iterable of pictures as `Classifier.prepare` takes them, or a float tensor (N,C,H,W).
-        labels: one class per image, an index or name of `clf.classes`; names that `clf` does not have make a new list
-            of classes, in alphabetical order.
+        labels: one class per image, an index or name of `clf.classes`; names of which `clf`
+            has none make a new list of classes, in alphabetical order.
         layer: where to cut, as for `explain.grad_cam`; None is the last feature map before the last pooling.
         epochs: passes of L-BFGS over the averaged channels, at most.
         weight_decay: $\lambda$.
@@ -100,7 +100,7 @@ def _labelled(clf: Classifier, labels: Sequence[int | str]) -> tuple[list[int], 
     given = labels.tolist() if isinstance(labels, Tensor | np.ndarray) else list(labels)
     if not given:
         raise TargetError("There are no labels to train on.")
-    if all(isinstance(label, str) for label in given) and not set(given) <= set(clf.classes):
+    if all(isinstance(label, str) for label in given) and not set(given) & set(clf.classes):
         names = tuple(sorted({str(label) for label in given}))
         return [names.index(str(label)) for label in given], names
     wanted = [clf.index_of(label) for label in given]

@@ -7,6 +7,7 @@ the cores. The worker's thread lives only while there is work.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from cnnwidgets.explain.control import CancelToken
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_LOG = logging.getLogger(__name__)
+
 
 @dataclass(eq=False)
 class Job:
@@ -25,8 +28,9 @@ class Job:
 
     Attributes:
         work: what to do; it is given the job, and should look at `cancel` between its steps.
-        done: called on the worker's thread once it has ended, with None or the exception that it raised; a job that
-            was replaced before it began ends with `Cancelled`, too. Every job is answered exactly once.
+        done: called once the work has ended, with None or the exception that it raised, on the worker's thread; or,
+            with `Cancelled`, on the thread that replaced or cancelled it before it began. Every job is answered
+            exactly once.
         cancel: asks the work to stop.
 
     """
@@ -103,10 +107,11 @@ class Worker:
                 error = raised
             try:
                 job.done(job, error)
-            finally:
-                with self._condition:
-                    self._running = None
-                    self._condition.notify_all()
+            except Exception:  # noqa: BLE001 - the worker serves every widget: one that cannot take its answer must not end it
+                _LOG.exception("An answer could not be delivered.")
+            with self._condition:
+                self._running = None
+                self._condition.notify_all()
 
 
 WORKER = Worker()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +14,9 @@ from cnnwidgets.errors import OptionError, nearest
 from cnnwidgets.explain.frame import Box, Frame
 from cnnwidgets.images.convert import PictureSource, to_picture
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -22,49 +26,67 @@ _FILTERS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Preprocess:
     """Resize, crop the centre, scale to 0..1, normalise.
 
-    Attributes:
+    Args:
         resize: an int is the length of the shorter side (the shape is kept), a pair is (height, width), None keeps
             the picture's own size.
-        crop: (height, width) of the centre to cut out, None for none. Where the picture is smaller it is padded with
-            black.
-        mean: subtracted from each channel, which lies in 0..1.
+        crop: (height, width) of the centre to cut out, an int for a square, None for none. Where the picture is
+            smaller it is padded with black.
+        mean: subtracted from each channel, which lies in 0..1; one number, or one per channel.
         std: what each channel is then divided by.
         interpolation: "nearest", "bilinear", "bicubic", "lanczos" or "box".
         channels: 3 for colour, 1 for grey (ITU-R 601 luma).
 
+    Raises:
+        OptionError: a setting that means nothing.
+
     """
 
-    resize: int | tuple[int, int] | None = None
-    crop: tuple[int, int] | None = None
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-    interpolation: str = "bicubic"
-    channels: int = 3
+    resize: int | tuple[int, int] | None
+    crop: tuple[int, int] | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str
+    channels: int
 
-    def __post_init__(self) -> None:
-        """Refuse settings that mean nothing."""
-        if self.interpolation not in _FILTERS:
+    def __init__(
+        self,
+        resize: int | Sequence[int] | None = None,
+        crop: int | Sequence[int] | None = None,
+        mean: float | Sequence[float] = 0.0,
+        std: float | Sequence[float] = 1.0,
+        *,
+        interpolation: str = "bicubic",
+        channels: int = 3,
+    ) -> None:
+        if interpolation not in _FILTERS:
             raise OptionError(
-                f"interpolation={self.interpolation!r} is not known.{nearest(self.interpolation, _FILTERS)} "
+                f"interpolation={interpolation!r} is not known.{nearest(interpolation, _FILTERS)} "
                 f"Known are: {', '.join(_FILTERS)}."
             )
-        if self.channels not in (1, 3):
-            raise OptionError(f"channels={self.channels!r}: a picture gives 3 channels (colour) or 1 (grey).")
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) not in (1, self.channels):
-                raise OptionError(f"{name}={values!r} has {len(values)} numbers for {self.channels} channel(s).")
-        if any(value <= 0 for value in self.std):
-            raise OptionError(f"std={self.std!r}: every number must be above 0.")
+        if channels not in (1, 3):
+            raise OptionError(f"channels={channels!r}: a picture gives 3 channels (colour) or 1 (grey).")
+        settings = {
+            "resize": resize if isinstance(resize, int) and _sides("resize", resize) else _sides("resize", resize),
+            "crop": _sides("crop", crop),
+            "mean": _numbers("mean", mean, channels),
+            "std": _numbers("std", std, channels),
+            "interpolation": interpolation,
+            "channels": channels,
+        }
+        if any(value <= 0 for value in _numbers("std", std, channels)):
+            raise OptionError(f"std={std!r}: every number must be above 0.")
+        for name, value in settings.items():
+            object.__setattr__(self, name, value)
 
     def __call__(self, picture: PictureSource) -> Tensor:
         """Return the picture as a float32 tensor (C,H,W)."""
         rgb = to_picture(picture)
         image = rgb if self.channels == 3 else rgb.convert("L")
-        height, width = _resized(self.resize, image.height, image.width)
+        height, width = resized(self.resize, image.height, image.width)
         if (width, height) != image.size:
             image = image.resize((width, height), _FILTERS[self.interpolation])
         if self.crop is not None:
@@ -77,7 +99,7 @@ class Preprocess:
 
     def frame(self, height: int, width: int) -> Frame:
         """Return the part of a picture of this size that the network sees."""
-        framing = Framing(height, width).resized(*_resized(self.resize, height, width))
+        framing = Framing(height, width).resized(*resized(self.resize, height, width))
         return (framing.cropped(*self.crop) if self.crop else framing).frame()
 
 
@@ -119,7 +141,25 @@ class Framing:
         return Frame(self._box, self.size, self._picture)
 
 
-def _resized(resize: int | tuple[int, int] | None, height: int, width: int) -> tuple[int, int]:
+def _sides(name: str, value: int | Sequence[int] | None) -> tuple[int, int] | None:
+    """Return (height, width); one number is a square."""
+    if value is None:
+        return None
+    sides = (value, value) if isinstance(value, int) else tuple(value)
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise OptionError(f"{name}={value!r}: give a number of pixels, or (height, width).")
+    return sides[0], sides[1]
+
+
+def _numbers(name: str, value: float | Sequence[float], channels: int) -> tuple[float, ...]:
+    """Return one number, or one per channel."""
+    numbers = (value,) if isinstance(value, int | float) else tuple(value)
+    if len(numbers) not in (1, channels):
+        raise OptionError(f"{name}={value!r} has {len(numbers)} numbers for {channels} channel(s).")
+    return tuple(float(number) for number in numbers)
+
+
+def resized(resize: int | tuple[int, int] | None, height: int, width: int) -> tuple[int, int]:
     """Return (height, width) after resizing; the longer side is rounded down, as torchvision does."""
     if resize is None:
         return height, width
@@ -132,4 +172,8 @@ def _resized(resize: int | tuple[int, int] | None, height: int, width: int) -> t
 
 def _centre(crop: tuple[int, int], height: int, width: int) -> tuple[int, int]:
     """Return (left, top) of the centre crop, rounded as torchvision does; negative where padding is needed."""
-    return round((width - crop[1]) / 2.0), round((height - crop[0]) / 2.0)
+    return _start(width, crop[1]), _start(height, crop[0])
+
+
+def _start(pixels: int, wanted: int) -> int:
+    return -((wanted - pixels) // 2) if wanted > pixels else round((pixels - wanted) / 2.0)

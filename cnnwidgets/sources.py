@@ -69,6 +69,10 @@ def timm_parts(name: str, *, pretrained: bool) -> Parts:
         ) from error
     if not timm.is_model(name.partition(".")[0]):
         raise OptionError(f"timm has no model {name!r}.{nearest(name, timm.list_models())}")
+    tag = name.partition(".")[2]
+    known = timm.list_pretrained(f"{name.partition('.')[0]}.*") if tag else []
+    if tag and name not in known:
+        raise OptionError(f"timm has no weights {name!r}.{nearest(name, known)} There are: {', '.join(known)}.")
     try:
         with _private_randomness():
             model = timm.create_model(name, pretrained=pretrained)

@@ -163,7 +163,7 @@ def test_cancel(after):
     [
         ({"labels": [0]}, TargetError, "1 labels were given for"),
         ({"labels": []}, TargetError, "no labels"),
-        ({"labels": [0, 1, 7]}, TargetError, "out of range"),
+        ({"labels": [0, 1, -1]}, TargetError, "out of range"),
         ({"images": []}, ImageError, "no images"),
         ({"epochs": 0}, OptionError, "epochs=0"),
     ],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
@@ -147,7 +148,7 @@ def load(folder: Path) -> Heatmap:
             pictures=tuple(pictures),
             image_hashes=tuple(manifest["image_sha256"]),
         )
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except (KeyError, TypeError, ValueError, OSError, EOFError, BadZipFile) as error:
         if isinstance(error, ArchiveError):
             raise
         raise ArchiveError(f"The heat map in {str(folder)!r} is broken: {error}") from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from cnnwidgets.errors import TargetError
+from cnnwidgets.errors import ModelError, TargetError
 from cnnwidgets.explain.calls import Edit, argument, first_tensor
 from cnnwidgets.explain.head import Head, find_head
 from cnnwidgets.explain.layers import Layer, layer_list
@@ -95,6 +95,14 @@ class _Taken:
         self.features = given.float().clone()
         result = func(*args, **kwargs)
         self.scores = result.flatten(1)
+        # An average pooling with one window may still look at a part of the map only.
+        if not torch.allclose(self.features.mean((2, 3)), self.scores.float(), rtol=1e-2, atol=1e-4):
+            cells = "x".join(map(str, given.shape[2:]))
+            raise ModelError(
+                f"CAM needs an average over the whole feature map; the pooling here looks at a part of its {cells} "
+                "cells only, so the map would not add up to the score. Give the network the input size that it was "
+                "made for, or use explain.grad_cam."
+            )
         return result
 
     def _linear(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -154,6 +154,9 @@ def interpolation(centres: Floats, positions: Floats) -> Floats:
 
     A position beyond the outermost centres takes the value of the outermost cell. Rows sum to one.
     """
+    unique, place, count = np.unique(centres, return_inverse=True, return_counts=True)
+    if len(unique) < len(centres):  # cells that look at the same place count equally there
+        return interpolation(unique, positions)[:, place] / count[place]
     cells = len(centres)
     if cells == 1:
         return np.ones((len(positions), 1))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cnnwidgets.errors import ModelError
 
 if TYPE_CHECKING:
+    from cnnwidgets.explain.geometry import Axis
     from cnnwidgets.explain.trace import Call, Trace
 
 _SAME = {
@@ -80,7 +81,15 @@ def _cells(shape: tuple[int, ...]) -> int:
 def _averages_all(call: Call, source: Call) -> bool:
     if len(source.shape) != 4:
         return False
-    return call.shape in ((*source.shape[:2], 1, 1), source.shape[:2])
+    if call.shape not in ((*source.shape[:2], 1, 1), source.shape[:2]):
+        return False
+    # One cell, but of a window that leaves out a margin or takes in padding? (mean() has no window.)
+    seen, all_ = call.grid, source.grid
+    return seen is None or all_ is None or (_span(seen.y), _span(seen.x)) == (_span(all_.y), _span(all_.x))
+
+
+def _span(axis: Axis) -> tuple[float, float]:
+    return float(axis.low.min()), float(axis.high.max())
 
 
 def _obstacle(call: Call, source: Call, linear: Call | None) -> str:
@@ -90,6 +99,8 @@ def _obstacle(call: Call, source: Call, linear: Call | None) -> str:
             f"Here the feature map of {source.shape[2]}x{source.shape[3]} cells is flattened by {_said(call)} "
             "without having been averaged"
         )
+    elif call.name in _POOLS and len(source.shape) == 4:
+        found = f"Here {_said(call)} does not average all of the {source.shape[2]}x{source.shape[3]} cells"
     elif call.name in _LINEAR and linear is not None:
         found = f"Here two layers follow on each other: {_said(call)} before {_said(linear)}"
     elif call.name in _LINEAR:

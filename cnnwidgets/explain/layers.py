@@ -138,8 +138,8 @@ def default_layer(trace: Trace) -> Layer:
     maps = [c for c in trace.calls if c.number in on_path and _is_map(c)]
     if not maps:
         raise LayerError(
-            "This network has no layer with rows and columns that leads to its scores, so there is no map to show. "
-            "Grad-CAM needs a convolutional network; explain.saliency works with any."
+            "This network has no layer with rows and columns, of an input of this size, that leads to its scores, so "
+            "there is no map to show. Grad-CAM needs a convolutional network; explain.saliency works with any."
         )
     chosen: Call = maps[-1]
     for call in reversed(trace.calls):

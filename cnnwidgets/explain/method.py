@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from cnnwidgets.explain.subject import subject_of
 from cnnwidgets.explain.targets import Target, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Self
 
 _PIXELS_PER_CHUNK = 4 * 224 * 224
@@ -110,7 +111,22 @@ class Snapshot:
     heatmap: Heatmap
 
 
-def stream(
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """A step that was made; the heat map costs a copy, so it is only made on demand, before the next step."""
+
+    done: int
+    total: int
+    heatmap: Callable[[], Heatmap]
+
+
+def stream(method: Method, model: Any, x: Any, target: Any = None, **how: Any) -> Iterator[Snapshot]:
+    """Yield a snapshot after every step of a method; the last one holds the result. Arguments as in `_steps`."""
+    for step in _steps(method, model, x, target, **how):
+        yield Snapshot(step.done, step.total, step.heatmap())
+
+
+def _steps(
     method: Method,
     model: Any,
     x: Any,
@@ -121,8 +137,8 @@ def stream(
     chunk: int | None = None,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
-) -> Iterator[Snapshot]:
-    """Yield a snapshot after every step of a method; the last one holds the result.
+) -> Iterator[_Step]:
+    """Run a method step by step.
 
     Args:
         method: the method, as `explain.smoothgrad.method(samples=50)` makes it.
@@ -168,15 +184,16 @@ def stream(
             scores[rows] = part_scores.detach().float().cpu().numpy()
             if progress is not None:
                 progress(before + done, total)
-            yield Snapshot(before + done, total, _heatmap(run, bound, values, scores, stamp))
+            yield _Step(before + done, total, partial(_heatmap, run, bound, values, scores, stamp))
             if before + done < total:
                 check_cancelled(cancel, before + done, total)
 
 
 def explain(method: Method, model: Any, x: Any, target: Any, **how: Any) -> Heatmap:
     """Run a method to its end and return the result; arguments as in `stream`."""
-    *_, last = stream(method, model, x, target, **how)
-    return last.heatmap
+    for step in _steps(method, model, x, target, **how):
+        last = step
+    return last.heatmap()
 
 
 def _checked_chunk(chunk: int | None, x: Tensor) -> int:

@@ -90,7 +90,11 @@ def output_kind(scores: Tensor) -> OutputKind:
 
 def probabilities(scores: Tensor, kind: OutputKind) -> Tensor:
     """Turn (N, classes) scores of a kind into probabilities, float32."""
-    values = scores.detach().float()
+    return as_probabilities(scores.detach().float(), kind)
+
+
+def as_probabilities(values: Tensor, kind: OutputKind) -> Tensor:
+    """Turn (N, classes) scores of a kind into probabilities; gradients pass through."""
     if kind == "softmax":
         return values
     if kind == "log_softmax":

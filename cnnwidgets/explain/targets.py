@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cnnwidgets.errors import OptionError, TargetError, nearest
-from cnnwidgets.explain.outputs import UNITS, OutputKind, class_scores
+from cnnwidgets.explain.outputs import UNITS, OutputKind, as_probabilities, class_scores, output_kind
 
 TargetLike = int | str | Callable[[Any], Tensor] | Sequence[int | str] | Tensor | np.ndarray[Any, Any] | None
 
@@ -125,23 +125,21 @@ class Probability:
 
     Args:
         index: the class.
-        output: what the model's scores are, "logits", "softmax" or "log_softmax".
+        output: what the model's scores are, "logits", "softmax" or "log_softmax"; None tells from their values.
 
     """
 
     units = "probability"
 
-    def __init__(self, index: int, output: OutputKind = "logits") -> None:
+    def __init__(self, index: int, output: OutputKind | None = None) -> None:
         self.index, self.output = index, output
         self.__name__ = f"probability of class {index}"
 
     def __call__(self, output: Any) -> Tensor:
         """Return (N,) probabilities."""
         scores = class_scores(output)
-        class_index(self.index, scores.shape[1])  # refuses what is no class
-        if self.output == "logits" and scores.shape[1] > 1:
-            return scores.softmax(1)[:, self.index]
-        return scores[:, self.index].exp() if self.output == "log_softmax" else scores[:, self.index]
+        index = class_index(self.index, scores.shape[1])
+        return as_probabilities(scores, self.output or output_kind(scores))[:, index]
 
 
 def class_index(name: int | str, count: int, classes: Sequence[str] = ()) -> int:

@@ -171,7 +171,9 @@ def trace(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
         scores: Tensor | None = class_scores(result)
     except ModelError:
         scores = None
-    out = first_tensor(result) if scores is None else scores
+    out = first_tensor(result)
+    if scores is not None:  # as the network gave them: (N,classes,1,1) is flattened to become `scores`
+        out = next(t for t in tensors_in(result) if t.data_ptr() == scores.data_ptr() and t.numel() == scores.numel())
     consumers: dict[int, list[int]] = {}
     for call in recorder.calls:
         for value in call.inputs:

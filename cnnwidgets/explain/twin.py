@@ -9,6 +9,7 @@ through) but has modules, flags, hooks and buffers of its own.
 from __future__ import annotations
 
 import copy
+import functools
 import types
 from collections import OrderedDict
 from typing import Any
@@ -44,7 +45,7 @@ def make_twin(model: nn.Module, *, share_hooks: bool = False) -> nn.Module:
 
     Args:
         model: the original.
-        share_hooks: let the twin look into the original's own tables of hooks, which makes it several times faster to
+        share_hooks: let the twin share those tables of hooks that are empty, which makes it several times faster to
             make. Nobody may then register a hook on the twin.
 
     Raises:
@@ -77,9 +78,12 @@ class _Cloner:
         """Give a new module what the original has."""
         own = clone.__dict__
         own.update(module.__dict__)
-        for key in _HOLDERS if self.share_hooks else _STANDARD:
+        for key in _STANDARD:
             value = own[key]
-            own[key] = self.value(value) if value else type(value)()
+            if value:
+                own[key] = self.value(value)
+            elif not self.share_hooks or key in _HOLDERS:
+                own[key] = type(value)()
         for key in own.keys() - _STANDARD:
             if type(own[key]) not in _ATOMS:
                 own[key] = self.value(own[key])
@@ -120,6 +124,8 @@ class _Cloner:
             return self.container(value)
         elif isinstance(value, types.MethodType) and id(value.__self__) in self.seen:
             return types.MethodType(value.__func__, self.seen[id(value.__self__)])
+        elif type(value) is functools.partial:
+            return functools.partial(self.value(value.func), *map(self.value, value.args), **value.keywords)
         else:
             return value
         self.seen[id(value)] = twin

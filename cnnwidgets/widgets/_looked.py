@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cnnwidgets.errors import CnnWidgetsError, OptionError
 from cnnwidgets.explain.layers import default_layer, layer_list
 from cnnwidgets.explain.network import Network
+from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.subject import Subject
 from cnnwidgets.predictions import Predictions, ranked
 from cnnwidgets.widgets import _protocol as protocol
@@ -27,21 +28,24 @@ class Looked:
     Attributes:
         network: the network with the picture as its input.
         predictions: the likeliest classes.
+        weights: the state of the model's weights at that time.
 
     """
 
     network: Network
     predictions: Predictions
+    weights: Any
 
     @classmethod
     def at(cls, clf: Classifier, image: Any) -> Looked:
         """Run the network on a picture."""
+        weights = ModelStamp.of(clf.model).state
         prepared = clf.prepare(image)
         if len(prepared.x) != 1:
             raise OptionError(f"The view shows one picture, but {len(prepared.x)} were given.")
         scores, kind = clf.scores(prepared)
         network = Network(Subject(clf.model, prepared, clf.classes, clf.stated_output))
-        return cls(network, ranked(scores, kind, clf.classes, min(_BARS, scores.shape[1]))[0])
+        return cls(network, ranked(scores, kind, clf.classes, min(_BARS, scores.shape[1]))[0], weights)
 
     def packed(self) -> dict[str, Any]:
         """Return the traits that tell the browser of it."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnnwidgets.explain.geometry import interpolation
 from cnnwidgets.images import colormaps
 from cnnwidgets.images.encode import encode
 
@@ -42,10 +43,14 @@ def pack_map(heatmap: Heatmap, *, partial: bool) -> dict[str, Any]:
 
     A float16 keeps three to four digits of the raw value, which is what the read-out shows.
     """
+    rows, columns = heatmap.grid.centres
     values = heatmap.values[0]
+    if len(set(rows)) < len(rows) or len(set(columns)) < len(columns):  # cells that look at the same place
+        down, across = (interpolation(axis, np.unique(axis)) for axis in (rows, columns))
+        values = down @ values @ across.T
+        rows, columns = np.unique(rows), np.unique(columns)
     scale = float(np.abs(values).max()) or 1.0
     frame = heatmap.frames[0]
-    rows, columns = heatmap.grid.centres
     (box,) = heatmap.boxes()[:1]
     return {
         "data": (values / scale).astype("<f2").tobytes(),

@@ -33,16 +33,19 @@ class Store:
     def keep(self, key: Hashable, heatmap: Heatmap) -> None:
         """Keep a finished heat map; the one that was used longest ago makes room."""
         self._done[key] = heatmap
-        self._partial.clear()
+        self.drop_preview()
         while len(self._done) > _KEPT:
             self._packed.pop(self._done.popitem(last=False)[0], None)
 
     def preview(self, key: Hashable, heatmap: Heatmap) -> None:
         """Keep a snapshot of the one that is being made."""
-        self._partial = {key: heatmap}
+        self.drop_preview()
+        self._partial[key] = heatmap
 
     def drop_preview(self) -> None:
         """Forget the snapshot."""
+        for key in self._partial:
+            self._packed.pop(key, None)
         self._partial.clear()
 
     def clear(self) -> None:

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, get_args
 
 import traitlets
 
-from cnnwidgets.errors import OptionError, nearest
+from cnnwidgets.errors import LayerError, OptionError, TargetError, nearest
 from cnnwidgets.images import colormaps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class RefusedOptionError(OptionError, traitlets.TraitError):
+    """A value that a trait does not take; traitlets puts the old one back."""
+
+
+class RefusedTargetError(TargetError, traitlets.TraitError):
+    """A class that the model does not have; traitlets puts the old one back."""
+
+
+class RefusedLayerError(LayerError, traitlets.TraitError):
+    """A layer that the model does not have; traitlets puts the old one back."""
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn an error of `explain` into one after which traitlets puts the old value back."""
+    try:
+        yield
+    except TargetError as error:
+        raise RefusedTargetError(str(error)) from None
+    except LayerError as error:
+        raise RefusedLayerError(str(error)) from None
 
 
 class Choice(traitlets.Unicode):  # type: ignore[type-arg]
@@ -20,7 +47,7 @@ class Choice(traitlets.Unicode):  # type: ignore[type-arg]
     def validate(self, obj: Any, value: Any) -> str:
         """Return the value if it is one of the words."""
         if value not in self.values:
-            raise OptionError(
+            raise RefusedOptionError(
                 f"{self.name}={value!r} is not known.{nearest(value, self.values)} Known are: {', '.join(self.values)}."
             )
         return str(super().validate(obj, value))
@@ -32,7 +59,7 @@ class Share(traitlets.Float):  # type: ignore[type-arg]
     def validate(self, obj: Any, value: Any) -> float:
         """Return the value if it is from 0 to 1."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise OptionError(f"{self.name}={value!r}: give a number from 0 to 1.")
+            raise RefusedOptionError(f"{self.name}={value!r}: give a number from 0 to 1.")
         return float(super().validate(obj, float(value)))
 
 

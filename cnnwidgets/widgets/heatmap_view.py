@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import traitlets
 from torch import nn
 
 from cnnwidgets.classifier import Classifier
-from cnnwidgets.errors import Cancelled, CnnWidgetsError, OptionError
+from cnnwidgets.errors import CnnWidgetsError, OptionError
 from cnnwidgets.explain.layers import find_layer
 from cnnwidgets.explain.provenance import ModelStamp
-from cnnwidgets.explain.public import snapshots
 from cnnwidgets.explain.result import Heatmap
-from cnnwidgets.jobs import Job, Lane
+from cnnwidgets.explain.targets import class_index
 from cnnwidgets.predictions import Predictions
 from cnnwidgets.widgets import _protocol as protocol
+from cnnwidgets.widgets._answers import Answers
+from cnnwidgets.widgets._answers import Question as Asked
 from cnnwidgets.widgets._base import Widget
 from cnnwidgets.widgets._looked import Looked
 from cnnwidgets.widgets._methods import CHOICES
 from cnnwidgets.widgets._question import Question
 from cnnwidgets.widgets._still import still
-from cnnwidgets.widgets._store import Store
-from cnnwidgets.widgets._traits import Overlay
+from cnnwidgets.widgets._traits import Overlay, refusing
 
 if TYPE_CHECKING:
     from PIL import Image
 
 _QUESTION = tuple(Question.class_own_traits())
-
-_SNAPSHOT_EVERY = 0.2  # seconds
-_REMEDY_OF_STRANGERS = "The model raised this error in its forward pass. Does it run on this image outside the widget?"
 
 
 class HeatmapView(Question, Overlay, Widget):
@@ -87,12 +83,7 @@ class HeatmapView(Question, Overlay, Widget):
             raise OptionError(f"The model is a {type(clf).__name__}; give a cnnwidgets.Classifier or an nn.Module.")
         self.clf = clf
         self._lock = threading.RLock()
-        self._lane = Lane()
-        self._store = Store()
-        self._running: tuple[Any, ...] = ()
-        self._failed: BaseException | None = None
-        self._job: Job | None = None
-        self._images = 0
+        self._answers = Answers(clf, self._lock, self._show, self._say)
         self._looked = Looked.at(clf, image)
         question = {name: options.pop(name) for name in _QUESTION if name in options}
         super().__init__(**options)
@@ -111,14 +102,17 @@ class HeatmapView(Question, Overlay, Widget):
     # The picture.
 
     def _load(self, looked: Looked) -> None:
+        self._seen_at(looked)
+        with self.hold_sync():
+            self.target = looked.predictions[0].index
+            self.instead_of = None
+
+    def _seen_at(self, looked: Looked) -> None:
         self._looked = looked
-        self._images += 1
         self.set_trait("predictions", looked.predictions)
         with self.hold_sync():
             for name, value in looked.packed().items():
                 setattr(self, name, value)
-            self.target = looked.predictions[0].index
-            self.instead_of = None
 
     def _on_image(self, change: Any) -> None:
         try:
@@ -139,18 +133,33 @@ class HeatmapView(Question, Overlay, Widget):
     def _class(self, proposal: Any) -> int | None:
         if proposal.value is None:
             return None if proposal.trait.name == "instead_of" else self._looked.predictions[0].index
-        return self.clf.index_of(proposal.value)
+        with refusing():
+            return class_index(proposal.value, self._looked.network.class_count(), self.clf.classes)
 
     @traitlets.validate("layer")
     def _layer(self, proposal: Any) -> str | None:
         if proposal.value is None:
             return None
-        return find_layer(self._looked.network, proposal.value).name
+        with refusing():
+            return find_layer(self._looked.network, proposal.value).name
 
-    def _key(self, method: str) -> tuple[Any, ...]:
-        own = tuple(getattr(self, name) for name in CHOICES[method].traits)
-        state = ModelStamp.of(self.clf.model).state
-        return (self._images, method, self.target, self.instead_of, own, state)
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the browser sends; what is refused is said in the cell, and nothing is changed by it."""
+        try:
+            super().set_state(sync_data)
+        except CnnWidgetsError as error:
+            self._say("error", self.method, message=str(error))
+            self.send_state([name for name in sync_data if name in self.keys])
+
+    def _question(self, method: str) -> Asked:
+        return Asked(
+            picture=self._looked.network.image_hashes[0],
+            method=method,
+            target=self.target,
+            instead_of=self.instead_of,
+            own=tuple(getattr(self, name) for name in CHOICES[method].traits),
+            weights=self._looked.weights,
+        )
 
     def _unavailable(self, method: str) -> str:
         return next((item["unavailable"] for item in self._methods if item["id"] == method), "")
@@ -167,118 +176,53 @@ class HeatmapView(Question, Overlay, Widget):
 
     def cancel(self) -> None:
         """Stop the work in the background. What is already there stays."""
-        self._lane.cancel()
+        self._answers.cancel()
+
+    def close(self) -> None:
+        """Stop the work and leave the page."""
+        self._answers.cancel()
+        super().close()
 
     def refresh(self) -> None:
         """Compute what is shown anew: after weights were changed in a way that PyTorch does not count (`.data`)."""
         with self._lock:
-            self._store.clear()
-        target, instead_of = self.target, self.instead_of
-        self._load(Looked.at(self.clf, self.image))
-        self.target, self.instead_of = target, instead_of
+            self._answers.store.clear()
+            self._seen_at(Looked.at(self.clf, self.image))
         self._answer(again=True)
 
     # The answer.
 
     def _answer(self, *, again: bool = False) -> None:
-        """Show what is known of the question, and have the rest computed. Only enqueues."""
+        """Show what is known of the question, and have the rest computed."""
         with self._lock:
+            if ModelStamp.of(self.clf.model).state != self._looked.weights:
+                self._seen_at(Looked.at(self.clf, self.image))  # the weights have been changed: the bars, too
             wanted = sorted(CHOICES, key=self._turn) if self.compare else [self.method]
-            keys = {name: self._key(name) for name in wanted if not self._unavailable(name)}
-            missing = tuple((name, key) for name, key in keys.items() if key not in self._store)
+            questions = tuple(self._question(name) for name in wanted if not self._unavailable(name))
             self._show()
-            if missing and missing == self._running and self._lane.busy and not again:
+            if self._answers.ask(questions, self._looked.network.subject.images, again=again):
                 self._status = {**self._status, "ask": self._ask}
-                return
-            self._failed = None
-            self._running = missing
-            if not missing:
-                reason = self._unavailable(self.method)
-                self._say("error" if reason else "idle", self.method, message=reason)
             else:
-                self._say("busy", missing[0][0], message=CHOICES[missing[0][0]].steps)
-        if missing:
-            self._job = Job(lambda job: self._compute(job, missing), self._ended)
-            self._lane.submit(self._job)
-        else:
-            self._job = None
-            self._lane.cancel()
+                self._say("idle", self.method)
 
     def _turn(self, method: str) -> tuple[bool, bool]:
         return CHOICES[method].slow, method != self.method
 
-    def _compute(self, job: Job, missing: tuple[tuple[str, Any], ...]) -> None:
-        for name, key in missing:
-            choice = CHOICES[name]
-            _, _, target, instead_of, own, _ = key
-            options = dict(zip(choice.traits, own, strict=True))
-            shown = time.monotonic()
-            stream = snapshots(
-                choice.function,
-                self.clf,
-                self._source(key),
-                target,
-                instead_of=instead_of,
-                cancel=job.cancel,
-                **options,
-            )
-            for snapshot in stream:
-                if job.cancel.is_set():
-                    raise Cancelled("Cancelled.")
-                if snapshot.done == snapshot.total:
-                    self._keep(key, snapshot.heatmap)
-                elif time.monotonic() - shown > _SNAPSHOT_EVERY:
-                    shown = time.monotonic()
-                    with self._lock:
-                        self._store.preview(key, snapshot.heatmap)
-                        self._say("busy", name, done=snapshot.done, total=snapshot.total, message=choice.steps)
-                        self._show()
-
-    def _source(self, key: Any) -> Any:
-        if key[0] != self._images:
-            raise Cancelled("The picture was changed.")
-        return self._looked.network.subject.images
-
-    def _keep(self, key: Any, heatmap: Heatmap) -> None:
-        with self._lock:
-            self._store.keep(key, heatmap)
-            self._show()
-
-    def _ended(self, job: Job, error: BaseException | None) -> None:
-        with self._lock:
-            if job is not self._job:
-                return  # a newer one has taken its place, and speaks for itself
-            self._running = ()
-            self._store.drop_preview()
-            self._failed = error
-            if error is None:
-                reason = self._unavailable(self.method)
-                self._say("error" if reason else "idle", self.method, message=reason)
-            elif isinstance(error, Cancelled):
-                self._say("cancelled", self.method, message="Cancelled.")
-            elif isinstance(error, CnnWidgetsError):
-                self._say("error", self.method, message=str(error))
-            else:
-                self._say(
-                    "error",
-                    self.method,
-                    message=f"{type(error).__name__}: {error}",
-                    remedy=_REMEDY_OF_STRANGERS,
-                )
-            self._show()
-
     def _show(self) -> None:
         """Give the browser every map that is known of the question."""
-        found = {name: self._store.packed(self._key(name)) for name in CHOICES}
+        found = {name: self._answers.store.packed(self._question(name)) for name in CHOICES}
         maps = {name: packed for name, packed in found.items() if packed is not None}
         if maps.keys() != self._maps.keys() or any(maps[name] is not self._maps[name] for name in maps):
             self._maps = maps
-        self.set_trait("heatmap", self._store.get(self._key(self.method)))
+        self.set_trait("heatmap", self._answers.store.get(self._question(self.method)))
 
     def _say(self, state: str, method: str, **more: Any) -> None:
         """Tell the browser how things stand; `more` may set done, total, message and remedy."""
+        unavailable = self._unavailable(self.method)
+        if state == "idle" and unavailable:
+            state, more = "error", {"message": unavailable}
         blank = {"done": 0, "total": 0, "message": "", "remedy": ""}
-        self._status = {**blank, **more, "state": state, "method": method, "ask": self._ask}
+        self._status = {**blank, **more, "state": state, "method": method or self.method, "ask": self._ask}
 
     def wait(self, timeout: float | None = None) -> Heatmap | None:
         """Wait until nothing is being computed, and return the `Heatmap` shown.
@@ -291,20 +235,20 @@ class HeatmapView(Question, Overlay, Widget):
             CnnWidgetsError: what went wrong, as the cell shows it; other exceptions are those of the model.
 
         """
-        if not self._lane.wait(timeout):
+        if not self._answers.wait(timeout):
             raise TimeoutError(f"Still computing after {timeout} s; view.cancel() stops it.")
-        if self._failed is not None:
-            raise self._failed
+        if self._answers.failed is not None:
+            raise self._answers.failed
         found: Heatmap | None = self.heatmap
         return found
 
     def _settle(self, seconds: float) -> None:
-        self._lane.wait(seconds)
+        self._answers.wait(seconds)
 
     def snapshot(self) -> Image.Image:
         """Return what is shown as a PIL picture: overlay and legend, all methods where `compare` is set."""
         with self._lock:
-            known = {name: self._store.get(self._key(name)) for name in CHOICES}
+            known = {name: self._answers.store.get(self._question(name)) for name in CHOICES}
         shown = known if self.compare else {self.method: known[self.method]}
         return still(self._looked.network.pictures[0], {k: v for k, v in shown.items() if v is not None}, self)
 

@@ -1,0 +1,142 @@
+"""Answering a view's questions in the background: one at a time, the latest wins, every one is answered."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cnnwidgets.errors import Cancelled, CnnWidgetsError
+from cnnwidgets.explain.public import snapshots
+from cnnwidgets.jobs import Job, Lane
+from cnnwidgets.widgets._methods import CHOICES
+from cnnwidgets.widgets._store import Store
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from cnnwidgets.classifier import Classifier
+    from cnnwidgets.explain.subject import Prepared
+
+_SNAPSHOT_EVERY = 0.2  # seconds
+_REMEDY_OF_STRANGERS = "This came up while the map was computed. Does the model run on this image outside the widget?"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One explanation that is wanted, and all that it depends on.
+
+    Attributes:
+        picture: hash of the network's input.
+        method: name of the method.
+        target: class.
+        instead_of: class to subtract, or None.
+        own: values of the method's own traits, as `CHOICES[method].traits` lists them.
+        weights: the state of the model's weights when it was asked.
+
+    """
+
+    picture: str
+    method: str
+    target: int
+    instead_of: int | None
+    own: tuple[Any, ...]
+    weights: Any
+
+
+class Answers:
+    """What a view knows and what it has computed.
+
+    Args:
+        clf: the classifier.
+        lock: the view's lock; `show` and `say` are called with it held, on the worker's thread.
+        show: called when there is something new in `store`.
+        say: called with state, method and more when the state of the work changes.
+
+    """
+
+    def __init__(
+        self, clf: Classifier, lock: threading.RLock, show: Callable[[], None], say: Callable[..., None]
+    ) -> None:
+        self.store = Store()
+        self.failed: BaseException | None = None
+        self._clf, self._lock, self._show, self._say = clf, lock, show, say
+        self._lane = Lane()
+        self._job: Job | None = None
+        self._asked: tuple[Question, ...] = ()
+
+    def ask(self, questions: tuple[Question, ...], images: Prepared, *, again: bool = False) -> bool:
+        """Have the questions answered that are not yet; return whether there is anything to do.
+
+        Work that already answers them goes on, unless it was told to stop or `again` is set.
+        """
+        with self._lock:
+            missing = tuple(question for question in questions if question not in self.store)
+            going_on = self._job is not None and self._lane.busy and not self._job.cancel.is_set()
+            if missing and going_on and not again and set(missing) <= set(self._asked):
+                return True
+            self.failed = None
+            self._asked = missing
+            if not missing:
+                self._job = None
+                self._lane.cancel()
+                return False
+            self._say("busy", missing[0].method, message=CHOICES[missing[0].method].steps)
+            self._job = Job(lambda job: self._compute(job, missing, images), self._ended)
+            self._lane.submit(self._job)
+            return True
+
+    def cancel(self) -> None:
+        """Stop the work."""
+        self._lane.cancel()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until there is no work; return whether that was reached in time (seconds)."""
+        return self._lane.wait(timeout)
+
+    def _compute(self, job: Job, missing: tuple[Question, ...], images: Prepared) -> None:
+        for question in missing:
+            choice = CHOICES[question.method]
+            shown = time.monotonic()
+            for snapshot in snapshots(
+                choice.function,
+                self._clf,
+                images,
+                question.target,
+                instead_of=question.instead_of,
+                cancel=job.cancel,
+                **dict(zip(choice.traits, question.own, strict=True)),
+            ):
+                if job.cancel.is_set():
+                    raise Cancelled("Cancelled.")
+                last = snapshot.done == snapshot.total
+                if not last and time.monotonic() - shown < _SNAPSHOT_EVERY:
+                    continue
+                shown = time.monotonic()
+                with self._lock:
+                    if last:
+                        self.store.keep(question, snapshot.heatmap)
+                    elif job is self._job:
+                        self.store.preview(question, snapshot.heatmap)
+                        self._say(
+                            "busy", question.method, done=snapshot.done, total=snapshot.total, message=choice.steps
+                        )
+                    self._show()
+
+    def _ended(self, job: Job, error: BaseException | None) -> None:
+        with self._lock:
+            if job is not self._job:
+                return  # a newer one has taken its place, and speaks for itself
+            self._asked = ()
+            self.store.drop_preview()
+            self.failed = error
+            if error is None:
+                self._say("idle", "")
+            elif isinstance(error, Cancelled):
+                self._say("cancelled", "", message="Cancelled.")
+            elif isinstance(error, CnnWidgetsError):
+                self._say("error", "", message=str(error))
+            else:
+                self._say("error", "", message=f"{type(error).__name__}: {error}", remedy=_REMEDY_OF_STRANGERS)
+            self._show()
