@@ -106,6 +106,14 @@ class Editing(CallMode):
         return result
 
 
+def not_reached(number: int, name: str) -> ModelError:
+    """Return the error to raise where a pass ended without a call that the trace has."""
+    return ModelError(
+        f"The model did not come to call {number}, {name!r}, which it made when it was traced. Does its forward pass "
+        "depend on chance or on the input's values? explain.saliency needs no layers."
+    )
+
+
 class _Enough(Exception):  # noqa: N818 - it ends a pass, nothing is wrong
     pass
 
@@ -132,8 +140,5 @@ def value_of_call(
     with suppress(_Enough):
         run({**edits, number: (name, stop)})
     if not taken:
-        raise ModelError(
-            f"The model did not come to call {number}, {name!r}, which it made when it was traced. Does its forward "
-            "pass depend on chance or on the input's values?"
-        )
+        raise not_reached(number, name)
     return taken[0]

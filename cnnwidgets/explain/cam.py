@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cnnwidgets.errors import ModelError, TargetError
-from cnnwidgets.explain.calls import Edit, argument, first_tensor
+from cnnwidgets.explain.calls import Edit, argument, first_tensor, not_reached
 from cnnwidgets.explain.head import Head, find_head
 from cnnwidgets.explain.layers import Layer, layer_list
 from cnnwidgets.explain.measured import grid_of
@@ -81,9 +81,10 @@ class _Taken:
     """The feature map and the linear layer's weights, taken from a pass while it runs."""
 
     def __init__(self, head: Head) -> None:
+        self.pool, self.last = head.pool.number, head.linear or head.pool
         self.features: Tensor
         self.weight: Tensor | None = None
-        self.scores: Tensor
+        self.scores: Tensor | None = None
         self.edits: dict[int, tuple[str, Edit]] = {head.pool.number: (head.pool.name, self._pool)}
         if head.linear is not None:
             self.edits[head.linear.number] = (head.linear.name, self._linear)
@@ -94,9 +95,11 @@ class _Taken:
             return func(*args, **kwargs)
         self.features = given.float().clone()
         result = func(*args, **kwargs)
-        self.scores = result.flatten(1)
+        averages = result.flatten(1)
+        if self.last.number == self.pool:
+            self.scores = averages
         # An average pooling with one window may still look at a part of the map only.
-        if not torch.allclose(self.features.mean((2, 3)), self.scores.float(), rtol=1e-2, atol=1e-4):
+        if not torch.allclose(self.features.mean((2, 3)), averages.float(), rtol=1e-2, atol=1e-4, equal_nan=True):
             cells = "x".join(map(str, given.shape[2:]))
             raise ModelError(
                 f"CAM needs an average over the whole feature map; the pooling here looks at a part of its {cells} "
@@ -113,6 +116,8 @@ class _Taken:
 
     def explain(self, classes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         """Return the maps (n,h,w) of one class per image, and the linear layer's scores (n,)."""
+        if self.scores is None:
+            raise not_reached(self.last.number, self.last.name)
         index = torch.tensor(classes, device=self.features.device)
         scores = self.scores.gather(1, index[:, None]).squeeze(1)
         if self.weight is None:  # the averaged channels are the scores: every class has its own map

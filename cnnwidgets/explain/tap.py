@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import ModelError
-from cnnwidgets.explain.calls import Edit, first_tensor
+from cnnwidgets.explain.calls import Edit, first_tensor, not_reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,17 +27,23 @@ class Tap:
 
     Attributes:
         edits: what to give to `Network.run`.
-        value: the value, after a run.
+        value: the value, after a run. `ModelError` where the run did not come to the call.
 
     """
 
     def __init__(self, trace: Trace, number: int, *, leaf: bool, edits: Edits | None = None) -> None:
         name = trace.calls[number].name
-        self._leaf = leaf
+        self._number, self._name, self._leaf = number, name, leaf
         self._copy = number in trace.overwritten
         self._inner = (edits or {}).get(number, (name, _as_it_is))[1]
-        self.value: Tensor
+        self._value: Tensor | None = None
         self.edits: dict[int, tuple[str, Edit]] = {**(edits or {}), number: (name, self._take)}
+
+    @property
+    def value(self) -> Tensor:  # noqa: D102 - documented with the class
+        if self._value is None:
+            raise not_reached(self._number, self._name)
+        return self._value
 
     def _take(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = self._inner(func, args, kwargs)
@@ -48,17 +54,17 @@ class Tap:
                     "This layer is an assignment, such as x[mask] = 0, whose result is overwritten by a later in-place "
                     "operation, so it cannot be taken hold of. Choose another one of explain.layers(model, x)."
                 )
-            self.value = args[0].requires_grad_(True) if self._leaf else args[0]
+            self._value = args[0].requires_grad_(True) if self._leaf else args[0]
             return result
         if not self._leaf:
             # The value must stay part of the graph; what follows in place works on a copy of it.
-            self.value = out
+            self._value = out
             return _exchanged(result, out, out.clone()) if self._copy else result
         if self._copy:
-            self.value = out.detach().requires_grad_(True)
-            return _exchanged(result, out, self.value.clone())
+            self._value = out.detach().requires_grad_(True)
+            return _exchanged(result, out, self._value.clone())
         # Nothing writes over it: mark the tensor itself, which also serves code that kept another name for it.
-        self.value = out.requires_grad_(True)
+        self._value = out.requires_grad_(True)
         return result
 
 

@@ -53,7 +53,8 @@ def make_twin(model: nn.Module, *, share_hooks: bool = False) -> nn.Module:
 
     """
     if isinstance(model, torch.jit.ScriptModule):
-        clone: nn.Module = copy.deepcopy(model)
+        with torch.no_grad():  # else the copied weights are results of autograd, which cannot be frozen
+            clone: nn.Module = copy.deepcopy(model)
         for parameter in clone.parameters():
             parameter.requires_grad_(False)
         return clone.eval()

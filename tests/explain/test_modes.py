@@ -192,10 +192,11 @@ def test_a_size_that_the_network_cannot_take():
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
-def test_bad_weights_are_said_not_drawn(method, bad):
+@pytest.mark.parametrize("layer", ["fc", "features.0", "features.4"])
+def test_bad_weights_are_said_not_drawn(method, bad, layer):
     net = seeded(Gap())
     with torch.no_grad():
-        net.fc.weight[1, 0] = bad
+        net.get_submodule(layer).weight[1] = bad
     with pytest.raises(ModelError, match=r"holds (NaN|infinite) values.*weights"):
         method(net, X, 1)
 
