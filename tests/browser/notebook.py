@@ -114,6 +114,14 @@ class NotebookPage:
         """Wait until the cells that were started have ended."""
         self.page.wait_for_function("() => window.cellsRun", polling=50, timeout=1000 * timeout)
 
+    def kernel_status(self) -> str:
+        """Return "idle", "busy", ... as the page knows it."""
+        return self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status")
+
+    def save(self) -> None:
+        """Save the notebook."""
+        self.page.evaluate("async () => window.jupyterapp.shell.currentWidget.context.save()")
+
     def execute(self, code: str, timeout: float = 30) -> None:
         """Run statements in the notebook's kernel, outside its cells."""
         self._ask(code, "", timeout)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 
 from tests.browser.heatmap import HeatmapPage
@@ -9,29 +12,312 @@ from tests.browser.heatmap import HeatmapPage
 LOAD = """
 import cnnwidgets as cw
 clf, img = cw.demo.imagenet(), cw.demo.photo("chelsea")
-view = cw.HeatmapView(clf, img, samples=8)
 """
+VIEW = LOAD + "view = cw.HeatmapView(clf, img, samples=8)"
+METHODS = {"Saliency": "saliency", "SmoothGrad": "smoothgrad", "CAM": "cam", "Grad-CAM": "grad_cam"}
 
 
 @pytest.fixture
 def opened(anywhere):
-    """Open a notebook with the view of a cat."""
+    """Open a notebook with the view of a cat, in JupyterLab and in Notebook 7."""
+    return lambda *cells, **options: _open(anywhere, *cells, **options)
 
-    def open_view(setup: str = LOAD, show: str = "view", **options) -> HeatmapPage:
-        view = HeatmapPage(anywhere(setup, show, **options))
-        view.wait_painted()
-        return view
 
-    return open_view
+@pytest.fixture
+def in_lab(notebook):
+    """The same, in JupyterLab only."""
+    return lambda *cells, **options: _open(notebook, *cells, **options)
+
+
+def _open(opener, setup=VIEW, show="view", *more, **options) -> HeatmapPage:
+    view = HeatmapPage(opener(setup, show, *more, **options))
+    view.wait_painted()
+    return view
 
 
 def test_every_method(opened):
     view = opened()
     view.slide("Opacity", 100)
-    for label, name in (("Saliency", "saliency"), ("SmoothGrad", "smoothgrad"), ("CAM", "cam"), ("Grad-CAM", "grad_cam")):
+    for label, name in METHODS.items():
         view.method(label).click()
-        view.wait_python(f"view.method == '{name}' and view.heatmap is not None and view.heatmap.method == '{name}'")
-        view.wait_idle()
+        view.wait_map(name)
         view.wait_like_python()
         assert view.method(label).get_attribute("aria-checked") == "true"
     assert view.python("opacity") == 1
+
+
+def test_class_by_click_and_by_search(opened):
+    view = opened()
+    before = view.sample()
+    view.root.locator(".cnnw-class", has_text="tabby").click()
+    view.wait_map("grad_cam", "tabby")
+    assert view.python("target") == 281
+    before = view.wait_changed(before, "the map of another class")
+
+    search = view.root.get_by_role("combobox", name="Explain")
+    search.click()
+    search.press_sequentially("lynx")
+    view.root.get_by_role("option", name="lynx").first.wait_for()
+    assert re.search(r"\d+ of 1000", view.root.locator(".cnnw-count:visible").inner_text())
+    search.press("Enter")
+    view.wait_map("grad_cam", "lynx")
+    view.wait_changed(before, "the map of the class that was searched for")
+    view.wait_like_python()
+
+
+def test_keys_in_the_search_are_not_commands_of_the_notebook(opened):
+    view = opened()
+    cells = view.nb.page.locator(".jp-Cell").count()
+    search = view.root.get_by_role("combobox", name="Explain")
+    search.click()
+    search.press_sequentially("bad mxxddcv 00")  # commands: cells above and below, deleted, restarted
+    assert search.input_value() == "bad mxxddcv 00"
+    search.press("Escape")
+    view.root.locator(".cnnw-pane:visible").focus()
+    for key in ("ArrowRight", "ArrowDown", "+", "+", "0", "0"):
+        view.nb.page.keyboard.press(key)
+    assert view.nb.page.locator(".jp-Cell").count() == cells
+    assert view.nb.page.locator(".jp-Dialog").count() == 0
+    assert view.nb.python("1 + 1") == 2
+
+
+def test_instead_of(opened):
+    view = opened()
+    before = view.sample()
+    search = view.root.get_by_role("combobox", name="Instead of")
+    search.click()
+    view.root.get_by_role("option", name="tabby").click()
+    view.wait_map("grad_cam", "tiger cat instead of tabby")
+    assert view.python("instead_of") == 281
+    before = view.wait_changed(before, "the map of the difference")
+    assert "Why tiger cat instead of tabby?" in view.root.inner_text()
+    view.root.get_by_label("Clear: Instead of").click()
+    view.wait_map("grad_cam", "tiger cat")
+    assert view.python("instead_of") is None
+    view.wait_changed(before, "the map without contrast")
+
+
+def test_layer(opened):
+    view = opened()
+    before = view.sample()
+    chosen = view.python("_layers[40]['name']")
+    view.root.get_by_label("Layer").select_option(chosen)
+    view.wait_python(f"view.layer == {chosen!r} and view.heatmap is not None and view.heatmap.layer == {chosen!r}")
+    view.wait_changed(before, "the map of another layer")
+    view.root.get_by_label("Layer").select_option("")
+    view.wait_python("view.layer is None and view.heatmap is not None and view.heatmap.layer == 'bn2'")
+    view.nb.wait_until(lambda: np.abs(view.sample() - before).max() < 1, "the first map again")
+
+
+def test_display_is_drawn_in_the_browser_and_known_to_python(opened):
+    view = opened()
+    ask = view.python("_ask")
+    frame = """([input, value, canvas]) => new Promise((done) => {
+      input.value = value;
+      input.dispatchEvent(new Event('input', { bubbles: true }));
+      requestAnimationFrame(() => requestAnimationFrame(() => {
+        const { width, height } = canvas;
+        done([...canvas.getContext('2d').getImageData(width >> 1, height >> 1, 1, 1).data]);
+      }));
+    })"""
+    slider = view.root.get_by_label("Opacity", exact=True).element_handle()
+    canvas = view.canvas().element_handle()
+    low, high = (view.nb.page.evaluate(frame, [slider, value, canvas]) for value in ("0", "100"))
+    assert low != high  # in the next frame, whatever the kernel does
+    view.wait_python("view.opacity == 1")
+
+    view.root.get_by_label("Sign").select_option("both")
+    view.root.get_by_label("Colour map").select_option("PuOr_r")
+    view.slide("Threshold", 30)
+    view.wait_python("(view.sign, view.colormap, view.threshold) == ('both', 'PuOr_r', 0.3)")
+    view.wait_like_python()
+    before = view.sample()
+    view.root.get_by_role("checkbox").check()
+    view.wait_changed(before, "the box", least=0.2)
+    view.wait_python("view.show_box")
+    assert view.python("_ask") == ask
+
+
+def test_python_is_followed(opened):
+    view = opened()
+    view.nb.execute("view.method, view.sign, view.opacity, view.threshold = 'saliency', 'absolute', 0.8, 0.2")
+    view.wait_map("saliency")
+    view.wait_like_python()
+    assert view.method("Saliency").get_attribute("aria-checked") == "true"
+    assert view.root.get_by_label("Threshold").input_value() == "20"
+    view.nb.execute("view.image = cw.demo.photo('coffee')")
+    view.wait_python("view.heatmap is not None and view.predictions[0].name == 'espresso'")
+    view.root.locator(".cnnw-class", has_text="espresso").wait_for()
+    view.wait_like_python()
+
+
+def test_zoom(opened):
+    view = opened()
+    before = view.sample()
+    view.root.get_by_label(re.compile("Zoom in")).click()
+    before = view.wait_changed(before, "a larger picture")
+    view.wait_python("view.zoom == 1.5")
+    box = view.canvas().bounding_box()
+    mouse = view.nb.page.mouse
+    mouse.move(box["x"] + 300, box["y"] + 200)
+    mouse.down()
+    mouse.move(box["x"] + 200, box["y"] + 150, steps=4)
+    mouse.up()
+    view.wait_changed(before, "another part of the picture")
+    view.wait_python("view.pan is not None and view.pan[0] > 451 / 2 and view.pan[1] > 150")
+    view.canvas().dblclick()
+    view.wait_python("view.zoom == 1 and view.pan is None")
+
+
+def test_value_under_the_pointer(opened):
+    view = opened()
+    box = view.canvas().bounding_box()
+    view.nb.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+    view.root.locator(".cnnw-place", has_text="pixel 225, 15").wait_for()
+    value = float(view.root.locator(".cnnw-value").inner_text())
+    x, y = 225, 150
+    true = view.nb.python(f"float(view.heatmap.on_picture()[{y}, {x}])")
+    assert value == pytest.approx(true, rel=0.02)
+    view.nb.page.mouse.move(box["x"] + 3, box["y"] + 3)
+    view.root.locator(".cnnw-readout", has_text="not seen by the network").wait_for()
+
+
+def test_compare(opened):
+    view = opened()
+    view.root.get_by_role("button", name="Compare").click()
+    view.wait_python("view.compare and len(view._maps) == 4 and view._status['state'] == 'idle'")
+    view.nb.wait_until(lambda: view.root.locator(".cnnw-pane:visible").count() == 4, "four panels")
+    panels = view.wait_panels(4)
+    for i in range(4):
+        for j in range(i):
+            # CAM and Grad-CAM of this network differ by a factor, so their shares of the maximum are the same.
+            same = (j, i) == (2, 3)
+            assert (np.abs(panels[i] - panels[j]).mean() < 1) == same, (i, j)
+    assert "share of each map's maximum" in view.root.inner_text()
+
+
+def test_cancel_and_go_on(opened):
+    view = opened(VIEW.replace("samples=8", "samples=5000"))
+    view.method("SmoothGrad").click()
+    cancel = view.root.get_by_role("button", name="Cancel")
+    cancel.wait_for()
+    view.wait_status("of 5000 samples")
+    cancel.click()
+    view.wait_status("Cancelled")
+    view.wait_python("view._status['state'] == 'cancelled'", timeout=5)
+    view.root.get_by_role("button", name="Compute").click()
+    view.wait_status("of 5000 samples")
+    before = view.sample()
+    view.method("CAM").click()  # a newer choice replaces the older one
+    view.wait_map("cam", timeout=5)
+    view.wait_changed(before, "the map of the newer choice")
+    view.wait_idle(5)
+    assert cancel.is_hidden()
+
+
+def test_error_in_words(opened):
+    broken = """
+import torch
+from torch import nn
+class Broken(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.fails = clf.model, False
+    def forward(self, x):
+        if self.fails and torch.is_grad_enabled():
+            raise ValueError("the third valve is stuck")
+        return self.body(x)
+model = Broken().eval()
+view = cw.HeatmapView(cw.Classifier(model, clf.preprocess, clf.classes), img)"""
+    view = opened(LOAD + broken)
+    view.nb.execute("model.fails = True")
+    view.method("Saliency").click()
+    view.wait_status("the third valve is stuck")
+    view.root.get_by_role("button", name="Retry").wait_for()
+    before = view.sample()
+    view.method("Grad-CAM").click()  # known already: the next choice works
+    view.wait_changed(before, "the picture with its map")
+    view.nb.execute("model.fails = False")
+    view.method("Saliency").click()
+    view.wait_map("saliency")
+    view.wait_like_python()
+
+
+def test_cam_says_what_stands_in_its_way(opened):
+    view = opened(
+        "import cnnwidgets as cw\ndata = cw.demo.digits_data()\n"
+        "view = cw.HeatmapView(cw.demo.digits(), data.images[data.test[26]])"
+    )
+    view.method("CAM").click(force=True)  # marked as disabled, but it answers
+    view.wait_status("relu() in 'classifier.2' stands between the feature map and the scores")
+    assert view.python("method") == "grad_cam"
+    view.method("Saliency").click()
+    view.wait_map("saliency")
+    view.wait_painted()
+
+
+def test_busy_kernel(in_lab):
+    view = in_lab(VIEW, "view", "import time\nif 'slow' in globals(): time.sleep(4)")
+    view.nb.execute("slow = True")
+    view.nb.start(2)
+    view.nb.wait_until(lambda: view.nb.kernel_status() == "busy", "the kernel computes")
+    view.method("Saliency").click()
+    view.wait_status("Waiting for the kernel…", timeout=3)
+    view.method("Grad-CAM").click()  # known already
+    view.root.locator(".cnnw-legend:not([data-empty])").wait_for()
+    before = view.sample()
+    view.slide("Opacity", 5)
+    view.wait_changed(before, "another opacity while the kernel is busy", timeout=1)
+    view.nb.wait_for_cells()
+    view.wait_python("view.opacity == 0.05 and view.method == 'grad_cam'")
+    view.wait_like_python()
+
+
+def test_dead_kernel(in_lab):
+    view = in_lab()
+    view.method("CAM").click()
+    view.wait_map("cam")
+    view.method("Grad-CAM").click()
+    view.wait_idle()
+    view.nb.close()  # shuts the kernel down; the page stays
+    view.method("CAM").click()  # its map is here already
+    view.root.locator(".cnnw-words", has_text="CAM, Zhou").wait_for()
+    before = view.sample()
+    view.slide("Opacity", 5)
+    view.wait_changed(before, "another opacity without a kernel", timeout=1)
+    view.method("SmoothGrad").click()
+    view.wait_status("The kernel does not answer: it is busy or stopped.", timeout=15)
+    before = view.sample()
+    view.method("Grad-CAM").click()
+    view.slide("Opacity", 95)
+    view.wait_changed(before, "what is here can still be explored", timeout=1)
+
+
+def test_two_views_in_step(opened):
+    first = opened(VIEW, "view", "view")
+    second = HeatmapPage(first.nb, number=1)
+    second.wait_painted()
+    before = second.sample()
+    first.method("Saliency").click()
+    second.wait_changed(before, "the method of the other view")
+    assert second.method("Saliency").get_attribute("aria-checked") == "true"
+    before = first.sample()
+    second.slide("Opacity", 10)
+    first.wait_changed(before, "the opacity of the other view")
+    assert first.root.get_by_label("Opacity").input_value() == "10"
+
+
+def test_reload_restores_the_view(opened):
+    view = opened()
+    view.method("Saliency").click()
+    view.slide("Opacity", 90)
+    view.wait_python("view.opacity == 0.9 and view.heatmap is not None and view.heatmap.method == 'saliency'")
+    view.wait_like_python()
+    view.nb.save()
+    view.nb.reload()
+    view.wait_painted()
+    view.wait_like_python()
+    assert view.root.get_by_label("Opacity").input_value() == "90"
+    before = view.sample()
+    view.method("CAM").click()
+    view.wait_changed(before, "the view still answers")

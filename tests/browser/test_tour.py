@@ -22,7 +22,7 @@ def test_time_to_an_overlay(notebook, capsys):
     view.wait_painted()
     painted = time.monotonic()
     nb.wait_for_cells()
-    assert view.difference() < 5
+    assert view.difference() < 4
 
     nb.execute("view.close()")
     view.root.wait_for(state="detached")
@@ -38,7 +38,7 @@ def test_time_to_an_overlay(notebook, capsys):
 
 def test_whole_tour(notebook):
     nb = notebook(file="00-tour.ipynb")
-    shown = [number for number in range(nb.page.locator(".cnnw").count())]
+    shown = range(nb.page.locator(".cnnw").count())
     assert len(shown) == 4
     for number in shown:
         HeatmapPage(nb, number=number).wait_painted()
