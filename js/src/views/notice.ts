@@ -1,6 +1,6 @@
 /** Decides what the line below the picture says: one thing at a time, the most urgent. */
 import type { HeatmapState, Status } from "../protocol";
-import { mapOf, methodLabel } from "../state";
+import { mapOf, methodById, methodLabel } from "../state";
 
 export type Action = "cancel" | "retry" | "compute";
 
@@ -71,8 +71,11 @@ export function noticeFor(state: HeatmapState, circumstances: Circumstances): No
   }
   if (owed && silence >= SAY_WAITING_AFTER) return { kind: "notice", text: "Waiting for the kernel…" };
   switch (status.state) {
-    case "error":
-      return { kind: "error", text: status.message, remedy: status.remedy, action: "retry" };
+    case "error": {
+      const words = { kind: "error", text: status.message, remedy: status.remedy } as const;
+      // Trying again does not change what the network is.
+      return methodById(state, state.method)?.unavailable ? words : { ...words, action: "retry" };
+    }
     case "cancelled":
       return { kind: "notice", text: stoppedWords(state, status), action: "compute" };
     case "busy": {

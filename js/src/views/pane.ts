@@ -34,7 +34,8 @@ function noteFor(state: HeatmapState, method: string, overlay: Overlay | null): 
   }
   if (!method) return "";
   const unavailable = methodById(state, method)?.unavailable;
-  if (unavailable) return unavailable;
+  // The line below the large picture gives the reason; a panel has only this place for it.
+  if (unavailable) return state.compare ? unavailable : `${methodLabel(state, method)} cannot be used here.`;
   if (status.state === "busy" && status.method === method) {
     return status.total > 0 ? `${status.done} of ${status.total}` : "Computing";
   }
