@@ -6,6 +6,7 @@ pickle), and for each image `picture-N.png` (the original) and `overlay-N.png` (
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -121,7 +122,7 @@ def load(folder: Path) -> Heatmap:
                 f"{str(folder)!r} was written by a later version of cnnwidgets ({manifest['versions']['cnnwidgets']}). "
                 "Upgrade: pip install --upgrade cnnwidgets"
             )
-        with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
+        with np.load(io.BytesIO((folder / "arrays.npz").read_bytes()), allow_pickle=False) as arrays:
             stored = {name: arrays[name] for name in arrays.files}
         pictures = []
         for index in range(len(stored["values"])):
