@@ -3,53 +3,101 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_aten = torch.ops.aten
 _LOCK = threading.Lock()
 
 
 class PrivateRandomness(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """While active, this thread's random operations draw from a stream of their own, seeded with 0.
+    """While active, this thread's random operations draw from generators of their own, seeded with 0.
 
-    PyTorch's operations draw from one generator per process. Restoring its state after a whole pass would rewind the
-    random numbers of a training loop that runs at the same time in another thread; so the state is exchanged around
-    each single operation that draws.
+    PyTorch's operations draw from one generator per process, unless they are given another one. Exchanging the state
+    of that one, even for a moment, would show in a training loop that runs at the same time in another thread; so it
+    is only done for the few operations that take no generator.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._states: dict[torch.device, torch.Tensor] = {}
+        self._generators: dict[torch.device, torch.Generator] = {}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Run the operation, with its own stream if it draws."""
+        """Run the operation, with a generator of its own if it draws."""
         del types
         kwargs = kwargs or {}
-        if torch.Tag.nondeterministic_seeded not in func.tags or kwargs.get("generator") is not None:
+        given = [*args, *kwargs.values()]
+        if torch.Tag.nondeterministic_seeded not in func.tags or any(isinstance(a, torch.Generator) for a in given):
             return func(*args, **kwargs)
-        device = next((a.device for a in args if isinstance(a, torch.Tensor)), torch.device("cpu"))
-        on_gpu = device.type == "cuda"
-        with _LOCK:
-            before = torch.cuda.get_rng_state(device) if on_gpu else torch.get_rng_state()
-            try:
-                if device in self._states:
-                    self._restore(device, self._states[device])
-                else:
-                    torch.cuda.default_generators[device.index or 0].manual_seed(0) if on_gpu else (
-                        torch.default_generator.manual_seed(0)
-                    )
-                return func(*args, **kwargs)
-            finally:
-                self._states[device] = torch.cuda.get_rng_state(device) if on_gpu else torch.get_rng_state()
-                self._restore(device, before)
+        named = torch.device(kwargs.get("device") or "cpu")
+        device = next((a.device for a in args if isinstance(a, Tensor)), named)
+        own = self._generators.get(device)
+        if own is None:
+            own = self._generators[device] = torch.Generator(device).manual_seed(0)
+        rewritten = _REWRITTEN.get(func.overloadpacket)
+        if rewritten is not None:
+            return rewritten(own, *args, **kwargs)
+        taker = _taking_generator(func)
+        if taker is not None:
+            return taker(*args, **{**kwargs, "generator": own})
+        return _exchanged(own, device, func, args, kwargs)
 
-    @staticmethod
-    def _restore(device: torch.device, state: torch.Tensor) -> None:
-        if device.type == "cuda":
-            torch.cuda.set_rng_state(state, device)
-        else:
-            torch.set_rng_state(state)
+
+def _taking_generator(func: Any) -> Any:
+    """Return the operation, or its overload, that takes a generator by name; None if there is none."""
+    packet, overload = func.overloadpacket, func._overloadname  # noqa: SLF001
+    for name in (overload, "generator" if overload == "default" else f"{overload}_generator"):
+        if name in packet.overloads():
+            found = getattr(packet, name)
+            if any(argument.name == "generator" for argument in found._schema.arguments):  # noqa: SLF001
+                return found
+    return None
+
+
+def _filled(fill: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def like(own: torch.Generator, source: Tensor, *numbers: Any, **kwargs: Any) -> Tensor:
+        return fill(_aten.empty_like(source, **kwargs), *numbers, generator=own)
+
+    return like
+
+
+def _dropout(own: torch.Generator, x: Tensor, p: float, train: Any) -> tuple[Tensor, Tensor]:
+    mask = torch.ones_like(x, dtype=torch.bool)
+    if train is False:
+        return x.clone(), mask
+    mask.bernoulli_(1 - p, generator=own)
+    return x * mask * (0.0 if p == 1 else 1 / (1 - p)), mask
+
+
+_REWRITTEN: dict[Any, Callable[..., Any]] = {
+    _aten.randn_like: _filled(torch.Tensor.normal_),
+    _aten.rand_like: _filled(torch.Tensor.uniform_),
+    _aten.randint_like: _filled(
+        lambda out, *limits, generator: out.random_(*(limits if len(limits) > 1 else (0, *limits)), generator=generator)
+    ),
+    _aten.native_dropout: _dropout,
+}
+
+
+def _exchanged(
+    own: torch.Generator, device: torch.device, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Run an operation that takes no generator with the process's own one in the state of `own`."""
+    on_gpu = device.type == "cuda"
+    common = torch.cuda.default_generators[device.index or 0] if on_gpu else torch.default_generator
+    with _LOCK:
+        before = common.get_state()
+        common.set_state(own.get_state())
+        try:
+            return func(*args, **kwargs)
+        finally:
+            own.set_state(common.get_state())
+            common.set_state(before)

@@ -103,7 +103,8 @@ class _Cloner:
                 "fine)."
             )
         if isinstance(value, nn.Parameter):
-            return nn.Parameter(value.detach(), requires_grad=False)
+            # `.data` has a version of its own: a training step in another thread does not break a backward pass here.
+            return nn.Parameter(value.data, requires_grad=False)
         return value.detach().clone()
 
     def name_of(self, tensor: Tensor) -> str:

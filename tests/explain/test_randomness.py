@@ -93,3 +93,67 @@ def test_rrelu_and_other_modules_that_only_draw_in_training():
     net = seeded(nn.Sequential(nn.Conv2d(3, 4, 3), nn.RReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)))
     expected = explain.saliency(net, X, 1).values
     np.testing.assert_array_equal(explain.saliency(net.train(), X, 1).values, expected)
+
+
+DRAWS = {
+    "dropout": lambda x: F.dropout(x, 0.4, training=True),
+    "dropout2d": lambda x: F.dropout2d(x, 0.4, training=True),
+    "alpha_dropout": lambda x: F.alpha_dropout(x, 0.4, training=True),
+    "native_dropout": lambda x: torch.native_dropout(x, 0.4, train=True)[0],
+    "bernoulli": lambda x: x * torch.bernoulli(torch.full_like(x, 0.4)),
+    "randn": lambda x: x + torch.randn(x.shape),
+    "rand": lambda x: x + torch.rand(x.shape),
+    "randint": lambda x: x + torch.randint(0, 5, x.shape),
+    "randint from 0": lambda x: x + torch.randint(5, x.shape),
+    "randperm": lambda x: x[:, torch.randperm(x.shape[1])] + torch.randperm(x.shape[-1]),
+    "randn_like": lambda x: x + torch.randn_like(x),
+    "rand_like": lambda x: x + torch.rand_like(x),
+    "randint_like": lambda x: x + torch.randint_like(x, 5) + torch.randint_like(x, 3, 9),
+    "normal": lambda x: x + torch.normal(torch.zeros_like(x), 1.0),
+    "normal_": lambda x: x + torch.empty_like(x).normal_(),
+    "uniform_": lambda x: x + torch.empty_like(x).uniform_(-1, 1),
+    "exponential_": lambda x: x + torch.empty_like(x).exponential_(),
+    "multinomial": lambda x: x + torch.multinomial(torch.ones(9), 6)[: x.shape[1], None, None],
+    "poisson": lambda x: x + torch.poisson(torch.full_like(x, 3.0)),
+    "rrelu": lambda x: F.rrelu(x - 1, training=True),
+    "fractional_max_pool": lambda x: F.fractional_max_pool2d(x, 2, output_size=4),
+    "gumbel": lambda x: F.gumbel_softmax(x.flatten(2), dim=2).unflatten(2, x.shape[2:]),
+    "distribution": lambda x: x + torch.distributions.Gamma(1.0, 2.0).sample(x.shape),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_every_way_to_draw(name):
+    """It draws (another seed would give another map), always the same, and nobody else notices."""
+
+    class Net(Gap):
+        def forward(self, x):
+            return self.fc(DRAWS[name](self.features(x)).square().mean((2, 3)))
+
+    net = seeded(Net())
+    assert not torch.equal(net(X), net(X))
+    before = global_states()
+    first = explain.saliency(net, X, 1).values
+    torch.manual_seed(123)
+    np.testing.assert_array_equal(explain.saliency(net, X, 1).values, first)
+    torch.set_rng_state(before[0])
+    explain.grad_cam(net, X, 1, layer="features.5")
+    assert torch.equal(torch.get_rng_state(), before[0])
+
+
+def test_draws_have_the_distribution_that_was_asked_for():
+    from cnnwidgets.explain.randomness import PrivateRandomness
+
+    x = torch.full((200, 200), 2.0)
+    with PrivateRandomness():
+        assert torch.randn_like(x).std().item() == pytest.approx(1, abs=0.02)
+        assert torch.rand_like(x).mean().item() == pytest.approx(0.5, abs=0.01)
+        low, high = torch.randint_like(x, 3, 9).aminmax()
+        assert (low, high) == (3, 8)
+        low, high = torch.randint_like(x, 5).aminmax()
+        assert (low, high) == (0, 4)
+        dropped, mask = torch.native_dropout(x, 0.25, train=True)
+        assert mask.float().mean().item() == pytest.approx(0.75, abs=0.01)
+        assert torch.equal(dropped, torch.where(mask, x / 0.75, 0))
+        assert torch.equal(torch.native_dropout(x, 0.25, train=False)[0], x)
+        assert not torch.equal(torch.randn(3), torch.randn(3)), "the stream goes on"
