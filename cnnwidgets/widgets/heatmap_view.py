@@ -180,7 +180,8 @@ class HeatmapView(Question, Overlay, Widget):
 
     def close(self) -> None:
         """Stop the work and leave the page."""
-        self._answers.cancel()
+        if hasattr(self, "_answers"):  # Python closes a view that refused its arguments, too
+            self._answers.cancel()
         super().close()
 
     def refresh(self) -> None:

@@ -1,0 +1,215 @@
+"""Questions to a HeatmapView: validated, answered once, cached; the latest wins."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from traitlets import TraitError
+
+import cnnwidgets as cw
+from tests.widgets.conftest import Net, make_picture
+
+METHODS = ("saliency", "smoothgrad", "cam", "grad_cam")
+NOTHING_CHANGED = ("method", "target", "instead_of", "layer", "opacity", "threshold", "sign", "colormap", "zoom", "pan")
+
+
+@pytest.mark.parametrize(
+    ("trait", "value", "words"),
+    [
+        ("method", "gradcam", "Did you mean 'grad_cam'"),
+        ("target", "tyger cat", "Did you mean 'tiger cat'"),
+        ("target", 5, "5"),
+        ("instead_of", "taby", "Did you mean 'tabby'"),
+        ("instead_of", -7, "-7"),
+        ("layer", "secnd", "second"),
+        ("opacity", 1.5, "from 0 to 1"),
+        ("opacity", True, "from 0 to 1"),
+        ("threshold", -0.1, "from 0 to 1"),
+        ("threshold", float("nan"), "from 0 to 1"),
+        ("sign", "postive", "Did you mean 'positive'"),
+        ("colormap", "infrno", "Did you mean 'inferno'"),
+        ("zoom", 0.5, "zoom"),
+        ("pan", [1.0], "pan"),
+        ("samples", 0, "samples"),
+        ("noise", -1.0, "noise"),
+    ],
+)
+def test_bad_values_are_refused_and_change_nothing(view, trait, value, words):
+    before = {name: getattr(view, name) for name in NOTHING_CHANGED}
+    shown = view.heatmap
+    with pytest.raises((cw.CnnWidgetsError, TraitError), match=words):
+        setattr(view, trait, value)
+    assert {name: getattr(view, name) for name in NOTHING_CHANGED} == before
+    assert view.wait(20) is shown
+
+
+def test_bad_values_from_the_browser_are_answered_in_words(view, browser):
+    before = view.target
+    browser.ask(target=99)
+    assert view.target == before
+    assert view._status["state"] == "error"
+    assert "99" in view._status["message"]
+    browser.ask(method="cam")
+    assert view.wait(20).method == "cam"
+
+
+def test_unknown_options_are_refused_with_the_nearest(clf):
+    with pytest.raises(cw.CnnWidgetsError, match="Did you mean 'opacity'"):
+        cw.HeatmapView(clf, make_picture(), opacty=0.3)
+    with pytest.raises(cw.CnnWidgetsError, match="list"):
+        cw.HeatmapView([1], make_picture())
+
+
+def test_every_trait_can_be_given_at_once(clf):
+    view = cw.HeatmapView(
+        clf, make_picture(), method="smoothgrad", target="tabby", instead_of="lynx", samples=3, opacity=0.2, zoom=2
+    )
+    shown = view.wait(20)
+    assert (shown.method, shown.target) == ("smoothgrad", ("tabby instead of lynx",))
+    assert shown.params["samples"] == 3
+    assert (view.opacity, view.zoom) == (0.2, 2.0)
+
+
+def test_the_view_shows_what_explain_computes(view, clf):
+    for method in METHODS:
+        view.method = method
+        options = {"samples": view.samples, "noise": view.noise, "seed": view.seed} if method == "smoothgrad" else {}
+        wanted = getattr(cw.explain, method)(clf, make_picture(), view.target, **options)
+        np.testing.assert_allclose(view.wait(20).values, wanted.values, rtol=1e-4, atol=1e-6)
+
+
+def test_results_are_kept_per_method_target_and_layer(view):
+    view.samples = 4
+    questions = [
+        {"method": method, "target": target, "instead_of": instead_of}
+        for method in METHODS
+        for target in (0, 1)
+        for instead_of in (None, 2)
+    ] + [{"layer": "first"}, {"layer": None}]
+    first = []
+    for question in questions:
+        view.set_state(question)
+        first.append(view.wait(20))
+    assert Net.passes > 0
+    Net.passes = 0
+    for question, known in zip(questions, first, strict=True):
+        view.set_state(question)
+        assert view.wait(20) is known
+    assert Net.passes == 0
+    view.samples = 5
+    view.method = "smoothgrad"
+    view.wait(20)
+    assert Net.passes > 0
+
+
+def test_changed_weights_make_a_new_map_and_new_bars(view, clf):
+    before, bars = view.heatmap, view.predictions
+    with torch.no_grad():
+        clf.model.linear.weight.mul_(2)
+    view.method = "cam"
+    view.method = "grad_cam"
+    assert view.wait(20) is not before
+    assert view.predictions[0].probability != bars[0].probability
+
+
+def test_display_starts_no_work(view, browser):
+    Net.passes = 0
+    browser.set(opacity=0.1, threshold=0.4, sign="both", colormap="viridis", show_box=True, zoom=3.0, pan=[3.0, 4.0])
+    assert (view.opacity, view.threshold, view.sign, view.zoom, view.pan) == (0.1, 0.4, "both", 3.0, [3.0, 4.0])
+    assert Net.passes == 0
+    assert not {"_maps", "_status", "_photo"} & browser.names
+
+
+def test_every_ask_is_answered(view, browser):
+    view.samples = 3
+    for ask, method in enumerate(("saliency", "smoothgrad", "cam", "grad_cam", "cam"), start=1):
+        browser.ask(method=method)
+        view.wait(20)
+        assert view._status["ask"] == ask
+        assert view._status["state"] == "idle"
+    assert browser.states()[-1] == ("idle", 5)
+
+
+def test_the_latest_question_wins(view, browser):
+    view.samples = 100_000
+    browser.ask(method="smoothgrad")
+    for target in (1, 2, 3, 4):
+        browser.ask(target=target)
+    browser.ask(method="cam")
+    shown = view.wait(10)
+    assert (shown.method, shown.target) == ("cam", ("crane",))
+    assert browser.states()[-1] == ("idle", 6)
+
+
+def test_cancel_and_compute_again(view, browser):
+    view.samples = 100_000
+    browser.ask(method="smoothgrad")
+    browser.send(kind="cancel")
+    with pytest.raises(cw.CnnWidgetsError):
+        view.wait(10)
+    assert view._status["state"] == "cancelled"
+    assert view.heatmap is None
+    assert "smoothgrad" not in view._maps  # no half-made map is left
+    view.samples = 3
+    browser.send(kind="retry")
+    assert view.wait(20).params["samples"] == 3
+
+
+def test_progress_and_previews_come_while_it_computes(view, browser):
+    view.samples = 100_000
+    browser.ask(method="smoothgrad")
+    seen = threading.Event()
+
+    def look(change):
+        packed = change.new.get("smoothgrad")
+        if packed and packed["partial"]:
+            seen.set()
+
+    view.observe(look, names=["_maps"])
+    assert seen.wait(20)
+    status = view._status
+    assert (status["state"], status["method"], status["total"]) == ("busy", "smoothgrad", 100_000)
+    assert 0 < status["done"] < 100_000
+    assert view.heatmap is None
+    view.cancel()
+    with pytest.raises(cw.CnnWidgetsError):
+        view.wait(10)
+
+
+def test_an_error_of_the_model_is_an_answer(view, browser):
+    Net.fails = True
+    browser.ask(method="saliency")
+    with pytest.raises(ValueError, match="third valve"):
+        view.wait(20)
+    status = view._status
+    assert (status["state"], status["ask"]) == ("error", 1)
+    assert "ValueError: the third valve is stuck" in status["message"]
+    assert "outside the widget" in status["remedy"]
+    Net.fails = False
+    browser.send(kind="retry")
+    assert view.wait(20).method == "saliency"
+    assert view._status["state"] == "idle"
+
+
+def test_a_method_that_does_not_fit_says_why():
+    data = cw.demo.digits_data()
+    view = cw.HeatmapView(cw.demo.digits(), data.images[data.test[0]], method="cam")
+    view.wait(20)
+    assert view._status["state"] == "error"
+    assert "'classifier.2' stands between" in view._status["message"]
+    assert [method["id"] for method in view._methods if method["unavailable"]] == ["cam"]
+    view.method = "grad_cam"
+    assert view.wait(20).method == "grad_cam"
+    assert view._status["state"] == "idle"
+    view.compare = True
+    view.wait(20)
+    assert set(view._maps) == {"saliency", "smoothgrad", "grad_cam"}
+
+
+def test_strange_messages_are_ignored(view, browser):
+    for content in ({}, {"kind": "dance"}, {"kind": None}):
+        browser.send(**content)
+    assert view._status["state"] == "idle"
