@@ -20,7 +20,7 @@ export OMP_WAIT_POLICY := passive
 # Every step uses both cores by itself or competes for them; -j would only mix their words.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help lab test lint test-js test-python test-notebooks test-browser notebooks build bench clean frontend FORCE
+.PHONY: help lab test lint test-js test-python test-notebooks test-browser notebooks picture build bench clean frontend FORCE
 
 help:  ## say what can be made (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,9 @@ test-notebooks: $(VENV)/dev.stamp frontend  ## run every notebook
 notebooks: $(VENV)/dev.stamp frontend  ## run every notebook and keep its pictures, to be looked at and committed
 	$(PY) -m nbconvert --to notebook --inplace --execute --ExecutePreprocessor.store_widget_state=False \
 		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+
+picture: $(VENV)/dev.stamp frontend  ## take the picture for the README anew
+	PICTURE=notebooks/pictures/heatmap-view.png $(PY) -m pytest tests/browser/test_picture.py
 
 test-browser: $(VENV)/dev.stamp frontend  ## JupyterLab and Notebook 7 in Chromium
 	@$(CHROMIUM_FIND) --install >/dev/null || true

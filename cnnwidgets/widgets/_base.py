@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ import anywidget
 import traitlets
 from PIL import Image
 
-from cnnwidgets.errors import refuse_unknown
+from cnnwidgets.errors import MissingDataError, refuse_unknown
 
 _STATIC = Path(__file__).parent.parent / "static"
 _STILL_SIDE = 560  # pixels: the picture is stored in the notebook
@@ -21,8 +22,23 @@ _WAIT = 2.0  # seconds that displaying waits for the first picture
 class Widget(anywidget.AnyWidget):
     """A widget whose front end is the one bundle in `cnnwidgets/static`."""
 
-    _esm = _STATIC / "widget.js"
-    _css = _STATIC / "widget.css"
+    # Given a file, anywidget watches it, and keeps every widget alive for that as long as Python runs. So only where
+    # somebody works on the front end. Traits of our own are also what an export keeps: it drops what is a default.
+    if os.environ.get("ANYWIDGET_HMR") == "1":
+        _esm: Any = _STATIC / "widget.js"
+        _css: Any = _STATIC / "widget.css"
+    else:
+        _esm = traitlets.Unicode().tag(sync=True)
+        _css = traitlets.Unicode().tag(sync=True)
+
+        @traitlets.default("_esm")
+        def _default_esm(self) -> str:
+            return _built("widget.js")
+
+        @traitlets.default("_css")
+        def _default_css(self) -> str:
+            return _built("widget.css")
+
     _options: ClassVar[tuple[str, ...]] = ()
 
     _widget = traitlets.Unicode().tag(sync=True)
@@ -64,6 +80,13 @@ class Widget(anywidget.AnyWidget):
     def _settle(self, seconds: float) -> None:
         """Give the work in the background a moment, so that the still picture shows its result."""
         raise NotImplementedError
+
+
+def _built(name: str) -> str:
+    path = _STATIC / name
+    if not path.is_file():
+        raise MissingDataError(f"The front end is not built: {path} is missing. In a checkout, `make lab` builds it.")
+    return path.read_text("utf-8")
 
 
 def _png(still: Image.Image) -> bytes:

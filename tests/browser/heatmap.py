@@ -130,4 +130,3 @@ class HeatmapPage:
     def slide(self, label: str, value: int) -> None:
         """Move a slider to a value from 0 to 100, as dragging does."""
         self.root.get_by_label(label, exact=True).fill(str(value))
-

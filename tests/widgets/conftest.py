@@ -17,7 +17,7 @@ NAMES = ("tiger cat", "tabby", "lynx", "espresso", "crane")
 
 
 class Net(nn.Module):
-    """Two convolutions, global average pooling and a linear layer; counts its passes and can be made to fail or wait."""
+    """Two convolutions, global average pooling and a linear layer; counts its passes and can fail."""
 
     passes = 0
     fails = False

@@ -53,10 +53,8 @@ def wait_for_no_thread(worker: Worker) -> None:
         time.sleep(0.001)
 
 
-ACTIONS = st.lists(
-    st.tuples(st.sampled_from(["submit", "submit", "submit", "cancel", "wait", "pause"]), st.integers(0, 2), st.integers(0, 6)),
-    max_size=25,
-)
+KINDS = st.sampled_from(["submit", "submit", "submit", "cancel", "wait", "pause"])
+ACTIONS = st.lists(st.tuples(KINDS, st.integers(0, 2), st.integers(0, 6)), max_size=25)
 
 
 @settings(max_examples=60, deadline=None)
