@@ -30,7 +30,7 @@ def test_time_to_an_overlay(notebook, capsys):
     nb.start(NUMBERS["view"])
     view.wait_painted()
     with capsys.disabled():
-        print(  # noqa: T201
+        print(
             f"\nthe tour: open with its kernel after {opened - started:.1f} s, overlay painted after "
             f"{painted - started:.1f} s; the view's cell alone, libraries loaded: {time.monotonic() - again:.2f} s"
         )
