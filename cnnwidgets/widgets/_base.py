@@ -93,7 +93,9 @@ def _png(still: Image.Image) -> bytes:
     """Return a PNG of 256 colours: a third of the bytes, and the notebook is kept in version control."""
     rgb = still.convert("RGB")
     file = io.BytesIO()
-    rgb.quantize(palette=rgb.quantize(256), dither=Image.Dither.FLOYDSTEINBERG).save(file, "PNG", optimize=True)
+    rgb.quantize(palette=rgb.quantize(256, method=Image.Quantize.FASTOCTREE), dither=Image.Dither.FLOYDSTEINBERG).save(
+        file, "PNG", optimize=True
+    )
     return file.getvalue()
 
 
