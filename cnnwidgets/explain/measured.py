@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnwidgets.explain.geometry import Grid
+from cnnwidgets.explain.geometry import Floats, Grid
 from cnnwidgets.explain.tap import Tap
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def grid_of(network: Network, layer: Layer) -> Grid:
 def measured_grid(network: Network, layer: Layer) -> Grid:
     """Measure where a layer's cells look: the centroid of the squared gradient of a cell with respect to the input.
 
-    Only the middle cells are measured, over eight random inputs: near the borders the picture cuts receptive fields
-    off, which would pull the centroids inwards. The stride is that of the sizes.
+    Only cells at a third and two thirds of the map are measured, over eight random inputs: near the borders the
+    picture cuts receptive fields off, which would pull the centroids inwards.
     """
     _, height, width = layer.shape
     generator = torch.Generator().manual_seed(0)
@@ -34,16 +34,34 @@ def measured_grid(network: Network, layer: Layer) -> Grid:
     tap = Tap(network.trace, layer.call, leaf=False)
     with torch.enable_grad():
         network.run(x, tap.edits)
-        rows, columns = _middle(height), _middle(width)
-        found = [(row, column, *_centroid(tap.value, x, row, column)) for row in rows for column in columns]
-    down, across = network.x.shape[2] / height, network.x.shape[3] / width
-    top = float(np.mean([y - down * row for row, _, y, _ in found]))
-    left = float(np.mean([x_ - across * column for _, column, _, x_ in found]))
-    return Grid.at(top + down * np.arange(height), left + across * np.arange(width))
+        rows, columns = _inner(height), _inner(width)
+        found = np.array([[_centroid(tap.value, x, row, column) for column in columns] for row in rows])
+    return Grid.at(
+        _axis(rows, found[:, :, 0].mean(1), height, network.x.shape[2]),
+        _axis(columns, found[:, :, 1].mean(0), width, network.x.shape[3]),
+    )
 
 
-def _middle(count: int) -> list[int]:
-    return sorted({(count - 1) // 2, count // 2})
+def _inner(count: int) -> list[int]:
+    return sorted({(count - 1) // 3, count - 1 - (count - 1) // 3})
+
+
+def _axis(cells: list[int], centres: Floats, count: int, pixels: int) -> Floats:
+    """Return the centres of all cells, given those of a few."""
+    stride = _stride(float(np.diff(centres)[0] / np.diff(cells)[0]) if len(cells) > 1 else 0.0, pixels / count)
+    return np.asarray(centres.mean() + stride * (np.arange(count) - np.mean(cells)), dtype=np.float64)
+
+
+def _stride(measured: float, ratio: float) -> float:
+    """Tell a stride from a measured one and from the ratio of the sizes.
+
+    Strides are whole numbers. The ratio of the sizes is the stride where the network pads; where it does not, the
+    maps are smaller, and the measured stride, which is never exact, tells which whole number it is.
+    """
+    whole = float(round(measured))
+    if ratio.is_integer() and abs(measured - ratio) < 0.25 * ratio:
+        return ratio
+    return whole if whole >= 1 and abs(measured - whole) < 0.15 * whole else ratio
 
 
 def _centroid(value: Tensor, x: Tensor, row: int, column: int) -> tuple[float, float]:

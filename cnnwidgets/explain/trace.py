@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.geometry import Grid
 
 INPUT = -1  # the number of the value that the network is given
-_CHANNELS_LAST = {"linear", "layer_norm", "gelu"}
+_CHANNELS_LAST = {"linear"}
 
 
 @dataclass(frozen=True)

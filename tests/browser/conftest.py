@@ -22,6 +22,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser.heatmap import HeatmapPage, open_view
 from tests.browser.notebook import NotebookPage
 from tests.browser.server import JupyterServer
 from tools import chromium
@@ -132,3 +133,15 @@ def notebook7(classic, browser, request) -> Iterator[Opener]:
 def anywhere(request) -> Opener:
     """Open notebooks in JupyterLab, then the same test in Notebook 7."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def opened(anywhere) -> Callable[..., HeatmapPage]:
+    """Open a notebook with a HeatmapView, in JupyterLab and in Notebook 7."""
+    return lambda *cells, **options: open_view(anywhere, *cells, **options)
+
+
+@pytest.fixture
+def in_lab(notebook) -> Callable[..., HeatmapPage]:
+    """Open a notebook with a HeatmapView, in JupyterLab only."""
+    return lambda *cells, **options: open_view(notebook, *cells, **options)

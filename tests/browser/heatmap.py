@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from playwright.sync_api import Locator
 
     from tests.browser.notebook import NotebookPage
 
+LOAD = """
+import cnnwidgets as cw
+clf, img = cw.demo.imagenet(), cw.demo.photo("chelsea")
+"""
+VIEW = LOAD + "view = cw.HeatmapView(clf, img, samples=8)"
 # The picture is painted and the legend has a map to speak of.
 PAINTED = """(number) => {
   const root = document.querySelectorAll('.cnnw')[number];
@@ -130,3 +137,10 @@ class HeatmapPage:
     def slide(self, label: str, value: int) -> None:
         """Move a slider to a value from 0 to 100, as dragging does."""
         self.root.get_by_label(label, exact=True).fill(str(value))
+
+
+def open_view(opener: Callable[..., NotebookPage], *cells: str, **options: Any) -> HeatmapPage:
+    """Open a notebook of these cells, else one with the view of a cat, and wait until its first view is painted."""
+    view = HeatmapPage(opener(*(cells or (VIEW,)), *(() if len(cells) > 1 else ("view",)), **options))
+    view.wait_painted()
+    return view

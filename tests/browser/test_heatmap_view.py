@@ -7,32 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from tests.browser.heatmap import HeatmapPage
+from tests.browser.heatmap import VIEW, HeatmapPage
 
-LOAD = """
-import cnnwidgets as cw
-clf, img = cw.demo.imagenet(), cw.demo.photo("chelsea")
-"""
-VIEW = LOAD + "view = cw.HeatmapView(clf, img, samples=8)"
 METHODS = {"Saliency": "saliency", "SmoothGrad": "smoothgrad", "CAM": "cam", "Grad-CAM": "grad_cam"}
-
-
-@pytest.fixture
-def opened(anywhere):
-    """Open a notebook with the view of a cat, in JupyterLab and in Notebook 7."""
-    return lambda *cells, **options: _open(anywhere, *cells, **options)
-
-
-@pytest.fixture
-def in_lab(notebook):
-    """The same, in JupyterLab only."""
-    return lambda *cells, **options: _open(notebook, *cells, **options)
-
-
-def _open(opener, setup=VIEW, show="view", *more, **options) -> HeatmapPage:
-    view = HeatmapPage(opener(setup, show, *more, **options))
-    view.wait_painted()
-    return view
 
 
 def test_every_method(opened):
@@ -194,103 +171,6 @@ def test_compare(opened):
             same = (j, i) == (2, 3)
             assert (np.abs(panels[i] - panels[j]).mean() < 1) == same, (i, j)
     assert "share of each map's maximum" in view.root.inner_text()
-
-
-def test_cancel_and_go_on(opened):
-    view = opened(VIEW.replace("samples=8", "samples=5000"))
-    view.method("SmoothGrad").click()
-    cancel = view.root.get_by_role("button", name="Cancel")
-    cancel.wait_for()
-    view.wait_status("of 5000 samples")
-    cancel.click()
-    view.wait_status("Cancelled")
-    view.wait_python("view._status['state'] == 'cancelled'", timeout=5)
-    view.root.get_by_role("button", name="Compute").click()
-    view.wait_status("of 5000 samples")
-    before = view.sample()
-    view.method("CAM").click()  # a newer choice replaces the older one
-    view.wait_map("cam", timeout=5)
-    view.wait_changed(before, "the map of the newer choice")
-    view.wait_idle(5)
-    assert cancel.is_hidden()
-
-
-def test_error_in_words(opened):
-    broken = """
-import torch
-from torch import nn
-class Broken(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.body, self.fails = clf.model, False
-    def forward(self, x):
-        if self.fails and torch.is_grad_enabled():
-            raise ValueError("the third valve is stuck")
-        return self.body(x)
-model = Broken().eval()
-view = cw.HeatmapView(cw.Classifier(model, clf.preprocess, clf.classes), img)"""
-    view = opened(LOAD + broken)
-    view.nb.execute("model.fails = True")
-    view.method("Saliency").click()
-    view.wait_status("the third valve is stuck")
-    view.root.get_by_role("button", name="Retry").wait_for()
-    before = view.sample()
-    view.method("Grad-CAM").click()  # known already: the next choice works
-    view.wait_changed(before, "the picture with its map")
-    view.nb.execute("model.fails = False")
-    view.method("Saliency").click()
-    view.wait_map("saliency")
-    view.wait_like_python()
-
-
-def test_cam_says_what_stands_in_its_way(opened):
-    view = opened(
-        "import cnnwidgets as cw\ndata = cw.demo.digits_data()\n"
-        "view = cw.HeatmapView(cw.demo.digits(), data.images[data.test[26]])"
-    )
-    view.method("CAM").click(force=True)  # marked as disabled, but it answers
-    view.wait_status("relu() in 'classifier.2' stands between the feature map and the scores")
-    assert view.python("method") == "grad_cam"
-    view.method("Saliency").click()
-    view.wait_map("saliency")
-    view.wait_painted()
-
-
-def test_busy_kernel(in_lab):
-    view = in_lab(VIEW, "view", "import time\nif 'slow' in globals(): time.sleep(4)")
-    view.nb.execute("slow = True")
-    view.nb.start(2)
-    view.nb.wait_until(lambda: view.nb.kernel_status() == "busy", "the kernel computes")
-    view.method("Saliency").click()
-    view.wait_status("Waiting for the kernel…", timeout=3)
-    view.method("Grad-CAM").click()  # known already
-    view.root.locator(".cnnw-legend:not([data-empty])").wait_for()
-    before = view.sample()
-    view.slide("Opacity", 5)
-    view.wait_changed(before, "another opacity while the kernel is busy", timeout=1)
-    view.nb.wait_for_cells()
-    view.wait_python("view.opacity == 0.05 and view.method == 'grad_cam'")
-    view.wait_like_python()
-
-
-def test_dead_kernel(in_lab):
-    view = in_lab()
-    view.method("CAM").click()
-    view.wait_map("cam")
-    view.method("Grad-CAM").click()
-    view.wait_idle()
-    view.nb.close()  # shuts the kernel down; the page stays
-    view.method("CAM").click()  # its map is here already
-    view.root.locator(".cnnw-words", has_text="CAM, Zhou").wait_for()
-    before = view.sample()
-    view.slide("Opacity", 5)
-    view.wait_changed(before, "another opacity without a kernel", timeout=1)
-    view.method("SmoothGrad").click()
-    view.wait_status("The kernel does not answer: it is busy or stopped.", timeout=15)
-    before = view.sample()
-    view.method("Grad-CAM").click()
-    view.slide("Opacity", 95)
-    view.wait_changed(before, "what is here can still be explored", timeout=1)
 
 
 def test_two_views_in_step(opened):

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.browser.heatmap import HeatmapPage
-from tests.browser.test_heatmap_view import VIEW
+from tests.browser.heatmap import VIEW, HeatmapPage
 
 MOST_BYTES = 400_000
 
