@@ -13,6 +13,8 @@ FRONTEND := $(PY) -m tools.frontend
 CHROMIUM_FIND := $(PY) -m tools.chromium
 NOTEBOOK := notebooks/00-tour.ipynb
 ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+# Small answers of the kernel reach the page at once; see cnnwidgets/server.py.
+AT_ONCE := --ServerApp.jpserver_extensions=cnnwidgets.server=True
 
 # Threads that spin while they wait take the browser's cores; read by OpenMP when torch is imported.
 export OMP_WAIT_POLICY := passive
@@ -27,7 +29,7 @@ help:  ## say what can be made (this)
 	@echo '  variables       PYTHON=python3.12   ARGS="--no-browser"   TORCH_ARGS="--index-url ..." (which torch: see README)'
 
 lab: $(VENV)/lab.stamp frontend  ## install, build and open JupyterLab on the tour; ARGS=--no-browser serves headless
-	$(PY) -m jupyterlab $(ALLOW_ROOT) --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(ARGS)
+	$(PY) -m jupyterlab $(ALLOW_ROOT) $(AT_ONCE) --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(ARGS)
 
 test: lint test-js test-python test-notebooks test-browser  ## install and build from nothing, then every check and test
 	@$(CHROMIUM_FIND) >/dev/null || { echo '!!! Tests passed, but WITHOUT the browser tests: see above. !!!'; }

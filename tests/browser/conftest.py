@@ -69,7 +69,8 @@ def browser(pytestconfig) -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def lab(tmp_path_factory) -> Iterator[JupyterServer]:
-    server = JupyterServer.start("lab", tmp_path_factory.mktemp("lab"))
+    at_once = "--ServerApp.jpserver_extensions=cnnwidgets.server=True"  # as `make lab` starts it
+    server = JupyterServer.start("lab", tmp_path_factory.mktemp("lab"), at_once)
     yield server
     server.stop()
 

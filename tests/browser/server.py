@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-App = Literal["lab", "notebook"]
-MODULES = {"lab": "jupyterlab", "notebook": "notebook"}
-CLASSES = {"lab": "LabApp", "notebook": "JupyterNotebookApp"}
+App = Literal["lab", "notebook", "server"]
+MODULES = {"lab": "jupyterlab", "notebook": "notebook", "server": "jupyter_server"}
+EXPOSED = {
+    "lab": ["--LabApp.expose_app_in_browser=True"],
+    "notebook": ["--JupyterNotebookApp.expose_app_in_browser=True"],
+}
 USER_SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {
         "fetchNews": "false",
@@ -33,7 +36,7 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 @dataclass
 class JupyterServer:
-    """A running JupyterLab or Notebook 7; `folder` is what it shows."""
+    """A running JupyterLab, Notebook 7 or bare server; `folder` is what it shows."""
 
     app: App
     folder: Path
@@ -42,8 +45,8 @@ class JupyterServer:
     process: subprocess.Popen
 
     @classmethod
-    def start(cls, app: App, home: Path, timeout: float = 90) -> JupyterServer:
-        """Start the server with `home` as its home and wait until it answers."""
+    def start(cls, app: App, home: Path, *options: str, timeout: float = 90) -> JupyterServer:
+        """Start the server with `home` as its home and wait until it answers; `options` as on its command line."""
         folder, settings = home / "files", home / "settings"
         folder.mkdir(parents=True)
         for name, values in USER_SETTINGS.items():
@@ -67,7 +70,7 @@ class JupyterServer:
         command = [
             *(sys.executable, "-m", MODULES[app], "--no-browser", "--allow-root", "--ip=127.0.0.1"),
             *(f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="),
-            *(f"--ServerApp.root_dir={folder}", f"--{CLASSES[app]}.expose_app_in_browser=True"),
+            *(f"--ServerApp.root_dir={folder}", *EXPOSED.get(app, []), *options),
         ]
         log = home / "server.log"
         with log.open("w") as out:
