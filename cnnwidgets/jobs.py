@@ -1,8 +1,13 @@
 """The only place with threads: one worker does the widgets' work, one piece at a time.
 
-Each widget has a `Lane`. At most one piece of a lane's work runs and one waits; a newer one replaces the one that
-waits and cancels the one that runs. So however fast a hand moves, nothing piles up, and two widgets do not fight for
-the cores. The worker's thread lives only while there is work.
+Each widget has a `Lane`, or a few for work of several kinds. At most one piece of a lane's work runs and one waits; a
+newer one replaces the one that waits and cancels the one that runs. So however fast a hand moves, nothing piles up,
+and two widgets do not fight for the cores. Long work may be a generator: between two of its steps the worker serves
+what waits in other lanes, so a hand gets its answer while a map is being made. The worker's thread lives only while
+there is work.
+
+Requests come from any thread (ipykernel runs the handlers of messages on the main thread or on that of a subshell,
+and a cell runs meanwhile or does not); `submit` and `cancel` never wait for work.
 """
 
 from __future__ import annotations
@@ -10,14 +15,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import Cancelled
 from cnnwidgets.explain.control import CancelToken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,7 +33,9 @@ class Job:
     """A piece of work in a lane.
 
     Attributes:
-        work: what to do; it is given the job, and should look at `cancel` between its steps.
+        work: what to do; it is given the job, and should look at `cancel` between its steps. It may be a generator:
+            then each `next` is a step, and between two steps the worker may do a job of another lane, or close the
+            generator because the job is cancelled.
         done: called once the work has ended, with None or the exception that it raised, on the worker's thread; or,
             with `Cancelled`, on the thread that replaced or cancelled it before it began. Every job is answered
             exactly once.
@@ -35,18 +43,53 @@ class Job:
 
     """
 
-    work: Callable[[Job], None]
+    work: Callable[[Job], Iterator[Any] | None]
     done: Callable[[Job, BaseException | None], None]
     cancel: CancelToken = field(default_factory=CancelToken)
 
 
+@dataclass(eq=False)
+class _Turn:
+    """A job that has begun: its lane, and the steps that are left of it if it is a generator."""
+
+    lane: Lane
+    job: Job
+    steps: Iterator[Any] | None = None
+
+    def take(self) -> bool:
+        """Do the job, or its next step; return whether it has ended."""
+        if self.steps is None:
+            self.steps = self.job.work(self.job)
+            if self.steps is None:
+                return True
+        elif self.job.cancel.is_set():
+            close = getattr(self.steps, "close", None)
+            if close is not None:
+                close()
+            raise Cancelled("Stopped on request between two steps.")
+        return next(self.steps, self) is self
+
+    def answer(self, error: BaseException | None) -> None:
+        """Say how it ended."""
+        try:
+            self.job.done(self.job, error)
+        except Exception:  # noqa: BLE001 - the worker serves every widget: one that cannot take its answer must not end it
+            _LOG.exception("An answer could not be delivered.")
+
+
 class Worker:
-    """One thread, first come, first served, over all lanes."""
+    """One thread for all lanes.
+
+    First come, first served. Generators step in turn, and between two of their steps each lane gets one job done. So a
+    job waits for one step of one generator, and a generator for one job of each lane, however many more are wanted.
+    """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._waiting: dict[Lane, Job] = {}
-        self._running: tuple[Lane, Job] | None = None
+        self._running: _Turn | None = None
+        self._paused: deque[_Turn] = deque()
+        self._served: set[Lane] = set()  # since the last step of a generator
         self._thread: threading.Thread | None = None
 
     def submit(self, lane: Lane, job: Job) -> None:
@@ -54,8 +97,7 @@ class Worker:
         with self._condition:
             replaced = self._waiting.pop(lane, None)
             self._waiting[lane] = job
-            if self._running is not None and self._running[0] is lane:
-                self._running[1].cancel.cancel()
+            self._stop(lane)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="cnnwidgets-worker", daemon=True)
                 self._thread.start()
@@ -66,11 +108,20 @@ class Worker:
         """Drop what waits in a lane and ask what runs in it to stop."""
         with self._condition:
             dropped = self._waiting.pop(lane, None)
-            if self._running is not None and self._running[0] is lane:
-                self._running[1].cancel.cancel()
+            self._stop(lane)
             self._condition.notify_all()
         if dropped is not None:
             dropped.done(dropped, Cancelled("Cancelled before it began."))
+
+    def _stop(self, lane: Lane) -> None:
+        begun = self._begun(lane)
+        if begun is not None:
+            begun.job.cancel.cancel()
+
+    def _begun(self, lane: Lane) -> _Turn | None:
+        if self._running is not None and self._running.lane is lane:
+            return self._running
+        return next((turn for turn in self._paused if turn.lane is lane), None)
 
     def is_busy(self, lane: Lane) -> bool:
         """Whether a job of the lane runs or waits."""
@@ -78,12 +129,22 @@ class Worker:
             return self._busy(lane)
 
     def _busy(self, lane: Lane) -> bool:
-        return lane in self._waiting or (self._running is not None and self._running[0] is lane)
+        return lane in self._waiting or self._begun(lane) is not None
 
     def wait(self, lane: Lane, timeout: float | None) -> bool:
-        """Wait until the lane has no work; return whether that was reached in time (seconds)."""
+        """Wait until the lane has no work; return whether that was reached in time (seconds).
+
+        Raises:
+            RuntimeError: called on the worker's own thread, which would wait for itself.
+
+        """
         end = None if timeout is None else time.monotonic() + timeout
         with self._condition:
+            if threading.current_thread() is self._thread and self._busy(lane):
+                raise RuntimeError(
+                    "This waits for the worker on the worker's own thread, as a callback of a widget that calls wait() "
+                    "does: it would never end. Wait in a cell instead; a callback is given what has been computed."
+                )
             while self._busy(lane):
                 left = None if end is None else end - time.monotonic()
                 if left is not None and left <= 0:
@@ -91,26 +152,34 @@ class Worker:
                 self._condition.wait(left)
         return True
 
+    def _next(self) -> _Turn | None:
+        """Return whose turn it is; None if there is no work left."""
+        for lane in self._waiting:
+            if lane not in self._served and self._begun(lane) is None:
+                if self._paused:
+                    self._served.add(lane)
+                return _Turn(lane, self._waiting.pop(lane))
+        self._served.clear()
+        return self._paused.popleft() if self._paused else None
+
     def _work(self) -> None:
         while True:
             with self._condition:
-                if not self._waiting:
+                turn = self._running = self._next()
+                if turn is None:
                     self._thread = None
                     return
-                lane = next(iter(self._waiting))
-                job = self._waiting.pop(lane)
-                self._running = (lane, job)
-            error: BaseException | None = None
+            ended, error = True, None
             try:
-                job.work(job)
+                ended = turn.take()
             except BaseException as raised:  # noqa: BLE001 - an error is an answer, whatever it is
                 error = raised
-            try:
-                job.done(job, error)
-            except Exception:  # noqa: BLE001 - the worker serves every widget: one that cannot take its answer must not end it
-                _LOG.exception("An answer could not be delivered.")
+            if ended:
+                turn.answer(error)
             with self._condition:
                 self._running = None
+                if not ended:
+                    self._paused.append(turn)
                 self._condition.notify_all()
 
 

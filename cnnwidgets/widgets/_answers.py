@@ -6,11 +6,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cnnwidgets.errors import Cancelled, CnnWidgetsError
+from cnnwidgets.errors import Cancelled
 from cnnwidgets.explain.public import snapshots
 from cnnwidgets.jobs import Job, Lane
 from cnnwidgets.widgets._methods import CHOICES
 from cnnwidgets.widgets._store import Store
+from cnnwidgets.widgets._words import in_words
 
 if TYPE_CHECKING:
     import threading
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.subject import Prepared
 
 _SNAPSHOT_EVERY = 0.2  # seconds
-_REMEDY_OF_STRANGERS = "This came up while the map was computed. Does the model run on this image outside the widget?"
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,6 @@ class Answers:
                 self._say("idle", "")
             elif isinstance(error, Cancelled):
                 self._say("cancelled", "", message="Cancelled.")
-            elif isinstance(error, CnnWidgetsError):
-                self._say("error", "", message=str(error))
             else:
-                self._say("error", "", message=f"{type(error).__name__}: {error}", remedy=_REMEDY_OF_STRANGERS)
+                self._say("error", "", **in_words(error, "the map was computed"))
             self._show()

@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cnnwidgets.errors import ModelError
+from cnnwidgets.errors import CnnWidgetsError, ModelError
 from cnnwidgets.explain.cam import cam
 from cnnwidgets.explain.grad_cam import grad_cam
 from cnnwidgets.explain.gradient import saliency
 from cnnwidgets.explain.head import find_head
+from cnnwidgets.explain.layers import default_layer, layer_list
 from cnnwidgets.explain.smoothgrad import smoothgrad
+from cnnwidgets.widgets import _protocol as protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cnnwidgets.explain.layers import Layer
     from cnnwidgets.explain.trace import Trace
 
 
@@ -71,3 +74,20 @@ CHOICES: dict[str, Choice] = {
         Choice(grad_cam, ("layer",)),
     )
 }
+
+
+def pack_choices(trace: Trace) -> dict[str, Any]:
+    """Return the traits that tell the browser between what it can choose on this network."""
+    return {
+        "_methods": [choice.packed(trace) for choice in CHOICES.values()],
+        "_layers": protocol.pack_layers(_layers(trace)),
+    }
+
+
+def _layers(trace: Trace) -> list[Layer]:
+    """Return the layers to choose from: modules, and the default if a function makes it."""
+    try:
+        first = default_layer(trace)
+    except CnnWidgetsError:
+        return []
+    return [layer for layer in layer_list(trace) if layer.call == first.call or "()" not in layer.name]

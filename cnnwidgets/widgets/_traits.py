@@ -79,9 +79,6 @@ class Overlay(traitlets.HasTraits):
         colormaps.AUTO,
         help="Name of a colour map; 'auto' (the default) is 'inferno', and 'RdBu_r' where sign is 'both'.",
     ).tag(sync=True)
-    show_box = traitlets.Bool(
-        False, help="Outline the box around the largest component above 20 % of the maximum. Default False."
-    ).tag(sync=True)
     zoom = traitlets.Float(1.0, min=1.0, help="Magnification of the picture, 1 or more. Default 1.").tag(sync=True)
     pan = traitlets.List(
         traitlets.Float(),

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import traitlets
-from torch import nn
 
-from cnnwidgets.classifier import Classifier
-from cnnwidgets.errors import CnnWidgetsError, OptionError
 from cnnwidgets.explain.layers import find_layer
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.result import Heatmap
-from cnnwidgets.explain.targets import class_index
 from cnnwidgets.predictions import Predictions
 from cnnwidgets.widgets import _protocol as protocol
 from cnnwidgets.widgets._answers import Answers
 from cnnwidgets.widgets._answers import Question as Asked
-from cnnwidgets.widgets._base import Widget
 from cnnwidgets.widgets._looked import Looked
-from cnnwidgets.widgets._methods import CHOICES
+from cnnwidgets.widgets._methods import CHOICES, pack_choices
+from cnnwidgets.widgets._picture import PictureWidget
 from cnnwidgets.widgets._question import Question
 from cnnwidgets.widgets._still import still
 from cnnwidgets.widgets._traits import Overlay, refusing
 
 if TYPE_CHECKING:
     from PIL import Image
+    from torch import nn
+
+    from cnnwidgets.classifier import Classifier
 
 _QUESTION = tuple(Question.class_own_traits())
 
 
-class HeatmapView(Question, Overlay, Widget):
+class HeatmapView(Question, Overlay, PictureWidget):
     """A picture with the map of an explanation on it, and controls to switch method, class, layer and colours.
 
     ```python
@@ -53,9 +51,9 @@ class HeatmapView(Question, Overlay, Widget):
 
     """
 
-    _options: ClassVar[tuple[str, ...]] = (*_QUESTION, *Overlay.class_own_traits())
+    _options: ClassVar[tuple[str, ...]] = (*_QUESTION, *Overlay.class_own_traits(), "show_box")
+    _of_the_picture = _QUESTION
 
-    image = traitlets.Any(help="The picture that is explained. Another one may be set at any time.")
     heatmap = traitlets.Instance(
         Heatmap,
         allow_none=True,
@@ -64,77 +62,48 @@ class HeatmapView(Question, Overlay, Widget):
     )
     predictions = traitlets.Instance(Predictions, read_only=True, help="The five likeliest classes.")
 
-    _photo = traitlets.Dict().tag(sync=True)
-    _seen: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    show_box = traitlets.Bool(
+        False, help="Outline the box around the largest component above 20 % of the maximum. Default False."
+    ).tag(sync=True)
+
     _maps = traitlets.Dict().tag(sync=True)
-    _status = traitlets.Dict().tag(sync=True)
     _predictions: traitlets.List[Any] = traitlets.List().tag(sync=True)
-    _output_kind = traitlets.Unicode("logits").tag(sync=True)
-    _class_names: traitlets.List[Any] = traitlets.List().tag(sync=True)
     _methods: traitlets.List[Any] = traitlets.List().tag(sync=True)
     _layers: traitlets.List[Any] = traitlets.List().tag(sync=True)
-    _colormaps = traitlets.Dict().tag(sync=True)
     _ask = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, clf: Classifier | nn.Module, image: Any, **options: Any) -> None:
-        if isinstance(clf, nn.Module):
-            clf = Classifier(clf)
-        if not isinstance(clf, Classifier):
-            raise OptionError(f"The model is a {type(clf).__name__}; give a cnnwidgets.Classifier or an nn.Module.")
-        self.clf = clf
-        self._lock = threading.RLock()
-        self._answers = Answers(clf, self._lock, self._show, self._say)
-        self._looked = Looked.at(clf, image)
-        question = {name: options.pop(name) for name in _QUESTION if name in options}
-        super().__init__(**options)
-        self._class_names = list(clf.classes)
-        self._colormaps = protocol.pack_colormaps()
-        self.set_trait("image", image)
-        self._load(self._looked)
-        with self.hold_trait_notifications():
-            for name, value in question.items():
-                setattr(self, name, value)
+        super().__init__(clf, image, **options)
+        self._answers = Answers(self.clf, self._lock, self._show, self._say)
         self.observe(self._on_question, names=[*_QUESTION, "_ask"])
-        self.observe(self._on_image, names=["image"])
         self.on_msg(self._on_message)
         self._answer()
 
     # The picture.
 
     def _load(self, looked: Looked) -> None:
-        self._seen_at(looked)
+        self._see(looked)
         with self.hold_sync():
             self.target = looked.predictions[0].index
             self.instead_of = None
 
-    def _seen_at(self, looked: Looked) -> None:
-        self._looked = looked
+    def _see(self, looked: Looked) -> None:
+        super()._see(looked)
         self.set_trait("predictions", looked.predictions)
         with self.hold_sync():
-            for name, value in looked.packed().items():
+            self._predictions = protocol.pack_predictions(looked.predictions)
+            for name, value in pack_choices(looked.network.trace).items():
                 setattr(self, name, value)
 
-    def _on_image(self, change: Any) -> None:
-        try:
-            looked = Looked.at(self.clf, change.new)
-        except Exception:
-            with self._lock:
-                self.unobserve(self._on_image, names=["image"])
-                self.set_trait("image", change.old)
-                self.observe(self._on_image, names=["image"])
-            raise
-        with self._lock:
-            self._load(looked)
+    def _ask_anew(self) -> None:
         self._answer()
 
     # The question.
 
     @traitlets.validate("target", "instead_of")
-    def _class(self, proposal: Any) -> int | None:
-        if proposal.value is None:
-            return None if proposal.trait.name == "instead_of" else self._looked.predictions[0].index
-        with refusing():
-            return class_index(proposal.value, self._looked.network.class_count(), self.clf.classes)
+    def _classes(self, proposal: Any) -> int | None:
+        none = proposal.value is None and proposal.trait.name == "instead_of"
+        return None if none else self._class(proposal.value)
 
     @traitlets.validate("layer")
     def _layer(self, proposal: Any) -> str | None:
@@ -143,13 +112,8 @@ class HeatmapView(Question, Overlay, Widget):
         with refusing():
             return find_layer(self._looked.network, proposal.value).name
 
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Take what the browser sends; what is refused is said in the cell, and nothing is changed by it."""
-        try:
-            super().set_state(sync_data)
-        except CnnWidgetsError as error:
-            self._say("error", self.method, message=str(error))
-            self.send_state([name for name in sync_data if name in self.keys])
+    def _refuse(self, message: str) -> None:
+        self._say("error", self.method, message=message)
 
     def _question(self, method: str) -> Asked:
         return Asked(
@@ -188,7 +152,7 @@ class HeatmapView(Question, Overlay, Widget):
         """Compute what is shown anew: after weights were changed in a way that PyTorch does not count (`.data`)."""
         with self._lock:
             self._answers.store.clear()
-            self._seen_at(Looked.at(self.clf, self.image))
+            self._see(Looked.at(self.clf, self.image))
         self._answer(again=True)
 
     # The answer.
@@ -197,7 +161,7 @@ class HeatmapView(Question, Overlay, Widget):
         """Show what is known of the question, and have the rest computed."""
         with self._lock:
             if ModelStamp.of(self.clf.model).state != self._looked.weights:
-                self._seen_at(Looked.at(self.clf, self.image))  # the weights have been changed: the bars, too
+                self._see(Looked.at(self.clf, self.image))  # the weights have been changed: the bars, too
             wanted = sorted(CHOICES, key=self._turn) if self.compare else [self.method]
             questions = tuple(self._question(name) for name in wanted if not self._unavailable(name))
             self._show()
@@ -251,7 +215,7 @@ class HeatmapView(Question, Overlay, Widget):
         with self._lock:
             known = {name: self._answers.store.get(self._question(name)) for name in CHOICES}
         shown = known if self.compare else {self.method: known[self.method]}
-        return still(self._looked.network.pictures[0], {k: v for k, v in shown.items() if v is not None}, self)
+        return still(self._looked.picture, {k: v for k, v in shown.items() if v is not None}, self)
 
     def _described(self) -> str:
         name = self.predictions[0].name

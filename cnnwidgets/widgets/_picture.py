@@ -1,0 +1,105 @@
+"""What widgets about one picture and one network share: the picture, the class that is looked at, the status."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, ClassVar
+
+import traitlets
+from torch import nn
+
+from cnnwidgets.classifier import Classifier
+from cnnwidgets.errors import CnnWidgetsError, OptionError
+from cnnwidgets.explain.targets import class_index
+from cnnwidgets.widgets import _protocol as protocol
+from cnnwidgets.widgets._base import Widget
+from cnnwidgets.widgets._looked import Looked
+from cnnwidgets.widgets._traits import refusing
+
+
+class PictureWidget(Widget):
+    """A widget that shows one picture and asks one network about it.
+
+    Args:
+        clf: a `Classifier`, or an `nn.Module`.
+        image: the picture: PIL, path, uint8 array, or a float tensor (C,H,W) that is preprocessed already.
+        options: initial values of traits; those named in `_of_the_picture` are set once the picture is known.
+
+    """
+
+    _of_the_picture: ClassVar[tuple[str, ...]] = ()
+
+    image = traitlets.Any(help="The picture that is looked at. Another one may be set at any time.")
+
+    _photo = traitlets.Dict().tag(sync=True)
+    _seen: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    _status = traitlets.Dict().tag(sync=True)
+    _output_kind = traitlets.Unicode("logits").tag(sync=True)
+    _class_names: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    _colormaps = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, clf: Classifier | nn.Module, image: Any, **options: Any) -> None:
+        if isinstance(clf, nn.Module):
+            clf = Classifier(clf)
+        if not isinstance(clf, Classifier):
+            raise OptionError(f"The model is a {type(clf).__name__}; give a cnnwidgets.Classifier or an nn.Module.")
+        self.clf = clf
+        self._lock = threading.RLock()
+        self._looked = Looked.at(clf, image)
+        later = {name: options.pop(name) for name in self._of_the_picture if name in options}
+        super().__init__(**options)
+        self._class_names = list(clf.classes)
+        self._colormaps = protocol.pack_colormaps()
+        self.set_trait("image", image)
+        self._load(self._looked)
+        with self.hold_trait_notifications():
+            for name, value in later.items():
+                setattr(self, name, value)
+        self.observe(self._on_image, names=["image"])
+
+    def _load(self, looked: Looked) -> None:
+        """Take up a picture that is new, with the questions that it suggests."""
+        raise NotImplementedError
+
+    def _see(self, looked: Looked) -> None:
+        """Take up what the network makes of the picture: a new one, or the same after the weights have changed."""
+        self._looked = looked
+        with self.hold_sync():
+            for name, value in looked.packed().items():
+                setattr(self, name, value)
+
+    def _ask_anew(self) -> None:
+        """Start the work that a new picture makes."""
+        raise NotImplementedError
+
+    def _refuse(self, message: str) -> None:
+        """Say in the cell why a value from the browser was not taken."""
+        raise NotImplementedError
+
+    def _on_image(self, change: Any) -> None:
+        try:
+            looked = Looked.at(self.clf, change.new)
+        except Exception:
+            with self._lock:
+                self.unobserve(self._on_image, names=["image"])
+                self.set_trait("image", change.old)
+                self.observe(self._on_image, names=["image"])
+            raise
+        with self._lock:
+            self._load(looked)
+        self._ask_anew()
+
+    def _class(self, value: Any) -> int:
+        """Return the index of a class given by index or name; None is the likeliest."""
+        if value is None:
+            return self._looked.predictions[0].index
+        with refusing():
+            return class_index(value, self._looked.scores.shape[1], self.clf.classes)
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the browser sends; what is refused is said in the cell, and nothing is changed by it."""
+        try:
+            super().set_state(sync_data)
+        except CnnWidgetsError as error:
+            self._refuse(str(error))
+            self.send_state([name for name in sync_data if name in self.keys])
