@@ -18,6 +18,7 @@ from cnnwidgets.explain.grad_cam import grad_cam
 from cnnwidgets.explain.gradient import saliency
 from cnnwidgets.explain.layers import Layer, layers
 from cnnwidgets.explain.method import Snapshot
+from cnnwidgets.explain.occlusion import occlusion
 from cnnwidgets.explain.public import snapshots
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.smoothgrad import smoothgrad
@@ -35,6 +36,7 @@ __all__ = [
     "cam",
     "grad_cam",
     "layers",
+    "occlusion",
     "saliency",
     "smoothgrad",
     "snapshots",

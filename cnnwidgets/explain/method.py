@@ -80,10 +80,14 @@ class Method(ABC):
         raw, scores = self.raw(run, x, target, rows)
         yield len(x), self.finish(raw, x), scores
 
-    @property
-    def steps_per_image(self) -> int:
-        """Number of steps that one image takes."""
+    def steps_per_image(self, height: int, width: int) -> int:
+        """Return the number of steps that one image of this size takes."""
+        del height, width
         return 1
+
+    def default_chunk(self, height: int, width: int) -> int:
+        """Return the chunk to use where none is asked for."""
+        return _few_images(height, width)
 
     def images_at_once(self, chunk: int) -> int:
         """Return how many images one call of `steps` is given."""
@@ -147,32 +151,36 @@ def _steps(
         target: what to explain; None is each image's top class.
         why: the same as `target`, to go with `instead_of`.
         instead_of: a class whose score is subtracted.
-        chunk: images (SmoothGrad: samples) per pass; bounds the memory, does not change the result.
+        chunk: images (SmoothGrad: samples, occlusion: places) per pass; bounds the memory, does not change the result.
         progress: called with (done, total) after every step.
         cancel: stops the work with `Cancelled` before the next step once its `is_set()` is true.
 
     """
+    _check_chunk(chunk)
     network = Network(subject_of(model, x))
     images = network.x
-    chunk = _checked_chunk(chunk, images)
+    height, width = images.shape[2:]
+    at_once = chunk or _few_images(height, width)
+    chunk = chunk or method.default_chunk(height, width)
     bound = resolve(
         target,
         why,
         instead_of,
         count=network.class_count,
-        top=lambda: network.clean_scores(chunk).argmax(1).tolist(),
+        top=lambda: network.clean_scores(at_once).argmax(1).tolist(),
         images=len(images),
         classes=network.subject.classes,
     )
     run = method.start(network, bound)
     stamp = ModelStamp.of(network.model)
-    total = method.steps_per_image * len(images)
+    each = method.steps_per_image(height, width)
+    total = each * len(images)
     values: np.ndarray[Any, np.dtype[np.float32]] | None = None
     scores = np.full(len(images), np.nan, dtype=np.float32)
     size = method.images_at_once(chunk)
     for first in range(0, len(images), size):
         rows = slice(first, min(first + size, len(images)))
-        before = first * method.steps_per_image
+        before = first * each
         check_cancelled(cancel, before, total)
         for done, part, part_scores in method.steps(run, images[rows], bound, rows, chunk):
             check_finite(part_scores, "The score to explain")
@@ -196,12 +204,15 @@ def explain(method: Method, model: Any, x: Any, target: Any, **how: Any) -> Heat
     return last.heatmap()
 
 
-def _checked_chunk(chunk: int | None, x: Tensor) -> int:
+def _few_images(height: int, width: int) -> int:
+    return max(1, _PIXELS_PER_CHUNK // (height * width))
+
+
+def _check_chunk(chunk: int | None) -> None:
     if chunk is None:
-        return max(1, _PIXELS_PER_CHUNK // (x.shape[2] * x.shape[3]))
+        return
     if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
         raise OptionError(f"chunk={chunk!r}: give the number of images per pass, 1 or more, or None.")
-    return chunk
 
 
 def _heatmap(run: MethodRun, target: Target, values: Any, scores: Any, stamp: ModelStamp) -> Heatmap:

@@ -64,9 +64,9 @@ class SmoothGrad(Method):
                 "paper uses 0.1 to 0.2."
             )
 
-    @property
-    def steps_per_image(self) -> int:
+    def steps_per_image(self, height: int, width: int) -> int:
         """A step is a sample."""
+        del height, width
         return self.samples
 
     def images_at_once(self, chunk: int) -> int:

@@ -12,7 +12,7 @@ from cnnwidgets.errors import ImageError, ModelError, OptionError
 from cnnwidgets.explain.frame import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from PIL import Image
 
@@ -55,12 +55,22 @@ class Explainable(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model and the images it is explained on, checked."""
+    """A model and the images it is explained on, checked.
+
+    Attributes:
+        model: the network.
+        images: its input.
+        classes: class names, or empty.
+        output: what the scores are, where the user has set it.
+        prepare: turns further pictures into input as these were; None where the preprocessing is not known.
+
+    """
 
     model: nn.Module
     images: Prepared
     classes: tuple[str, ...] = ()
     output: OutputKind | None = None
+    prepare: Callable[[Any], Prepared] | None = None
 
 
 def subject_of(model: Any, x: Any) -> Subject:
@@ -79,7 +89,7 @@ def subject_of(model: Any, x: Any) -> Subject:
         return Subject(model, prepared_tensor(x))
     if isinstance(model, Explainable):
         images = prepared_tensor(x) if isinstance(x, Tensor) else model.prepare(x)
-        return Subject(model.model, images, tuple(model.classes), model.stated_output)
+        return Subject(model.model, images, tuple(model.classes), model.stated_output, model.prepare)
     raise OptionError(f"The model is a {type(model).__name__}; give a torch.nn.Module or a cnnwidgets.Classifier.")
 
 

@@ -50,7 +50,7 @@ class Looked:
         if len(prepared.x) != 1:
             raise OptionError(f"The view shows one picture, but {len(prepared.x)} were given.")
         scores, kind = clf.scores(prepared)
-        network = Network(Subject(clf.model, prepared, clf.classes, clf.stated_output))
+        network = Network(Subject(clf.model, prepared, clf.classes, clf.stated_output, clf.prepare))
         predictions = ranked(scores, kind, clf.classes, min(BARS, scores.shape[1]))[0]
         return cls(network, scores, kind, predictions, weights)
 

@@ -1,0 +1,128 @@
+"""Passes over images that equal one picture but for a patch: what a sweep of occluders asks of a network."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from cnnwidgets.errors import OptionError
+from cnnwidgets.explain.fuse import fused
+from cnnwidgets.explain.twin import make_twin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cnnwidgets.explain.network import Network
+
+_PIXELS_ON_CPU = 4 * 224 * 224  # measured: larger batches are no faster and take more memory
+_PIXELS_ON_GPU = 64 * 224 * 224
+
+
+class Passes(Protocol):
+    """Runs a network on images that equal `base` but for a patch each.
+
+    Attributes:
+        base: (1,C,H,W), the picture around the patches, as the network takes it.
+        at_once: how many images one call takes with bounded memory; more in a call only cost memory.
+        facts: what a result says about how it was computed; goes into `Heatmap.params`.
+
+    """
+
+    base: Tensor
+    at_once: int
+    facts: dict[str, Any]
+
+    def outputs(self, tops: Sequence[int], lefts: Sequence[int], patches: Tensor) -> Any:
+        """Return the network's raw output, a batch of B, for `base` with a patch each.
+
+        Args:
+            tops: first row of each patch, B of them.
+            lefts: first column of each patch.
+            patches: (B,C,h,w), all inside the picture.
+
+        """
+
+
+class FullPasses:
+    """One pass through the whole network for every image: right for any network.
+
+    Args:
+        network: the network.
+        base: (1,C,H,W).
+
+    """
+
+    def __init__(self, network: Network, base: Tensor) -> None:
+        self._network = network
+        self._edits = fused(network)
+        self.base = base
+        pixels = _PIXELS_ON_CPU if base.device.type == "cpu" else _PIXELS_ON_GPU
+        self.at_once = max(1, pixels // (base.shape[2] * base.shape[3]))
+        self.facts: dict[str, Any] = {"engine": "full passes"}
+
+    def outputs(self, tops: Sequence[int], lefts: Sequence[int], patches: Tensor) -> Any:
+        """Return the network's raw output; see `Passes.outputs`."""
+        height, width = patches.shape[2:]
+        images = self.base.expand(len(patches), -1, -1, -1).clone(memory_format=torch.channels_last)
+        for image, top, left, patch in zip(images, tops, lefts, patches, strict=True):
+            image[:, top : top + height, left : left + width] = patch
+        with torch.no_grad():
+            return self._network.run(images, self._edits)
+
+
+def make_passes(
+    network: Network, base: Tensor, *, incremental: bool = True, dtype: torch.dtype | None = None
+) -> Passes:
+    """Return the fastest exact way to run a network on images that equal `base` but for a patch.
+
+    Args:
+        network: the network.
+        base: (1,C,H,W), as the network takes it.
+        incremental: recompute only what a patch can reach, where the network's graph is understood. False runs
+            whole passes.
+        dtype: what to compute in, such as `torch.bfloat16`; None is the network's own.
+
+    Raises:
+        OptionError: `dtype` is none of floating point.
+
+    """
+    if checked_dtype(dtype) is not None:
+        network, base = _cast(network, dtype), base.to(dtype)
+    found = _incremental(network, base) if incremental else None
+    passes: Passes = FullPasses(network, base) if found is None else found
+    if dtype is not None:
+        passes.facts["dtype"] = str(dtype).removeprefix("torch.")
+    return passes
+
+
+def _incremental(network: Network, base: Tensor) -> Passes | None:
+    try:
+        from cnnwidgets.explain.incremental import incremental_passes
+    except ImportError:
+        return None
+    return incremental_passes(network, base)
+
+
+def _cast(network: Network, dtype: torch.dtype | None) -> Network:
+    """Return the network with a twin of its own in another dtype, whose weights are copies."""
+    other = copy.copy(network)
+    other.module = make_twin(network.model).to(dtype)
+    other.x = network.x.to(dtype)
+    return other
+
+
+def checked_dtype(dtype: Any) -> torch.dtype | None:
+    """Return a floating dtype, or None.
+
+    Raises:
+        OptionError: anything else.
+
+    """
+    if dtype is None or (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        return dtype
+    raise OptionError(
+        f"dtype={dtype!r}: give a floating point dtype such as torch.bfloat16, or None for the model's own."
+    )
