@@ -1,0 +1,174 @@
+"""Functions that work cell by cell: a changed part of their input gives the same part of their output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx
+
+from cnnwidgets.explain.incremental.compiler import VIEWS, Count, Kind, Known, arguments, operation, shape_of
+from cnnwidgets.explain.incremental.patch import Layout
+
+_SAME = ("clone.default", "alias.default", "detach.default", "contiguous.default", "dropout.default", "_to_copy.default")
+_CHANNELS = ("sum.dim_IntList", "mean.dim", "amax.default", "amin.default")
+_SPLITS = ("split.Tensor", "split_with_sizes.default", "chunk.default", "unbind.int", "select.int", "slice.Tensor")
+
+
+@dataclass(frozen=True)
+class Followed:
+    """How a function carries a map on: where rows and columns are afterwards, and its arguments for a part."""
+
+    dims: tuple[int, int]
+    rewrite: Callable[[Any, int, int, int], Any] | None = None
+
+
+def is_pointwise(node: fx.Node) -> bool:
+    """Whether PyTorch says that a function works element by element."""
+    return torch.Tag.pointwise in getattr(node.target, "tags", ())
+
+
+def is_global_mean(node: fx.Node, layout: Layout) -> bool:
+    """Whether a call is the mean over all rows and columns, and nothing else."""
+    name = operation(node)
+    if name in ("adaptive_avg_pool2d.default", "_adaptive_avg_pool2d.default"):
+        return layout.is_standard and list(node.args[1]) == [1, 1]  # type: ignore[arg-type]
+    if name == "mean.dim" and node.args[1]:
+        return sorted(dim % len(layout.shape) for dim in node.args[1]) == list(layout.dims)  # type: ignore[union-attr, operator]
+    return False
+
+
+def followed(node: fx.Node, layout: Layout, kind: Callable[[Any], Kind]) -> Followed | None:  # noqa: PLR0911
+    """Return how a call on one map carries it on; None if it does more than work cell by cell."""
+    name, count = operation(node), len(layout.shape)
+    if any(isinstance(kind(argument), Count) for argument in node.all_input_nodes) and name not in VIEWS:
+        return None
+    if name in _SAME:
+        return Followed(layout.dims)
+    if name in VIEWS:
+        return _view(node, layout)
+    if name in ("permute.default", "transpose.int"):
+        return _permuted(node, layout)
+    if name == "unsqueeze.default":
+        return _unsqueezed(node, layout)
+    if name == "linear.default" or name == "layer_norm.default":
+        last = 1 if name == "linear.default" else len(node.args[1])  # type: ignore[arg-type]
+        return Followed(layout.dims) if max(layout.dims) < count - last else None
+    if name in ("softmax.int", "_softmax.default", "log_softmax.int") and node.args[1] % count not in (0, *layout.dims):  # type: ignore[operator]
+        return Followed(layout.dims)
+    if name in _CHANNELS:
+        return _reduced(node, layout)
+    if name in _SPLITS:
+        return _split(node, layout)
+    return None
+
+
+def is_together(node: fx.Node, maps: Sequence[Layout]) -> bool:
+    """Whether a call works cell by cell on one or more maps of the same rows and columns."""
+    name, first = operation(node), maps[0]
+    size = (first.height, first.width)
+    if any(m.dims != first.dims or (m.height, m.width) != size or len(m.shape) != len(first.shape) for m in maps):
+        return False
+    shape = shape_of(node.meta.get("val"))
+    if shape is None or len(shape) != len(first.shape):
+        return False
+    if name == "cat.default":
+        dim = arguments(node, None, 0)[1] % len(first.shape)
+        return dim not in (0, *first.dims)
+    return is_pointwise(node) and tuple(shape[dim] for dim in first.dims) == size
+
+
+def batch_normalised(node: fx.Node, layout: Layout, kind: Callable[[Any], Kind]) -> Followed | None:
+    """Return how a batch normalisation in evaluation mode carries a map on, as one scaling and one shift."""
+    if operation(node) not in ("_native_batch_norm_legit_no_training.default", "batch_norm.default"):
+        return None
+    if not layout.is_standard or not all(isinstance(kind(argument), Known) for argument in node.args[1:]):
+        return None
+    if operation(node) == "batch_norm.default" and node.args[5]:
+        return None
+    return Followed(layout.dims)
+
+
+def _view(node: fx.Node, layout: Layout) -> Followed | None:
+    """A view that leaves rows and columns alone and only folds what lies between and beside them."""
+    after = shape_of(node.meta.get("val"))
+    if after is None:
+        return None
+    down, across = layout.dims
+    if across != down + 1:
+        return None
+    before, behind = _product(layout.shape[1:down]), _product(layout.shape[across + 1 :])
+    for place in range(1, len(after) - 1):
+        fits = after[place : place + 2] == (layout.height, layout.width)
+        if fits and _product(after[1:place]) == before and _product(after[place + 2 :]) == behind:
+            return Followed((place, place + 1), _resized(after, place))
+    return None
+
+
+def _resized(after: tuple[int, ...], place: int) -> Callable[[Any, int, int, int], Any]:
+    def rewrite(args: Any, batch: int, height: int, width: int) -> Any:
+        return (args[0], (batch, *after[1:place], height, width, *after[place + 2 :]))
+
+    return rewrite
+
+
+def _product(sizes: Sequence[int]) -> int:
+    total = 1
+    for size in sizes:
+        total *= size
+    return total
+
+
+def _permuted(node: fx.Node, layout: Layout) -> Followed | None:
+    count = len(layout.shape)
+    order = list(range(count))
+    if operation(node) == "permute.default":
+        order = [dim % count for dim in node.args[1]]  # type: ignore[union-attr, operator]
+    else:
+        first, second = (dim % count for dim in node.args[1:3])  # type: ignore[operator]
+        order[first], order[second] = order[second], order[first]
+    if order[0] != 0:
+        return None
+    return Followed((order.index(layout.dims[0]), order.index(layout.dims[1])))
+
+
+def _unsqueezed(node: fx.Node, layout: Layout) -> Followed | None:
+    place = node.args[1] % (len(layout.shape) + 1)  # type: ignore[operator]
+    if place == 0:
+        return None
+    down, across = (dim + (dim >= place) for dim in layout.dims)
+    return Followed((down, across))
+
+
+def _reduced(node: fx.Node, layout: Layout) -> Followed | None:
+    """A sum, mean or maximum over channels."""
+    count = len(layout.shape)
+    _, dims, keep = arguments(node, None, [], False)[:3]  # noqa: FBT003
+    gone = {dim % count for dim in ([dims] if isinstance(dims, int) else dims or range(count))}
+    if gone & {0, *layout.dims}:
+        return None
+    if keep:
+        return Followed(layout.dims)
+    down, across = (dim - sum(g < dim for g in gone) for dim in layout.dims)
+    return Followed((down, across))
+
+
+def _split(node: fx.Node, layout: Layout) -> Followed | None:
+    """Some of the channels, or several groups of them."""
+    count, name = len(layout.shape), operation(node)
+    place = {"split.Tensor": 2, "split_with_sizes.default": 2, "chunk.default": 2}.get(name, 1)
+    given = node.args[place] if len(node.args) > place else node.kwargs.get("dim", 0)
+    dim = given % count  # type: ignore[operator]
+    if dim in (0, *layout.dims):
+        return None
+    if name in ("select.int", "unbind.int"):
+        down, across = (d - (d > dim) for d in layout.dims)
+        return Followed((down, across))
+    return Followed(layout.dims)
+
+
+def is_map_first(node: fx.Node, kind: Callable[[Any], Kind]) -> bool:
+    """Whether the first argument is the map that a call works on."""
+    return bool(node.args) and isinstance(kind(node.args[0]), Layout)

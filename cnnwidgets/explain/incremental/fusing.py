@@ -1,0 +1,146 @@
+"""A convolution and what is done in one go with it: padding before it, normalisation and activation behind it."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, fx
+
+from cnnwidgets.explain.folding import Normalisation, folded
+from cnnwidgets.explain.incremental.compiler import (
+    Compiler,
+    Known,
+    Whole,
+    arguments,
+    layout_of,
+    operation,
+    pair,
+    place_of,
+    shape_of,
+)
+from cnnwidgets.explain.incremental.convolution import Activation, Convolution
+from cnnwidgets.explain.incremental.patch import Layout
+from cnnwidgets.explain.incremental.spans import Sliding
+from cnnwidgets.explain.incremental.steps import Convolve, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CONVOLUTIONS = ("conv2d.default", "convolution.default", "conv2d.padding")
+_NORMALISATIONS = ("_native_batch_norm_legit_no_training.default", "batch_norm.default")
+
+
+def is_padding(node: Any) -> bool:
+    """Whether a call pads rows and columns with zeros, or cuts them."""
+    if operation(node) not in ("pad.default", "constant_pad_nd.default") or len(node.args[1]) != 4:
+        return False
+    mode = next((item for item in node.args[2:] if isinstance(item, str)), "constant")
+    value = next((item for item in node.args[2:] if isinstance(item, int | float)), 0)
+    return mode == "constant" and value == 0 and not node.kwargs
+
+
+def vanishes(compiler: Compiler, node: fx.Node) -> bool:
+    """Whether a padding is left to the convolution that alone reads it."""
+    user = compiler.only_user(node) if is_padding(node) else None
+    if user is None or operation(user) not in _CONVOLUTIONS[:2] or user.args[0] is not node:
+        return False
+    weight = user.args[1]
+    transposed = operation(user) == "convolution.default" and user.args[6]
+    return isinstance(weight, fx.Node) and weight.op == "placeholder" and weight.meta["val"].ndim == 4 and not transposed
+
+
+def convolve(compiler: Compiler, conv: fx.Node) -> bool:
+    """Take the step for a convolution, if it is one in two dimensions with fixed weights; return whether it is."""
+    if operation(conv) not in _CONVOLUTIONS:
+        return False
+    if operation(conv) == "convolution.default":
+        _, weight_node, bias_node, stride, padding, dilation, transposed, _, groups = conv.args
+    else:
+        _, weight_node, bias_node, stride, padding, dilation, groups = arguments(conv, None, None, None, 1, 0, 1, 1)
+        transposed = False
+    pad = conv.args[0] if is_padding(conv.args[0]) and conv.args[0] in compiler.inner else None
+    source = conv.args[0] if pad is None else pad.args[0]  # type: ignore[union-attr]
+    weight_kind, bias_kind = compiler.kind(weight_node), compiler.kind(bias_node)
+    value: Any = source.meta.get("val") if isinstance(source, fx.Node) else None
+    size = shape_of(value)
+    if transposed or size is None or len(size) != 4 or not isinstance(weight_kind, Known) or not isinstance(bias_kind, Known):
+        return False
+    weight, bias = weight_kind.value, bias_kind.value
+    kernel, step, spread = tuple(weight.shape[2:]), pair(stride, 1), pair(dilation, 1)
+    before, own = _padding(padding, kernel, spread)
+    if pad is not None:
+        left, _, top, _ = pad.args[1]  # type: ignore[union-attr, misc]
+        before, own = (before[0] + int(top), before[1] + int(left)), None  # type: ignore[call-overload]
+    norm, activation, members = _behind(compiler, conv)
+    if norm is not None:
+        weight, bias = folded(weight, bias, norm)
+    last = members[-1]
+    results = last.meta["val"].shape[2:]
+    rows, columns = (
+        Sliding(kernel[i], step[i], before[i], spread[i], size[2 + i], int(results[i])) for i in (0, 1)
+    )
+    made = Convolution(weight, bias, step, own, spread, int(groups), activation, size)  # type: ignore[arg-type]
+    kind = compiler.kind(source)
+    layout = layout_of(last.meta["val"], (2, 3)) if isinstance(kind, Layout) and kind.is_standard else None
+    slot = compiler.slots[source]  # type: ignore[index]
+    compiler.inner.update(members)
+    compiler.add(last, Convolve(place_of(conv), slot, compiler.new_slot(last), Window(rows, columns), made), layout or Whole())
+    return True
+
+
+def _padding(padding: Any, kernel: Sequence[int], dilation: Sequence[int]) -> tuple[tuple[int, int], Any]:
+    """Return the padding before, and the padding to hand to the convolution, None where it is not the same behind."""
+    if not isinstance(padding, str):
+        return pair(padding), pair(padding)
+    extra = [d * (k - 1) if padding == "same" else 0 for d, k in zip(dilation, kernel, strict=True)]
+    before = (extra[0] // 2, extra[1] // 2)
+    return before, None if any(total % 2 for total in extra) else before
+
+
+def _behind(
+    compiler: Compiler, conv: fx.Node
+) -> tuple[Normalisation | None, Activation | None, list[fx.Node]]:
+    """Return what can be done in one go with a convolution, and the calls that are."""
+    members, norm = [conv], None
+    user = compiler.only_user(conv)
+    if user is not None and operation(user) in _NORMALISATIONS and user.args[0] is conv:
+        norm = _normalisation(compiler, user)
+        chain = [user]
+        if operation(user).startswith("_native"):
+            chain += [item for item in user.users if item.target is operator.getitem and item.users]
+        if norm is None or len(chain) > 2 or (len(chain) == 2 and chain[1].args[1] != 0):
+            return None, None, members
+        members += chain
+    user = compiler.only_user(members[-1])
+    activation = None if user is None else _activation(user)
+    if activation is not None and user is not None:
+        members.append(user)
+    return norm, activation, members
+
+
+def _normalisation(compiler: Compiler, node: fx.Node) -> Normalisation | None:
+    """Return a batch normalisation whose statistics are fixed."""
+    given = [compiler.kind(argument) for argument in node.args[1:5]]
+    if not all(isinstance(kind, Known) for kind in given):
+        return None
+    weight, bias, mean, variance = (kind.value for kind in given)  # type: ignore[union-attr]
+    if not isinstance(mean, Tensor) or not isinstance(variance, Tensor):
+        return None
+    native = operation(node).startswith("_native")
+    if not native and node.args[5]:  # training
+        return None
+    eps = node.args[6 if native else 7]
+    return Normalisation(weight, bias, mean, variance, float(eps))  # type: ignore[arg-type]
+
+
+def _activation(node: fx.Node) -> Activation | None:
+    name = operation(node).split(".", maxsplit=1)[0]
+    if name == "relu":
+        return "relu", ()
+    if name == "hardtanh":
+        _, low, high = arguments(node, None, -1.0, 1.0)
+        return "hardtanh", (float(low), float(high))
+    if name == "silu":
+        return "swish", ()
+    return ("hardswish", ()) if name == "hardswish" else None

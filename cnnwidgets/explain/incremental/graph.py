@@ -1,0 +1,147 @@
+"""The network as a graph of tensor functions: exported once for each structure, without weights."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from cnnwidgets.explain.randomness import PrivateRandomness
+from cnnwidgets.explain.trace import signature
+from cnnwidgets.explain.twin import make_twin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cnnwidgets.explain.network import Network
+
+_LARGEST_BATCH = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A functional graph of ATen calls, good for any batch size.
+
+    Attributes:
+        nodes: the calls in order, functional (nothing is written in place).
+        image: name of the placeholder that takes the picture.
+        weights: placeholder -> path of the parameter or buffer in the network.
+        constants: placeholder -> tensor that the forward pass made.
+        results: what the graph returns, in order.
+        form: how the network packs its results: a tensor, a tuple, a dict.
+
+    """
+
+    nodes: tuple[fx.Node, ...]
+    image: str
+    weights: dict[str, str]
+    constants: dict[str, Tensor]
+    results: tuple[Any, ...]
+    form: Any
+
+    def weights_of(self, module: nn.Module) -> dict[str, Tensor]:
+        """Return the tensors of a network of this structure, by placeholder."""
+        found = {}
+        for name, path in self.weights.items():
+            value: Any = module
+            for part in path.split("."):
+                value = getattr(value, part)
+            found[name] = value
+        return found
+
+
+class NotExportedError(Exception):
+    """The network cannot be written as a graph; the text says why."""
+
+
+_GRAPHS: weakref.WeakKeyDictionary[nn.Module, dict[Any, Graph | NotExportedError]] = weakref.WeakKeyDictionary()
+_KEPT = 4
+
+
+def graph_of(network: Network) -> Graph:
+    """Return the graph of a network for inputs of the size that it has; remembered while the structure stays.
+
+    Raises:
+        NotExportedError: its forward pass depends on values or draws random numbers, or is no Python (TorchScript).
+
+    """
+    key = (signature(network.module), tuple(network.x.shape[1:]), network.x.dtype, network.x.device)
+    graphs = _GRAPHS.setdefault(network.model, {})
+    found = graphs.get(key)
+    if found is None:
+        try:
+            found = _export(network)
+        except NotExportedError as reason:
+            found = reason
+        while len(graphs) >= _KEPT:
+            graphs.pop(next(iter(graphs)), None)
+        graphs[key] = found
+    if isinstance(found, NotExportedError):
+        raise found
+    return found
+
+
+def _export(network: Network) -> Graph:
+    if network.trace.draws:
+        raise NotExportedError("its forward pass draws random numbers")
+    if any(isinstance(part, torch.jit.ScriptModule) for part in network.module.modules()):
+        raise NotExportedError("it holds TorchScript")
+    example = network.x[:1].detach().expand(2, -1, -1, -1).contiguous()
+    batch = torch.export.Dim("batch", min=1, max=_LARGEST_BATCH)
+    try:
+        with _quiet(), torch.no_grad(), PrivateRandomness():
+            program = torch.export.export(
+                make_twin(network.model), (example,), dynamic_shapes=({0: batch},), strict=False
+            )
+            program = program.run_decompositions({})
+    except Exception as error:  # whatever stops the exporter, full passes work
+        first = str(error).strip().splitlines()
+        raise NotExportedError(f"torch.export gives up: {first[0][:200] if first else type(error).__name__}") from error
+    return _graph(program)
+
+
+def _graph(program: torch.export.ExportedProgram) -> Graph:
+    signed = program.graph_signature
+    if len(signed.user_inputs) != 1 or signed.buffers_to_mutate or signed.user_inputs_to_mutate:
+        raise NotExportedError("its forward pass writes to its buffers or its input")
+    constants = {
+        name: program.constants[target]
+        for name, target in {**signed.inputs_to_lifted_tensor_constants, **signed.inputs_to_buffers}.items()
+        if isinstance(program.constants.get(target), Tensor)
+    }
+    weights = {
+        name: path
+        for name, path in {**signed.inputs_to_parameters, **signed.inputs_to_buffers}.items()
+        if name not in constants
+    }
+    nodes = tuple(program.graph.nodes)
+    (results,) = (node.args[0] for node in nodes if node.op == "output")
+    return Graph(
+        nodes=tuple(node for node in nodes if node.op == "call_function"),
+        image=str(signed.user_inputs[0]),
+        weights=weights,
+        constants=constants,
+        results=tuple(results),  # type: ignore[arg-type]
+        form=program.call_spec.out_spec,
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what the exporter tells its own developers from the notebook."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

@@ -1,0 +1,148 @@
+"""A value of which only a part has changed, and how it is put together with its clean surroundings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cnnwidgets.explain.incremental.spans import Overlap, Reach, Span, placed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """The changed part of a map, for each image of a batch; around it the map is as on the clean image.
+
+    Attributes:
+        values: (B, ...), the part alone; which dimensions are rows and columns is known to the `Layout`.
+        rows: where it lies.
+        columns: where it lies.
+
+    """
+
+    values: Tensor
+    rows: Span
+    columns: Span
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A map in the graph: its shape for one image, and which dimensions are rows and columns."""
+
+    shape: tuple[int, ...]
+    dims: tuple[int, int] = (2, 3)
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return self.shape[self.dims[0]]
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.shape[self.dims[1]]
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether it is (N,C,h,w)."""
+        return len(self.shape) == 4 and self.dims == (2, 3)
+
+
+class Clean:
+    """A map of the clean image, with the paddings of it that windows are cut from.
+
+    Args:
+        values: (1, ...).
+        layout: which dimensions are rows and columns.
+
+    """
+
+    def __init__(self, values: Tensor, layout: Layout) -> None:
+        self.values, self.layout = _dense(values, layout), layout
+        self._padded: dict[tuple[tuple[int, int, int, int], float], Tensor] = {}
+
+    def padded(self, sides: tuple[int, int, int, int], fill: float = 0.0) -> Tensor:
+        """Return it padded by (left, right, top, bottom) cells, made once; negative sides cut nothing."""
+        sides = tuple(max(side, 0) for side in sides)  # type: ignore[assignment]
+        if not any(sides):
+            return self.values
+        found = self._padded.get((sides, fill))
+        if found is None:
+            found = self._padded[sides, fill] = _dense(F.pad(self.values, sides, value=fill), self.layout)
+        return found
+
+    def around(self, patch: Patch, rows: Span, columns: Span) -> Tensor:
+        """Return the cells `rows` x `columns` with a patch in place, (B, ...). The result may be the patch itself."""
+        if patch.rows == rows and patch.columns == columns:
+            return patch.values
+        return composed(
+            self.values, patch.values, self.layout.dims, rows, columns,
+            placed(patch.rows, rows), placed(patch.columns, columns),
+        )  # fmt: skip
+
+    def cut(self, rows: Span, columns: Span) -> Tensor:
+        """Return the clean cells `rows` x `columns`, (B, ...)."""
+        return windows(self.values, self.layout.dims, rows, columns)
+
+    def whole(self, patch: Patch) -> Tensor:
+        """Return the whole map for every image of the batch, (B, ...)."""
+        count = len(patch.rows.starts)
+        rows, columns = Span((0,) * count, self.layout.height), Span((0,) * count, self.layout.width)
+        return self.around(patch, rows, columns)
+
+
+def _dense(values: Tensor, layout: Layout) -> Tensor:
+    return values.contiguous(memory_format=torch.channels_last) if layout.is_standard else values.contiguous()
+
+
+def windows(source: Tensor, dims: tuple[int, int], rows: Span, columns: Span) -> Tensor:
+    """Cut a window out of `source` (1, ...) for each image, (B, ...): fresh memory."""
+    down, across = dims
+    cuts = [
+        source.narrow(down, top, rows.size).narrow(across, left, columns.size)
+        for top, left in zip(rows.starts, columns.starts, strict=True)
+    ]
+    return cuts[0].clone() if len(cuts) == 1 else torch.cat(cuts)
+
+
+def composed(
+    source: Tensor, part: Tensor, dims: tuple[int, int], rows: Span, columns: Span, down: Overlap, across: Overlap
+) -> Tensor:
+    """Cut windows out of `source` and put the changed parts where they overlap, (B, ...): fresh memory."""
+    found = windows(source, dims, rows, columns)
+    if down.same and across.same:
+        _put(found, part, dims, (down.length[0], down.in_window[0], down.in_part[0]),
+             (across.length[0], across.in_window[0], across.in_part[0]))  # fmt: skip
+        return found
+    for image in range(len(found)):
+        _put(
+            found[image : image + 1], part[image : image + 1], dims,
+            (down.length[image], down.in_window[image], down.in_part[image]),
+            (across.length[image], across.in_window[image], across.in_part[image]),
+        )  # fmt: skip
+    return found
+
+
+def _put(
+    into: Tensor, part: Tensor, dims: tuple[int, int], down: tuple[int, int, int], across: tuple[int, int, int]
+) -> None:
+    for dim, (length, there, here) in zip(dims, (down, across), strict=True):
+        if length == 0:
+            return
+        into, part = into.narrow(dim, there, length), part.narrow(dim, here, length)
+    into.copy_(part)
+
+
+def window_of(clean: Clean, patch: Patch, down: Reach, across: Reach, sides: Sequence[int], fill: float) -> Tensor:
+    """Return what a sliding operation reads for the cells that can change, out of the padded map, (B, ...)."""
+    left, right, top, bottom = sides
+    source = clean.padded((left, right, top, bottom), fill)
+    return composed(
+        source, patch.values, clean.layout.dims, down.window, across.window, down.overlap, across.overlap
+    )
