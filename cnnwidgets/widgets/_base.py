@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import anywidget
+import ipywidgets
 import traitlets
 from PIL import Image
 
@@ -19,33 +20,13 @@ _STILL_SIDE = 560  # pixels: the picture is stored in the notebook
 _WAIT = 2.0  # seconds that displaying waits for the first picture
 
 
-class Widget(anywidget.AnyWidget):
-    """A widget whose front end is the one bundle in `cnnwidgets/static`."""
-
-    # Given a file, anywidget watches it, and keeps every widget alive for that as long as Python runs. So only where
-    # somebody works on the front end. Traits of our own are also what an export keeps: it drops what is a default.
-    if os.environ.get("ANYWIDGET_HMR") == "1":
-        _esm: Any = _STATIC / "widget.js"
-        _css: Any = _STATIC / "widget.css"
-    else:
-        _esm = traitlets.Unicode().tag(sync=True)
-        _css = traitlets.Unicode().tag(sync=True)
-
-        @traitlets.default("_esm")
-        def _default_esm(self) -> str:
-            return _built("widget.js")
-
-        @traitlets.default("_css")
-        def _default_css(self) -> str:
-            return _built("widget.css")
+class Base(ipywidgets.DOMWidget):  # type: ignore[misc]
+    """What every widget is, whoever draws it: strict in its keywords, and a picture where no kernel runs."""
 
     _options: ClassVar[tuple[str, ...]] = ()
 
-    _widget = traitlets.Unicode().tag(sync=True)
-
-    def __init__(self, **options: Any) -> None:
+    def _refuse_unknown(self, options: dict[str, Any]) -> None:
         refuse_unknown(type(self).__name__, options, [*self._options, "layout"])
-        super().__init__(_widget=type(self).__name__, **options)
 
     def snapshot(self) -> Image.Image:
         """Return what the widget shows as a PIL picture."""
@@ -80,6 +61,33 @@ class Widget(anywidget.AnyWidget):
     def _settle(self, seconds: float) -> None:
         """Give the work in the background a moment, so that the still picture shows its result."""
         raise NotImplementedError
+
+
+class Widget(Base, anywidget.AnyWidget):
+    """A widget whose front end is the one bundle in `cnnwidgets/static`."""
+
+    # Given a file, anywidget watches it, and keeps every widget alive for that as long as Python runs. So only where
+    # somebody works on the front end. Traits of our own are also what an export keeps: it drops what is a default.
+    if os.environ.get("ANYWIDGET_HMR") == "1":
+        _esm: Any = _STATIC / "widget.js"
+        _css: Any = _STATIC / "widget.css"
+    else:
+        _esm = traitlets.Unicode().tag(sync=True)
+        _css = traitlets.Unicode().tag(sync=True)
+
+        @traitlets.default("_esm")
+        def _default_esm(self) -> str:
+            return _built("widget.js")
+
+        @traitlets.default("_css")
+        def _default_css(self) -> str:
+            return _built("widget.css")
+
+    _widget = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, **options: Any) -> None:
+        self._refuse_unknown(options)
+        super().__init__(_widget=type(self).__name__, **options)
 
 
 def _built(name: str) -> str:
