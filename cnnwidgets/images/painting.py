@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from cnnwidgets.images.strokes import Stroke
 
+_POINT = 1e-9  # square pixels: a shorter segment is a point
+
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in whole pixels."""
 
@@ -92,11 +94,9 @@ class Painting:
         """Note how far a brush that follows a curve covers each pixel; return the box that it can reach."""
         height, width = self._covered.shape
         reach = radius + 1
-        left, top = (int(max(0.0, np.floor(low))) for low in (curve.min(0) - reach).tolist())
-        right, bottom = (
-            int(min(side, np.ceil(high)))
-            for side, high in zip((width, height), (curve.max(0) + reach).tolist(), strict=True)
-        )
+        low, high = np.floor(curve.min(0) - reach), np.ceil(curve.max(0) + reach)
+        left, top = max(0, int(low[0])), max(0, int(low[1]))
+        right, bottom = min(width, int(high[0])), min(height, int(high[1]))
         if left >= right or top >= bottom:
             return None
         x = np.arange(left, right, dtype=np.float32) + np.float32(0.5)
@@ -116,8 +116,7 @@ def _distance(
     ax, ay = start.tolist()
     dx, dy = (end - start).tolist()
     square = dx * dx + dy * dy
-    along = ((x - ax) * dx + (y - ay) * dy) / square if square else np.float32(0)
-    along = np.clip(along, 0, 1)
+    along = np.clip(((x - ax) * dx + (y - ay) * dy) / square, 0, 1) if square > _POINT else np.float32(0)
     found: NDArray[np.float32] = ((x - ax - along * dx) ** 2 + (y - ay - along * dy) ** 2).astype(np.float32)
     return found
 
