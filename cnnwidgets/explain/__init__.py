@@ -19,9 +19,11 @@ from cnnwidgets.explain.gradient import saliency
 from cnnwidgets.explain.layers import Layer, layers
 from cnnwidgets.explain.method import Snapshot
 from cnnwidgets.explain.occlusion import occlusion
+from cnnwidgets.explain.occlusion_sweep import occlusion_sweep, sweep_snapshots
 from cnnwidgets.explain.public import snapshots
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.smoothgrad import smoothgrad
+from cnnwidgets.explain.sweep import OcclusionSweep
 from cnnwidgets.explain.targets import Probability
 
 __all__ = [
@@ -31,13 +33,16 @@ __all__ = [
     "Grid",
     "Heatmap",
     "Layer",
+    "OcclusionSweep",
     "Probability",
     "Snapshot",
     "cam",
     "grad_cam",
     "layers",
     "occlusion",
+    "occlusion_sweep",
     "saliency",
     "smoothgrad",
     "snapshots",
+    "sweep_snapshots",
 ]

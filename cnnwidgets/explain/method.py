@@ -156,7 +156,7 @@ def _steps(
         cancel: stops the work with `Cancelled` before the next step once its `is_set()` is true.
 
     """
-    _check_chunk(chunk)
+    check_chunk(chunk)
     network = Network(subject_of(model, x))
     images = network.x
     height, width = images.shape[2:]
@@ -208,7 +208,8 @@ def _few_images(height: int, width: int) -> int:
     return max(1, _PIXELS_PER_CHUNK // (height * width))
 
 
-def _check_chunk(chunk: int | None) -> None:
+def check_chunk(chunk: int | None) -> None:
+    """Raise `OptionError` for a number of images per pass that means nothing."""
     if chunk is None:
         return
     if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:

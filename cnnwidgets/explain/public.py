@@ -21,22 +21,28 @@ def public(method: type[Method]) -> Callable[[Function], Function]:
     """Give a public function the attribute `method`, and refuse unknown keywords with the nearest spelling."""
 
     def bind(function: Function) -> Function:
-        parameters = inspect.signature(function).parameters
-        known = [item.name for item in parameters.values() if item.kind is not item.VAR_KEYWORD]
-
-        @functools.wraps(function)
-        def checked(*args: Any, **options: Any) -> Any:
-            passed_on: list[str] = []
-            if len(known) < len(parameters):  # smoothgrad(..., of=method, **options of that method)
-                inner = getattr(options.get("of", parameters["of"].default), "method", None)
-                passed_on = list(options) if inner is None else [item.name for item in fields(inner)]
-            refuse_unknown(f"explain.{function.__name__}", options, [*known, *passed_on])
-            return function(*args, **options)
-
+        checked = spelled(function)
         checked.method = method  # type: ignore[attr-defined]
-        return checked  # type: ignore[return-value]
+        return checked
 
     return bind
+
+
+def spelled(function: Function) -> Function:
+    """Let a function refuse unknown keywords with the nearest spelling."""
+    parameters = inspect.signature(function).parameters
+    known = [item.name for item in parameters.values() if item.kind is not item.VAR_KEYWORD]
+
+    @functools.wraps(function)
+    def checked(*args: Any, **options: Any) -> Any:
+        passed_on: list[str] = []
+        if len(known) < len(parameters):  # smoothgrad(..., of=method, **options of that method)
+            inner = getattr(options.get("of", parameters["of"].default), "method", None)
+            passed_on = list(options) if inner is None else [item.name for item in fields(inner)]
+        refuse_unknown(f"explain.{function.__name__}", options, [*known, *passed_on])
+        return function(*args, **options)
+
+    return checked  # type: ignore[return-value]
 
 
 def method_of(function: Any, options: dict[str, Any]) -> Method:
