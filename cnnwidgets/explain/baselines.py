@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -47,18 +48,20 @@ def checked_baseline(baseline: Any) -> str | float | Tensor:
                 "infinity, in units of the network's input."
             )
         return baseline.detach()
-    if isinstance(baseline, bool) or not isinstance(baseline, int | float) or not abs(baseline) < float("inf"):
+    if isinstance(baseline, bool) or not isinstance(baseline, Real) or not abs(float(baseline)) < float("inf"):
         raise OptionError(f"baseline={baseline!r} means nothing. {_FORMS}")
     return float(baseline)
 
 
 def _hex_of(color: Any) -> str:
-    if len(color) != 3 or any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= 255 for n in color):
+    if len(color) != 3 or any(
+        isinstance(n, bool) or not isinstance(n, Integral) or not 0 <= int(n) <= 255 for n in color
+    ):
         raise OptionError(
             f"baseline={color!r} is no colour. Give (red, green, blue) in whole numbers from 0 to 255, such as "
             "(128, 128, 128); values in units of the network's input go as a tensor: torch.tensor([0.1, 0.2, 0.3])."
         )
-    return "#{:02x}{:02x}{:02x}".format(*color)
+    return "#{:02x}{:02x}{:02x}".format(*map(int, color))
 
 
 def checked_sigma(sigma: Any) -> float | None:
@@ -70,7 +73,7 @@ def checked_sigma(sigma: Any) -> float | None:
     """
     if sigma is None:
         return None
-    if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not 0 < sigma < float("inf"):
+    if isinstance(sigma, bool) or not isinstance(sigma, Real) or not 0 < float(sigma) < float("inf"):
         raise OptionError(
             f"sigma={sigma!r}: give the standard deviation of the blur in pixels of the input, above 0, or None for a "
             "twentieth of the shorter side."

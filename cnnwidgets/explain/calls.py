@@ -46,6 +46,10 @@ def argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], position: int, na
     return args[position] if len(args) > position else kwargs.get(name)
 
 
+class PathError(ModelError):
+    """A pass that did not make the calls that the trace saw."""
+
+
 def is_numbered(func: Any, result: Any) -> bool:
     """Whether a call has a number: it gives tensors or, as `x[mask] = 0` does, writes to one.
 
@@ -97,7 +101,7 @@ class Editing(CallMode):
         else:
             result = func(*args, **kwargs)
             if edit is not None and is_numbered(func, result):
-                raise ModelError(
+                raise PathError(
                     f"The model took another path than when it was traced: call {self.count} was {name!r} and is now "
                     f"{function_name(func)!r}. Models whose forward pass depends on chance or on the input's values "
                     "cannot be explained layer by layer; explain.saliency needs no layers."
@@ -106,9 +110,9 @@ class Editing(CallMode):
         return result
 
 
-def not_reached(number: int, name: str) -> ModelError:
+def not_reached(number: int, name: str) -> PathError:
     """Return the error to raise where a pass ended without a call that the trace has."""
-    return ModelError(
+    return PathError(
         f"The model did not come to call {number}, {name!r}, which it made when it was traced. Does its forward pass "
         "depend on chance or on the input's values? explain.saliency needs no layers."
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from cnnwidgets.explain.calls import Edit, argument
+from cnnwidgets.explain.calls import Edit, PathError, argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,7 @@ class _Convolution:
     def __init__(self, normalisation: nn.modules.batchnorm._BatchNorm | None) -> None:
         self._normalisation = normalisation
         self._ready: tuple[Tensor, Tensor | None] | None = None
+        self._weight: Tensor | None = None
 
     def _prepare(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
         norm = self._normalisation
@@ -45,8 +46,14 @@ class _Convolution:
 
     def edit(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the convolution with the prepared weights, which are made at the first call."""
+        given: Tensor = argument(args, kwargs, 1, "weight")
         if self._ready is None:
-            self._ready = self._prepare(argument(args, kwargs, 1, "weight"), argument(args, kwargs, 2, "bias"))
+            self._weight, self._ready = given, self._prepare(given, argument(args, kwargs, 2, "bias"))
+        elif given is not self._weight and isinstance(given, nn.Parameter):
+            raise PathError(
+                "The model took another path than before: a convolution has other weights now. Models whose forward "
+                "pass depends on chance or on the input's values cannot be explained by averages over many passes."
+            )
         weight, bias = self._ready
         rest = {key: value for key, value in kwargs.items() if key not in ("weight", "bias")}
         if args:
@@ -54,8 +61,17 @@ class _Convolution:
         return func(weight=weight, bias=bias, **rest)
 
 
-def _skip(_func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return argument(args, kwargs, 0, "input")
+def _skipping(norm: nn.modules.batchnorm._BatchNorm) -> Edit:
+    def skip(_func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if argument(args, kwargs, 1, "running_mean") is not norm.running_mean:
+            raise PathError(
+                "The model took another path than before: a normalisation has other statistics now. Models whose "
+                "forward pass depends on chance or on the input's values cannot be explained by averages over many "
+                "passes."
+            )
+        return argument(args, kwargs, 0, "input")
+
+    return skip
 
 
 def _pair(trace: Trace, call: Call, module: nn.Module) -> tuple[Call, nn.modules.batchnorm._BatchNorm] | None:
@@ -87,6 +103,6 @@ def fused(network: Network, keep: AbstractSet[int] = frozenset()) -> dict[int, t
             continue
         pair = _pair(trace, call, network.module) if call.number not in keep else None
         if pair is not None:
-            edits[pair[0].number] = (pair[0].name, _skip)
+            edits[pair[0].number] = (pair[0].name, _skipping(pair[1]))
         edits[call.number] = (call.name, _Convolution(pair[1] if pair else None).edit)
     return edits

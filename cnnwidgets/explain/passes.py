@@ -6,9 +6,10 @@ import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cnnwidgets.errors import OptionError
+from cnnwidgets.explain.calls import PathError
 from cnnwidgets.explain.fuse import fused
 from cnnwidgets.explain.twin import make_twin
 
@@ -60,7 +61,7 @@ class FullPasses:
         self._edits = fused(network)
         self.base = base
         pixels = _PIXELS_ON_CPU if base.device.type == "cpu" else _PIXELS_ON_GPU
-        self.at_once = max(1, pixels // (base.shape[2] * base.shape[3]))
+        self.at_once = 1 if _tells_apart(network) else max(1, pixels // (base.shape[2] * base.shape[3]))
         self.facts: dict[str, Any] = {"engine": "full passes"}
 
     def outputs(self, tops: Sequence[int], lefts: Sequence[int], patches: Tensor) -> Any:
@@ -70,7 +71,21 @@ class FullPasses:
         for image, top, left, patch in zip(images, tops, lefts, patches, strict=True):
             image[:, top : top + height, left : left + width] = patch
         with torch.no_grad():
-            return self._network.run(images, self._edits)
+            try:
+                return self._network.run(images, self._edits)
+            except PathError:  # the forward pass depends on the values of its input
+                self._edits = {}
+                return self._network.run(images)
+
+
+def _tells_apart(network: Network) -> bool:
+    """Whether an image's output depends on the others of its batch.
+
+    It does where a network draws random numbers, which must be the same for every place, and where a normalisation
+    keeps no statistics, but takes those of the batch.
+    """
+    norms = (m for m in network.module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))  # noqa: SLF001
+    return network.trace.draws or any(norm.running_mean is None for norm in norms)
 
 
 def make_passes(
@@ -91,7 +106,7 @@ def make_passes(
     """
     if checked_dtype(dtype) is not None:
         network, base = _cast(network, dtype), base.to(dtype)
-    found = _incremental(network, base) if incremental else None
+    found = _incremental(network, base) if incremental and not network.trace.draws else None
     passes: Passes = FullPasses(network, base) if found is None else found
     if dtype is not None:
         passes.facts["dtype"] = str(dtype).removeprefix("torch.")
@@ -111,6 +126,7 @@ def _cast(network: Network, dtype: torch.dtype | None) -> Network:
     other = copy.copy(network)
     other.module = make_twin(network.model).to(dtype)
     other.x = network.x.to(dtype)
+    vars(other)["trace"] = network.trace  # as it was watched in the network's own dtype
     return other
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import torch
@@ -163,9 +164,9 @@ def whole_pair(name: str, value: Any) -> tuple[int, int]:
 
     """
     pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in pair):
-        raise OptionError(f"{name}={value!r}: give a whole number of pixels, 1 or more, or (height, width).")
-    return pair[0], pair[1]
+    if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, Integral) or int(n) < 1 for n in pair):
+        raise OptionError(f"{name}={value!r}: give a whole number of pixels, 1 or more, or a pair (down, across).")
+    return int(pair[0]), int(pair[1])
 
 
 def input_box(frame: Frame, box: Box | tuple[float, float, float, float]) -> tuple[int, int, int, int] | None:
