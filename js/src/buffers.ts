@@ -26,6 +26,13 @@ export function decodeFloat16(data: DataView, scale: number): Float32Array {
   return values;
 }
 
+/** Little-endian float32 values. */
+export function decodeFloat32(data: DataView): Float32Array {
+  const values = new Float32Array(data.byteLength >> 2);
+  for (let i = 0; i < values.length; i++) values[i] = data.getFloat32(4 * i, true);
+  return values;
+}
+
 /** The bytes of a view, without copying. */
 export function bytesOf(data: DataView): Uint8Array<ArrayBuffer> {
   return new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);

@@ -1,5 +1,5 @@
 /** From raw values to colours: the scale of a map, and its look-up table. */
-import type { Colormap, HeatMap, HeatmapState, Sign } from "./protocol";
+import type { Colormap, HeatMap, PictureState, Sign } from "./protocol";
 
 /** How raw values become shares of a maximum. */
 export interface Scale {
@@ -59,7 +59,7 @@ export function autoColormap(sign: Sign): string {
 }
 
 /** The colour map in force; null while the kernel has not sent it. */
-export function colormapOf(state: HeatmapState): Colormap | null {
+export function colormapOf(state: PictureState): Colormap | null {
   const name = state.colormap === "auto" ? autoColormap(state.sign) : state.colormap;
   return state.colormaps[name] ?? null;
 }

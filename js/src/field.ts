@@ -1,4 +1,7 @@
-/** From values at cell centres to values at any point: bilinear between centres, the edge value beyond them. */
+/**
+ * From values at cell centres to values at any point: bilinear between centres (or the nearest cell, where the map
+ * is made of blocks), the edge value beyond them.
+ */
 import type { HeatMap } from "./protocol";
 
 /** For each position: the cell before it, and how far it is on the way to the next cell (0..1). */
@@ -28,6 +31,14 @@ export function sampleAxis(centres: Float32Array, start: number, step: number, c
 export function resample(map: HeatMap, across: AxisSamples, down: AxisSamples, out: Float32Array): void {
   const { values, columns, rows } = map;
   const width = across.index.length;
+  if (map.blocks) {
+    const column = across.index.map((cell, i) => cell + Math.round(across.fraction[i]));
+    for (let j = 0; j < down.index.length; j++) {
+      const row = (down.index[j] + Math.round(down.fraction[j])) * columns;
+      for (let i = 0; i < width; i++) out[j * width + i] = values[row + column[i]];
+    }
+    return;
+  }
   const line = new Float32Array(columns + 1);
   for (let j = 0; j < down.index.length; j++) {
     const top = down.index[j] * columns;

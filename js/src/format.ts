@@ -52,3 +52,17 @@ export function wholePercent(share: number): string {
 export function withUnits(value: string, units: string): string {
   return units ? `${value} ${units}` : value;
 }
+
+/** A change of a probability in percentage points, with its sign: "+3.2", "−24.1", "±0". */
+export function points(change: number): string {
+  const value = 100 * change;
+  if (Math.abs(value) < 0.05) return "±0";
+  return `${value < 0 ? MINUS : "+"}${Math.abs(value).toFixed(1)}`;
+}
+
+/** A length of time as a person says it: "31 ms", "1.8 s", "40 s", "3 min". */
+export function seconds(time: number): string {
+  if (time < 1) return `${Math.max(1, Math.round(1000 * time))} ms`;
+  if (time < 10) return `${time.toFixed(1)} s`;
+  return time < 90 ? `${Math.round(time)} s` : `${Math.round(time / 60)} min`;
+}

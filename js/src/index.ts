@@ -1,12 +1,20 @@
 /** The one bundle behind every widget: `_widget` on the model says which view to render. */
 import type { AnyModel, AnyWidget } from "@anywidget/types";
-import { openSession, type Session } from "./session";
+import * as heatmap from "./heatmap_state";
+import * as occlusion from "./occlusion_state";
+import { type HostModel, openSession } from "./session";
 import "./styles/index.css";
 import { renderHeatmapView } from "./views/heatmap_view";
+import { renderOcclusionCanvas } from "./views/occlusion_canvas";
 
-type RenderView = (session: Session, host: HTMLElement, signal: AbortSignal) => void;
+type RenderView = (model: HostModel, host: HTMLElement, signal: AbortSignal) => void;
 
-const VIEWS: Readonly<Record<string, RenderView>> = { HeatmapView: renderHeatmapView };
+const VIEWS: Readonly<Record<string, RenderView>> = {
+  HeatmapView: (model, host, signal) =>
+    renderHeatmapView(openSession(model, heatmap.READERS, heatmap.EMPTY, signal), host, signal),
+  OcclusionCanvas: (model, host, signal) =>
+    renderOcclusionCanvas(openSession(model, occlusion.READERS, occlusion.EMPTY, signal), host, signal),
+};
 
 function render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void {
   const name: string = model.get("_widget");
@@ -17,7 +25,7 @@ function render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void
     );
   }
   const life = new AbortController();
-  view(openSession(model, life.signal), el, life.signal);
+  view(model, el, life.signal);
   return () => life.abort();
 }
 

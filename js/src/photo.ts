@@ -1,15 +1,15 @@
 /** Decodes the photograph once per change, off the main thread, and frees the pixels with the view. */
-import type { Photo } from "./protocol";
+import type { Encoded } from "./protocol";
 
 export interface PhotoSource {
   /** The pixels of this photograph; null until they are decoded, when the view is woken. */
-  bitmapOf(photo: Photo | null): ImageBitmap | null;
+  bitmapOf(photo: Encoded | null): ImageBitmap | null;
   /** Why the photograph cannot be shown; empty if it can. */
   readonly fault: string;
 }
 
 export function createPhotoSource(wake: () => void, signal: AbortSignal): PhotoSource {
-  let current: Photo | null = null;
+  let current: Encoded | null = null;
   let bitmap: ImageBitmap | null = null;
   let fault = "";
 
@@ -18,7 +18,7 @@ export function createPhotoSource(wake: () => void, signal: AbortSignal): PhotoS
     bitmap = null;
   };
 
-  const load = async (photo: Photo) => {
+  const load = async (photo: Encoded) => {
     try {
       const decoded = await createImageBitmap(new Blob([photo.bytes], { type: photo.mime }));
       if (signal.aborted || photo !== current) {

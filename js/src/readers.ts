@@ -1,81 +1,80 @@
-/** Reads traits off the wire: each reader returns a value that the views can trust, or throws a `ProtocolError`. */
-import { bytesOf, decodeFloat16 } from "./buffers";
-import type {
-  Box,
-  Colormap,
-  HeatMap,
-  HeatmapState,
-  Layer,
-  Method,
-  Photo,
-  Prediction,
-  Status,
-} from "./protocol";
+/** Reads what comes off the wire: each reader returns a value that the views can trust, or throws a `ProtocolError`. */
+import { bytesOf, decodeFloat16, decodeFloat32 } from "./buffers";
+import type { Box, Colormap, Encoded, HeatMap, Photo, PictureState, Prediction, Status } from "./protocol";
 
 /** A trait that does not hold what the contract says. */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
 }
 
-const fail = (where: string, found: unknown, wanted: string): never => {
+export const fail = (where: string, found: unknown, wanted: string): never => {
   const shown = found instanceof DataView ? `${found.byteLength} bytes` : JSON.stringify(found);
   throw new ProtocolError(`${where} is ${shown}, not ${wanted}.`);
 };
 
 type Fields = Record<string, unknown>;
 
-function fields(value: unknown, where: string): Fields {
+export function fields(value: unknown, where: string): Fields {
   if (typeof value !== "object" || value === null) return fail(where, value, "an object");
   return value as Fields;
 }
 
-function list(value: unknown, where: string): readonly unknown[] {
+export function list(value: unknown, where: string): readonly unknown[] {
   return Array.isArray(value) ? value : fail(where, value, "a list");
 }
 
-function number(value: unknown, where: string): number {
+export function number(value: unknown, where: string): number {
   return typeof value === "number" && Number.isFinite(value) ? value : fail(where, value, "a finite number");
 }
 
-function text(value: unknown, where: string): string {
+export function text(value: unknown, where: string): string {
   return typeof value === "string" ? value : fail(where, value, "text");
 }
 
-const bool = (value: unknown, where: string): boolean =>
+export const bool = (value: unknown, where: string): boolean =>
   typeof value === "boolean" ? value : fail(where, value, "true or false");
 
-const textOrNull = (value: unknown, where: string) => (value == null ? null : text(value, where));
-const numberOrNull = (value: unknown, where: string) => (value == null ? null : number(value, where));
+export const textOrNull = (value: unknown, where: string) => (value == null ? null : text(value, where));
+export const numberOrNull = (value: unknown, where: string) => (value == null ? null : number(value, where));
 
-function share(value: unknown, where: string): number {
+export function share(value: unknown, where: string): number {
   return Math.min(1, Math.max(0, number(value, where)));
 }
 
-function bytes(value: unknown, length: number, where: string): DataView {
+export function bytes(value: unknown, length: number, where: string): DataView {
   const right = value instanceof DataView && (length < 0 || value.byteLength === length);
   return right ? value : fail(where, value, length < 0 ? "binary data" : `${length} bytes`);
 }
 
-function oneOf<T extends string>(...choices: readonly T[]) {
+export function oneOf<T extends string>(...choices: readonly T[]) {
   return (value: unknown, where: string): T =>
     choices.includes(value as T) ? (value as T) : fail(where, value, `one of ${choices.join(", ")}`);
 }
 
-function box(value: unknown, where: string): Box {
+export function box(value: unknown, where: string): Box {
   const edges = list(value, where).map((edge) => number(edge, where));
   if (edges.length !== 4) return fail(where, value, "[left, top, right, bottom]");
   return edges as unknown as Box;
 }
 
-const isEmpty = (value: unknown): boolean =>
+export const isEmpty = (value: unknown): boolean =>
   value == null || (typeof value === "object" && Object.keys(value).length === 0);
+
+export function encoded(value: unknown, where: string): Encoded {
+  const { data, mime } = fields(value, where);
+  return { bytes: bytesOf(bytes(data, -1, `${where}.data`)), mime: text(mime, `${where}.mime`) };
+}
+
+/** `count` float32 numbers. */
+export function floats(value: unknown, count: number, where: string): Float32Array {
+  return decodeFloat32(bytes(value, 4 * count, where));
+}
 
 function photo(value: unknown, where: string): Photo | null {
   if (isEmpty(value)) return null;
-  const { data, mime, width, height, title } = fields(value, where);
+  const { width, height, title } = fields(value, where);
   return {
-    bytes: bytesOf(bytes(data, -1, `${where}.data`)),
-    mime: text(mime, `${where}.mime`),
+    ...encoded(value, where),
     width: number(width, `${where}.width`),
     height: number(height, `${where}.height`),
     title: text(title ?? "", `${where}.title`),
@@ -89,7 +88,7 @@ function centres(value: unknown, length: number, where: string): Float32Array {
   return Float32Array.from(items);
 }
 
-function heatMap(value: unknown, where: string): HeatMap {
+export function heatMap(value: unknown, where: string): HeatMap {
   const map = fields(value, where);
   const { data, shape, xs, ys, units, layer, score, partial, caption } = map;
   const [rows, columns] = list(shape, `${where}.shape`).map((side) => number(side, `${where}.shape`));
@@ -109,7 +108,7 @@ function heatMap(value: unknown, where: string): HeatMap {
   };
 }
 
-const entries =
+export const entries =
   <T>(read: (value: unknown, where: string) => T) =>
   (value: unknown, where: string): Record<string, T> =>
     Object.fromEntries(
@@ -119,7 +118,7 @@ const entries =
       ]),
     );
 
-const items =
+export const items =
   <T>(read: (value: unknown, where: string) => T) =>
   (value: unknown, where: string): T[] =>
     list(value ?? [], where).map((item, i) => read(item, `${where}[${i}]`));
@@ -128,8 +127,8 @@ const statusState = oneOf("idle", "busy", "error", "cancelled");
 const mapKind = oneOf("sequential", "diverging");
 
 function status(value: unknown, where: string): Status {
-  if (isEmpty(value)) return EMPTY.status;
-  const { state, method, done, total, message, remedy, ask } = fields(value, where);
+  if (isEmpty(value)) return EMPTY_PICTURE.status;
+  const { state, method, done, total, message, remedy, ask, seconds_left } = fields(value, where);
   return {
     state: statusState(state, `${where}.state`),
     method: text(method ?? "", `${where}.method`),
@@ -138,32 +137,17 @@ function status(value: unknown, where: string): Status {
     message: text(message ?? "", `${where}.message`),
     remedy: text(remedy ?? "", `${where}.remedy`),
     ask: number(ask ?? 0, `${where}.ask`),
+    seconds_left: numberOrNull(seconds_left, `${where}.seconds_left`),
   };
 }
 
-function prediction(value: unknown, where: string): Prediction {
+export function prediction(value: unknown, where: string): Prediction {
   const { index, name, probability } = fields(value, where);
   return {
     index: number(index, `${where}.index`),
     name: text(name, `${where}.name`),
     probability: number(probability, `${where}.probability`),
   };
-}
-
-function method(value: unknown, where: string): Method {
-  const { id, label, paper, uses_layer, unavailable } = fields(value, where);
-  return {
-    id: text(id, `${where}.id`),
-    label: text(label, `${where}.label`),
-    paper: text(paper ?? "", `${where}.paper`),
-    uses_layer: bool(uses_layer ?? false, `${where}.uses_layer`),
-    unavailable: text(unavailable ?? "", `${where}.unavailable`),
-  };
-}
-
-function layer(value: unknown, where: string): Layer {
-  const { name, shape } = fields(value, where);
-  return { name: text(name, `${where}.name`), shape: items(number)(shape, `${where}.shape`) };
 }
 
 function colormap(value: unknown, where: string): Colormap {
@@ -178,62 +162,49 @@ function pan(value: unknown, where: string): readonly [number, number] | null {
 }
 
 /** What the views see before the first valid value of a trait. */
-export const EMPTY: HeatmapState = {
+export const EMPTY_PICTURE: PictureState = {
   photo: null,
   seen: [0, 0, 0, 0],
-  maps: {},
-  status: { state: "idle", method: "", done: 0, total: 0, message: "", remedy: "", ask: 0 },
-  predictions: [],
+  status: {
+    state: "idle",
+    method: "",
+    done: 0,
+    total: 0,
+    message: "",
+    remedy: "",
+    ask: 0,
+    seconds_left: null,
+  },
   output_kind: "logits",
   class_names: [],
-  methods: [],
-  layers: [],
   colormaps: {},
-  method: "",
-  target: 0,
-  instead_of: null,
-  layer: null,
-  compare: false,
   opacity: 0.5,
   threshold: 0,
   sign: "positive",
   colormap: "auto",
-  show_box: false,
   zoom: 1,
   pan: null,
-  ask: 0,
 };
 
-type Readers = {
-  readonly [K in keyof HeatmapState]: {
+/** Where each part of a state lives on the model, and how it is read. */
+export type Readers<S> = {
+  readonly [K in keyof S]: {
     readonly trait: string;
-    readonly read: (value: unknown, where: string) => HeatmapState[K];
+    readonly read: (value: unknown, where: string) => S[K];
   };
 };
 
-/** Where each part of the state lives on the model, and how it is read. */
-export const READERS: Readers = {
+export const PICTURE_READERS: Readers<PictureState> = {
   photo: { trait: "_photo", read: photo },
-  seen: { trait: "_seen", read: (value, where) => (isEmpty(value) ? EMPTY.seen : box(value, where)) },
-  maps: { trait: "_maps", read: entries(heatMap) },
+  seen: { trait: "_seen", read: (value, where) => (isEmpty(value) ? EMPTY_PICTURE.seen : box(value, where)) },
   status: { trait: "_status", read: status },
-  predictions: { trait: "_predictions", read: items(prediction) },
   output_kind: { trait: "_output_kind", read: oneOf("logits", "softmax", "log_softmax") },
   class_names: { trait: "_class_names", read: items(text) },
-  methods: { trait: "_methods", read: items(method) },
-  layers: { trait: "_layers", read: items(layer) },
   colormaps: { trait: "_colormaps", read: entries(colormap) },
-  method: { trait: "method", read: text },
-  target: { trait: "target", read: number },
-  instead_of: { trait: "instead_of", read: numberOrNull },
-  layer: { trait: "layer", read: textOrNull },
-  compare: { trait: "compare", read: bool },
   opacity: { trait: "opacity", read: share },
   threshold: { trait: "threshold", read: share },
   sign: { trait: "sign", read: oneOf("positive", "negative", "absolute", "both") },
   colormap: { trait: "colormap", read: text },
-  show_box: { trait: "show_box", read: bool },
   zoom: { trait: "zoom", read: (value, where) => Math.max(1, number(value, where)) },
   pan: { trait: "pan", read: pan },
-  ask: { trait: "_ask", read: number },
 };

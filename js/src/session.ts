@@ -3,44 +3,58 @@
  * and gives the views plain functions to call.
  */
 import { paced } from "./pace";
-import type { Display, HeatmapState, Question, StateKey } from "./protocol";
-import { EMPTY, ProtocolError, READERS } from "./readers";
+import { ProtocolError, type Readers } from "./readers";
+
+type Heard = (content: unknown, buffers: readonly DataView[]) => void;
 
 /** What is used of an anywidget model. */
 export interface HostModel {
   get(trait: string): unknown;
   set(trait: string, value: unknown): void;
-  on(event: string, callback: () => void): void;
-  off(event: string, callback: () => void): void;
+  on(event: string, callback: Heard | (() => void)): void;
+  off(event: string, callback: Heard | (() => void)): void;
   save_changes(): void;
   send(content: unknown): void;
 }
 
-export interface Session {
+export interface Session<S> {
   /** The newest valid state. */
-  readonly state: HeatmapState;
+  readonly state: S;
   /** The first trait that broke the contract, in words; empty while all is well. */
   readonly fault: string;
   /** Shows at once in every view of the model; the kernel hears of it about ten times a second. */
-  show(changes: Partial<Display>): void;
-  /** Puts a new question to the kernel, under a new number. */
-  ask(changes: Partial<Question>): void;
-  cancel(): void;
-  retry(): void;
+  show(changes: Partial<S>): void;
+  /** Shows at once and tells the kernel at once, with all that `show` still holds back. */
+  put(changes: Partial<S>): void;
+  /** Sends a message to the kernel. Nobody says whether it arrives. */
+  send(content: Readonly<Record<string, unknown>>): void;
+  /** Calls back with every message from the kernel, until the session ends. */
+  listen(listener: Heard): void;
   /** Calls back after every change, until the session ends. */
   subscribe(listener: () => void): void;
 }
 
 const SAVE_INTERVAL = 100;
-const KEYS = Object.keys(READERS) as StateKey[];
 
-export function openSession(model: HostModel, signal: AbortSignal): Session {
-  const faults = new Map<StateKey, string>();
+/** Opens the traits named in `readers`; `empty` holds until they are read. */
+export function openSession<S extends object>(
+  model: HostModel,
+  readers: Readers<S>,
+  empty: S,
+  signal: AbortSignal,
+): Session<S> {
+  const keys = Object.keys(readers) as (keyof S)[];
+  const faults = new Map<keyof S, string>();
   const listeners = new Set<() => void>();
-  let state = EMPTY;
+  let state = empty;
 
-  const read = (key: StateKey) => {
-    const { trait, read: parse } = READERS[key];
+  const on = (event: string, callback: Heard | (() => void)) => {
+    model.on(event, callback);
+    signal.addEventListener("abort", () => model.off(event, callback), { once: true });
+  };
+
+  const read = (key: keyof S) => {
+    const { trait, read: parse } = readers[key];
     try {
       state = { ...state, [key]: parse(model.get(trait), trait) };
       faults.delete(key);
@@ -50,21 +64,18 @@ export function openSession(model: HostModel, signal: AbortSignal): Session {
     }
   };
 
-  const write = (changes: Partial<HeatmapState>) => {
-    for (const key of KEYS) {
-      if (key in changes) model.set(READERS[key].trait, changes[key]);
+  const write = (changes: Partial<S>) => {
+    for (const key of keys) {
+      if (key in changes) model.set(readers[key].trait, changes[key]);
     }
   };
 
-  for (const key of KEYS) {
+  for (const key of keys) {
     read(key);
-    const event = `change:${READERS[key].trait}`;
-    const changed = () => {
+    on(`change:${readers[key].trait}`, () => {
       read(key);
       for (const listener of listeners) listener();
-    };
-    model.on(event, changed);
-    signal.addEventListener("abort", () => model.off(event, changed), { once: true });
+    });
   }
   signal.addEventListener("abort", () => listeners.clear(), { once: true });
 
@@ -82,12 +93,12 @@ export function openSession(model: HostModel, signal: AbortSignal): Session {
       write(changes);
       save();
     },
-    ask(changes) {
-      write({ ...changes, ask: state.ask + 1 });
+    put(changes) {
+      write(changes);
       model.save_changes();
     },
-    cancel: () => model.send({ kind: "cancel" }),
-    retry: () => model.send({ kind: "retry" }),
+    send: (content) => model.send(content),
+    listen: (listener) => on("msg:custom", listener),
     subscribe: (listener) => void listeners.add(listener),
   };
 }

@@ -1,8 +1,8 @@
 /** One canvas: the picture, what the network did not see, the overlay, the box and the cross-hair. */
-import { colourise, type Scale } from "./colormap";
+import { colormapOf, colourise, pixelsOf, type Scale, scaleOf } from "./colormap";
 import { resample, sampleAxis } from "./field";
-import type { Box, HeatMap } from "./protocol";
-import { toPane, type Viewport } from "./viewport";
+import type { Box, HeatMap, PictureState } from "./protocol";
+import { type Size, toPane, type Viewport } from "./viewport";
 
 export interface Overlay {
   readonly map: HeatMap;
@@ -10,6 +10,21 @@ export interface Overlay {
   readonly colours: Uint32Array;
   readonly threshold: number;
   readonly opacity: number;
+}
+
+/** A map with the display settings of a view; null without a map, or while its colours are not there. */
+export function overlayOf(state: PictureState, map: HeatMap | null): Overlay | null {
+  const colormap = colormapOf(state);
+  if (!map || !colormap) return null;
+  const { threshold, opacity } = state;
+  return { map, scale: scaleOf(map, state.sign), colours: pixelsOf(colormap), threshold, opacity };
+}
+
+/** Why an overlay shows nothing, in words; empty if it shows something. */
+export function blankNote({ scale: { maximum, sign } }: Overlay): string {
+  if (maximum > 0) return "";
+  if (sign === "positive" || sign === "negative") return `The map has no ${sign} values.`;
+  return "The map is zero everywhere.";
 }
 
 export interface Scene {
@@ -31,10 +46,10 @@ const MAX_OVERLAY_PIXELS = 1_500_000;
 /** From this magnification on, picture pixels are shown as squares. */
 const SQUARE_PIXELS = 5;
 
-type Context = CanvasRenderingContext2D;
-type Rectangle = readonly [left: number, top: number, width: number, height: number];
+export type Context = CanvasRenderingContext2D;
+export type Rectangle = readonly [left: number, top: number, width: number, height: number];
 
-function rectangleOf(viewport: Viewport, [left, top, right, bottom]: Box): Rectangle {
+export function rectangleOf(viewport: Viewport, [left, top, right, bottom]: Box): Rectangle {
   const [x0, y0] = toPane(viewport, left, top);
   const [x1, y1] = toPane(viewport, right, bottom);
   return [x0, y0, x1 - x0, y1 - y0];
@@ -160,10 +175,38 @@ function composeLayer(context: Context, layer: Context, opacity: number, grid: G
   context.restore();
 }
 
-function contextOf(canvas: HTMLCanvasElement): Context {
+/** Everything that a painted scene depends on, to be compared one by one. */
+function needsOf({ viewport, picture, seen, overlay, box, cross }: Scene, ratio: number): unknown[] {
+  const { width, height, scale, left, top } = viewport;
+  return [
+    ...[ratio, width, height, scale, left, top, picture?.bitmap, picture?.width, picture?.height, ...seen],
+    ...[
+      overlay?.map,
+      overlay?.colours,
+      overlay?.scale.sign,
+      overlay?.scale.maximum,
+      overlay?.threshold,
+      overlay?.opacity,
+    ],
+    ...[cross?.[0], cross?.[1], ...(box ?? [])],
+  ];
+}
+
+export function contextOf(canvas: HTMLCanvasElement): Context {
   const context = canvas.getContext("2d");
   if (!context) throw new Error("This browser gives no 2D canvas: close some pages and reload this one.");
   return context;
+}
+
+/** Gives a canvas the size of a pane, in device pixels. */
+export function fitTo(canvas: HTMLCanvasElement, pane: Size, ratio: number): void {
+  const width = Math.round(pane.width * ratio);
+  const height = Math.round(pane.height * ratio);
+  if (canvas.width === width && canvas.height === height) return;
+  canvas.width = width;
+  canvas.height = height;
+  canvas.style.width = `${pane.width}px`;
+  canvas.style.height = `${pane.height}px`;
 }
 
 export function createStage(signal: AbortSignal): Stage {
@@ -171,6 +214,7 @@ export function createStage(signal: AbortSignal): Stage {
   const context = contextOf(canvas);
   const layer = contextOf(document.createElement("canvas"));
   let filledWith: readonly unknown[] = [];
+  let painted: readonly unknown[] = [];
 
   /** Opacity and the cross-hair change often and leave the layer's pixels as they are. */
   const paintOverlay = (scene: Scene, overlay: Overlay, ratio: number) => {
@@ -212,14 +256,10 @@ export function createStage(signal: AbortSignal): Stage {
     paint(scene) {
       const { viewport } = scene;
       const ratio = devicePixelRatio;
-      const width = Math.round(viewport.width * ratio);
-      const height = Math.round(viewport.height * ratio);
-      if (canvas.width !== width || canvas.height !== height) {
-        canvas.width = width;
-        canvas.height = height;
-        canvas.style.width = `${viewport.width}px`;
-        canvas.style.height = `${viewport.height}px`;
-      }
+      const needs = needsOf(scene, ratio);
+      if (needs.length === painted.length && needs.every((need, i) => need === painted[i])) return;
+      painted = needs;
+      fitTo(canvas, viewport, ratio);
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
       context.clearRect(0, 0, viewport.width, viewport.height);
       paintPicture(context, scene);

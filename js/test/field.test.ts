@@ -2,8 +2,9 @@ import { expect, test } from "vitest";
 import { wireMap } from "../demo/wire";
 import { autoColormap, colourise, endsOf, scaleOf, shareOf } from "../src/colormap";
 import { cellAt, valueAt } from "../src/field";
+import { READERS } from "../src/heatmap_state";
 import type { HeatMap } from "../src/protocol";
-import { ProtocolError, READERS } from "../src/readers";
+import { ProtocolError } from "../src/readers";
 
 function mapOf(values: number[], xs: number[], ys: number[]): HeatMap {
   return READERS.maps.read({ it: wireMap(values, xs, ys) }, "_maps").it;

@@ -3,9 +3,9 @@ import { scaleOf, shareOf } from "../colormap";
 import { h, setAttribute, setClippedText, setText } from "../dom";
 import { valueAt } from "../field";
 import { significant, wholePercent, withUnits } from "../format";
+import { ask, type HeatmapState, type Method, mapOf } from "../heatmap_state";
 import type { Layout } from "../layout";
-import type { HeatmapState, Method } from "../protocol";
-import { isSeen, mapOf } from "../state";
+import { isSeen } from "../state";
 import type { Cursor, ViewContext } from "./context";
 import { createPane } from "./pane";
 
@@ -30,7 +30,7 @@ function maximumWords(state: HeatmapState, id: string): string {
   return `max ${withUnits(significant(sign === "negative" ? -maximum : maximum), map.units)}`;
 }
 
-function createPanel(context: ViewContext, method: Method) {
+function createPanel(context: ViewContext<HeatmapState>, method: Method) {
   // A panel lives as long as its method is on offer, at most as long as the view.
   const life = new AbortController();
   const end = () => life.abort();
@@ -53,7 +53,7 @@ function createPanel(context: ViewContext, method: Method) {
   );
   const choose = () => {
     const { session } = context;
-    if (!method.unavailable && session.state.method !== method.id) session.ask({ method: method.id });
+    if (!method.unavailable && session.state.method !== method.id) ask(session, { method: method.id });
   };
   title.addEventListener("click", choose, { signal: life.signal });
   setAttribute(title, "aria-disabled", method.unavailable ? "true" : undefined);
@@ -73,7 +73,7 @@ function createPanel(context: ViewContext, method: Method) {
   };
 }
 
-export function createCompare(context: ViewContext): Compare {
+export function createCompare(context: ViewContext<HeatmapState>): Compare {
   const element = h("div", { class: "cnnw-compare" });
   let methods: readonly Method[] = [];
   let panels: ReturnType<typeof createPanel>[] = [];

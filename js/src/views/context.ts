@@ -1,6 +1,6 @@
 /** What every part of one view shares. */
 import type { PhotoSource } from "../photo";
-import type { HeatmapState } from "../protocol";
+import type { PictureState } from "../protocol";
 import type { Session } from "../session";
 
 /** The picture point that is read out; every panel shows the same one. */
@@ -10,8 +10,8 @@ export interface Cursor {
   byKeyboard: boolean;
 }
 
-export interface ViewContext {
-  readonly session: Session;
+export interface ViewContext<S extends PictureState = PictureState> {
+  readonly session: Session<S>;
   readonly signal: AbortSignal;
   readonly photo: PhotoSource;
   readonly cursor: Cursor;
@@ -19,9 +19,9 @@ export interface ViewContext {
   refresh(): void;
 }
 
-export interface Part {
+export interface Part<S extends PictureState = PictureState> {
   readonly element: HTMLElement;
-  update(state: HeatmapState): void;
+  update(state: S): void;
 }
 
 /** JupyterLab reads single keys as commands; inside these elements keys belong to the widget. */

@@ -1,7 +1,7 @@
 /** How the map is drawn: all of it happens in the browser, from the float map. */
 import { autoColormap } from "../colormap";
 import { h } from "../dom";
-import type { HeatmapState, Sign } from "../protocol";
+import type { PictureState, Sign } from "../protocol";
 import { createChoice, type Option } from "./choice";
 import type { Part, ViewContext } from "./context";
 import { createSlider } from "./slider";
@@ -13,7 +13,7 @@ const SIGNS: readonly (Option & { readonly value: Sign })[] = [
   { value: "both", label: "both signs" },
 ];
 
-function colormapOptions({ colormaps, colormap, sign }: HeatmapState): Option[] {
+function colormapOptions({ colormaps, colormap, sign }: PictureState): Option[] {
   const names = Object.keys(colormaps);
   // A name that is not among the tables is still what Python has set: show it as such.
   if (colormap !== "auto" && !names.includes(colormap)) names.push(colormap);
@@ -28,8 +28,6 @@ export function createDisplayControls({ session, signal }: ViewContext): Part {
   const threshold = createSlider("Threshold", (value) => session.show({ threshold: value }), signal);
   const sign = createChoice("Sign", (value) => session.show({ sign: value as Sign }), signal);
   const colormap = createChoice("Colour map", (value) => session.show({ colormap: value }), signal);
-  const box = h("input", { type: "checkbox", class: "cnnw-check" });
-  box.addEventListener("change", () => session.show({ show_box: box.checked }), { signal });
 
   const element = h(
     "section",
@@ -37,7 +35,6 @@ export function createDisplayControls({ session, signal }: ViewContext): Part {
     opacity.element,
     threshold.element,
     h("div", { class: "cnnw-pair" }, sign.element, colormap.element),
-    h("label", { class: "cnnw-check-row" }, box, "Box around the largest part above 20 %"),
   );
 
   return {
@@ -47,7 +44,6 @@ export function createDisplayControls({ session, signal }: ViewContext): Part {
       threshold.update(state.threshold);
       sign.update(SIGNS, state.sign);
       colormap.update(colormapOptions(state), state.colormap);
-      box.checked = state.show_box;
     },
   };
 }

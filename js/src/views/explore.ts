@@ -1,14 +1,15 @@
 /** Pointing, zooming and panning on a pane, by pointer and by keyboard. */
 import { listenToPointer } from "../pointer";
 import type { Photo } from "../protocol";
-import { draggedBy, revealing, type Size, toPicture, viewportOf, zoomedAt } from "../viewport";
+import { revealing, type Size, toPicture } from "../viewport";
 import type { ViewContext } from "./context";
+import { createNavigation } from "./navigation";
 
 /** Keyboard steps across the visible part of the picture; Shift takes five at once. */
 const STEPS = 50;
-const KEY_ZOOM = 1.5;
 
-const ARROWS: Readonly<Record<string, readonly [dx: number, dy: number]>> = {
+/** Where the arrow keys point. */
+export const ARROWS: Readonly<Record<string, readonly [dx: number, dy: number]>> = {
   ArrowLeft: [-1, 0],
   ArrowRight: [1, 0],
   ArrowUp: [0, -1],
@@ -25,31 +26,15 @@ export function explore(
 ): void {
   const { session, cursor, refresh } = context;
 
-  // Several events can fall into one frame: always start from the state, not from what is painted.
-  const viewport = (photo: Photo) => viewportOf(photo, sizeOf(), session.state);
+  const navigation = createNavigation(session, sizeOf);
   const point = (at: readonly [number, number] | null, byKeyboard: boolean) => {
     cursor.point = at;
     cursor.byKeyboard = byKeyboard;
     refresh();
   };
 
-  const reset = () => session.show({ zoom: 1, pan: null });
-
-  const zoomBy = (factor: number, x: number, y: number) => {
-    const { photo, zoom } = session.state;
-    if (photo) session.show(zoomedAt(viewport(photo), zoom, factor, x, y));
-  };
-
-  const zoomByKey = (factor: number) => {
-    const { photo } = session.state;
-    if (!photo) return;
-    const { left, top, scale, width, height } = viewport(photo);
-    const [x, y] = cursor.point ?? [left + width / scale / 2, top + height / scale / 2];
-    zoomBy(factor, (x - left) * scale, (y - top) * scale);
-  };
-
   const step = (photo: Photo, dx: number, dy: number) => {
-    const now = viewport(photo);
+    const now = navigation.viewport(photo);
     const [shownX, shownY] = [
       Math.min(photo.width, now.width / now.scale),
       Math.min(photo.height, now.height / now.scale),
@@ -71,18 +56,17 @@ export function explore(
       hover(x, y) {
         const { photo } = session.state;
         if (!photo) return;
-        const [px, py] = toPicture(viewport(photo), x, y);
+        const [px, py] = toPicture(navigation.viewport(photo), x, y);
         const inside = px >= 0 && py >= 0 && px < photo.width && py < photo.height;
         point(inside ? [px, py] : null, false);
       },
       leave: () => point(null, false),
-      drag(dx, dy) {
-        const { photo, zoom } = session.state;
-        if (photo) session.show(draggedBy(viewport(photo), photo, zoom, dx, dy));
-      },
-      zoom: zoomBy,
-      reset,
-      canDrag: () => session.state.zoom > 1,
+      press: () => session.state.zoom > 1,
+      pinch: () => undefined,
+      drag: navigation.panBy,
+      pan: navigation.panBy,
+      zoom: navigation.zoomBy,
+      reset: navigation.reset,
     },
     signal,
   );
@@ -95,11 +79,8 @@ export function explore(
       const arrow = ARROWS[event.key];
       const times = event.shiftKey ? 5 : 1;
       if (arrow) step(photo, arrow[0] * times, arrow[1] * times);
-      else if (event.key === "+" || event.key === "=") zoomByKey(KEY_ZOOM);
-      else if (event.key === "-") zoomByKey(1 / KEY_ZOOM);
-      else if (event.key === "0") reset();
       else if (event.key === "Escape" && cursor.point) point(null, false);
-      else return;
+      else if (!navigation.zoomByKey(event.key, cursor.point)) return;
       event.preventDefault();
       event.stopPropagation();
     },

@@ -1,29 +1,30 @@
 /** HeatmapView: one picture, the map of one method over it or all methods side by side, and the controls. */
 import { h } from "../dom";
 import { framed } from "../frame";
+import { type HeatmapSession, type HeatmapState, mapOf } from "../heatmap_state";
 import { layoutFor } from "../layout";
 import { createPhotoSource } from "../photo";
-import type { Session } from "../session";
+import { createBoxCheck } from "./box_check";
 import { createClassPicker } from "./class_picker";
 import { createClassesList } from "./classes_list";
 import { createCompare } from "./compare";
 import type { Cursor, ViewContext } from "./context";
 import { createDisplayControls } from "./display_controls";
+import { createHeatmapStatus } from "./heatmap_status";
 import { createLayerChoice } from "./layer_choice";
 import { createLegend } from "./legend";
 import { createPane } from "./pane";
 import { createQuestionLine } from "./question_line";
 import { createReadout } from "./readout";
-import { createStatusStrip } from "./status_strip";
 import { createToolbar } from "./toolbar";
 
 /** The shape of the space that is kept while there is no picture. */
 const NO_PHOTO = { width: 3, height: 2 };
 
-export function renderHeatmapView(session: Session, host: HTMLElement, signal: AbortSignal): void {
+export function renderHeatmapView(session: HeatmapSession, host: HTMLElement, signal: AbortSignal): void {
   const cursor: Cursor = { point: null, byKeyboard: false };
   const refresh = framed(() => update(), signal);
-  const context: ViewContext = {
+  const context: ViewContext<HeatmapState> = {
     session,
     signal,
     photo: createPhotoSource(refresh, signal),
@@ -47,17 +48,18 @@ export function renderHeatmapView(session: Session, host: HTMLElement, signal: A
   const compare = createCompare(context);
   const legend = createLegend(context);
   const readout = createReadout(context);
-  const status = createStatusStrip(context);
+  const status = createHeatmapStatus(context);
   const classes = createClassesList(context);
   const picker = createClassPicker(context);
   const layer = createLayerChoice(context);
   const display = createDisplayControls(context);
-  const parts = [toolbar, question, legend, readout, classes, picker, layer, display];
+  const box = createBoxCheck(context);
+  const parts = [toolbar, question, classes, picker, layer, display, box];
 
   const picture = h("div", { class: "cnnw-picture" }, pane.element, compare.element);
   const instruments = h("div", { class: "cnnw-instruments" }, legend.element, readout.element);
   const what = h("div", { class: "cnnw-what" }, classes.element, picker.element);
-  const how = h("div", { class: "cnnw-how" }, layer.element, display.element);
+  const how = h("div", { class: "cnnw-how" }, layer.element, display.element, box.element);
   const body = h(
     "div",
     { class: "cnnw-body" },
@@ -80,6 +82,9 @@ export function renderHeatmapView(session: Session, host: HTMLElement, signal: A
     if (state.compare) compare.update(state, layout);
     else pane.update(state, state.method, layout.pane, false);
     for (const part of parts) part.update(state);
+    const map = mapOf(state, state.method);
+    legend.update(state, map, state.compare);
+    readout.update(state, map, "not computed yet");
     if (refusal.question !== questionKey()) refusal = { text: "", question: "" };
     status.update(state, refusal.text);
   };

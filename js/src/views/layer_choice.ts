@@ -1,6 +1,5 @@
 /** The layer for methods that look at one. */
-import type { HeatmapState } from "../protocol";
-import { mapOf, methodById } from "../state";
+import { ask, type HeatmapState, mapOf, methodById } from "../heatmap_state";
 import { createChoice, type Option } from "./choice";
 import type { Part, ViewContext } from "./context";
 
@@ -25,8 +24,8 @@ function layerOptions(state: HeatmapState): Option[] {
   return [{ value: AUTOMATIC, label: traced ? `automatic (${traced})` : "automatic" }, ...options];
 }
 
-export function createLayerChoice({ session, signal }: ViewContext): Part {
-  const choice = createChoice("Layer", (value) => session.ask({ layer: value || null }), signal);
+export function createLayerChoice({ session, signal }: ViewContext<HeatmapState>): Part<HeatmapState> {
+  const choice = createChoice("Layer", (value) => ask(session, { layer: value || null }), signal);
 
   return {
     element: choice.element,

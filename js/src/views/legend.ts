@@ -3,28 +3,37 @@ import { colormapOf, endsOf, pixelsOf, scaleOf, shareOf } from "../colormap";
 import { h, setAttribute, setClippedText, setText } from "../dom";
 import { valueAt } from "../field";
 import { significant, wholePercent } from "../format";
-import type { HeatmapState } from "../protocol";
-import { isSeen, mapOf } from "../state";
-import type { Part, ViewContext } from "./context";
+import type { HeatMap, PictureState } from "../protocol";
+import { isSeen } from "../state";
+import type { ViewContext } from "./context";
 
 const SHARES = "share of each map's maximum";
 
+export interface Legend {
+  readonly element: HTMLElement;
+  /** With `shares` the numbers are shares of each map's own maximum, for several maps on one scale. */
+  update(state: PictureState, map: HeatMap | null, shares?: boolean): void;
+}
+
 /** The numbers below the bar, from left to right. */
-function numbersFor(state: HeatmapState): readonly [string, string, string] | null {
-  if (state.compare) {
+function numbersFor(
+  state: PictureState,
+  map: HeatMap | null,
+  shares: boolean,
+): readonly [string, string, string] | null {
+  if (shares) {
     const low = state.sign === "both" ? -1 : 0;
     return [wholePercent(low), wholePercent((low + 1) / 2), wholePercent(1)];
   }
-  const map = mapOf(state, state.method);
   if (!map) return null;
   const [low, high] = endsOf(scaleOf(map, state.sign));
   return [significant(low), significant((low + high) / 2), significant(high)];
 }
 
 /** Where along the bar a share of the maximum lies, 0..1. */
-const along = (state: HeatmapState, share: number) => (state.sign === "both" ? (share + 1) / 2 : share);
+const along = (state: PictureState, share: number) => (state.sign === "both" ? (share + 1) / 2 : share);
 
-export function createLegend({ cursor, signal }: ViewContext): Part {
+export function createLegend({ cursor, signal }: ViewContext): Legend {
   const bar = h("canvas", { class: "cnnw-scale", role: "img", width: 256, height: 1 });
   signal.addEventListener("abort", () => {
     bar.width = 0;
@@ -40,7 +49,7 @@ export function createLegend({ cursor, signal }: ViewContext): Part {
     units,
   );
 
-  const paint = (state: HeatmapState) => {
+  const paint = (state: PictureState) => {
     const context = bar.getContext("2d");
     const colormap = colormapOf(state);
     if (!context || !colormap) return;
@@ -56,15 +65,14 @@ export function createLegend({ cursor, signal }: ViewContext): Part {
 
   return {
     element,
-    update(state) {
+    update(state, map, shares = false) {
       paint(state);
-      const map = mapOf(state, state.method);
-      const texts = numbersFor(state);
+      const texts = numbersFor(state, map, shares);
       setAttribute(element, "data-empty", texts === null);
       numbers.forEach((number, i) => {
         setText(number, texts?.[i] ?? "");
       });
-      setClippedText(units, state.compare ? SHARES : (map?.units ?? ""));
+      setClippedText(units, shares ? SHARES : (map?.units ?? ""));
       const from = texts ? `from ${texts[0]} to ${texts[2]}` : "without a map";
       const blank =
         state.threshold > 0 ? `; nothing is drawn below ${wholePercent(state.threshold)} of the maximum` : "";

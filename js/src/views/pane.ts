@@ -1,9 +1,7 @@
 /** One picture with the overlay of one method: the large view, and each panel while comparing. */
-import { colormapOf, pixelsOf, scaleOf } from "../colormap";
 import { h, setAttribute, setText } from "../dom";
-import type { HeatmapState } from "../protocol";
-import { createStage, type Overlay } from "../stage";
-import { mapOf, methodById, methodLabel } from "../state";
+import { type HeatmapState, mapOf, methodById, methodLabel } from "../heatmap_state";
+import { blankNote, createStage, type Overlay, overlayOf } from "../stage";
 import { type Size, viewportOf } from "../viewport";
 import { OWN_KEYS, type ViewContext } from "./context";
 import { explore } from "./explore";
@@ -15,22 +13,12 @@ export interface Pane {
 
 const NO_SIZE: Size = { width: 1, height: 1 };
 
-function overlayOf(state: HeatmapState, method: string): Overlay | null {
-  const map = mapOf(state, method);
-  const colormap = colormapOf(state);
-  if (!map || !colormap) return null;
-  const { threshold, opacity } = state;
-  return { map, scale: scaleOf(map, state.sign), colours: pixelsOf(colormap), threshold, opacity };
-}
-
 /** Why there is nothing to see, in words. */
 function noteFor(state: HeatmapState, method: string, overlay: Overlay | null): string {
-  const { status, sign } = state;
+  const { status } = state;
   if (!state.photo) return "No picture yet.";
   if (overlay) {
-    if (overlay.scale.maximum > 0) return "";
-    if (sign === "positive" || sign === "negative") return `The map has no ${sign} values.`;
-    return "The map is zero everywhere.";
+    return blankNote(overlay);
   }
   if (!method) return "";
   const unavailable = methodById(state, method)?.unavailable;
@@ -46,7 +34,7 @@ function noteFor(state: HeatmapState, method: string, overlay: Overlay | null): 
   return `${methodLabel(state, method)} is not computed yet.`;
 }
 
-export function createPane(context: ViewContext, signal: AbortSignal): Pane {
+export function createPane(context: ViewContext<HeatmapState>, signal: AbortSignal): Pane {
   const stage = createStage(signal);
   const note = h("p", { class: "cnnw-pane-note" });
   const element = h(
@@ -74,7 +62,7 @@ export function createPane(context: ViewContext, signal: AbortSignal): Pane {
       setAttribute(element, "data-zoomed", zoom > 1);
 
       const bitmap = context.photo.bitmapOf(photo);
-      const overlay = overlayOf(state, method);
+      const overlay = overlayOf(state, mapOf(state, method));
       const text = context.photo.fault || noteFor(state, method, overlay);
       setText(note, text);
       note.hidden = text === "";

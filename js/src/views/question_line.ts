@@ -1,9 +1,9 @@
 /** What is explained, as a sentence, and the score that it stands for. */
 import { h, setClippedText } from "../dom";
-import { mapOf, questionInWords } from "../state";
+import { type HeatmapState, mapOf, questionInWords } from "../heatmap_state";
 import type { Part } from "./context";
 
-export function createQuestionLine(): Part {
+export function createQuestionLine(): Part<HeatmapState> {
   const question = h("h3", { class: "cnnw-question" });
   const score = h("span", { class: "cnnw-score" });
 

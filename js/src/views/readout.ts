@@ -2,26 +2,37 @@
 import { h, setAttribute, setClippedText, setText } from "../dom";
 import { cellAt, valueAt } from "../field";
 import { significant } from "../format";
-import type { HeatmapState } from "../protocol";
-import { isSeen, mapOf } from "../state";
-import type { Part, ViewContext } from "./context";
+import type { HeatMap, PictureState } from "../protocol";
+import { isSeen } from "../state";
+import type { ViewContext } from "./context";
 
 const HINT = "Point at the picture for values";
 
-function wordsFor(state: HeatmapState, [x, y]: readonly [number, number]) {
+export interface Readout {
+  readonly element: HTMLElement;
+  /** `missing` says why a place has no value. */
+  update(state: PictureState, map: HeatMap | null, missing: string): void;
+}
+
+function wordsFor(
+  state: PictureState,
+  map: HeatMap | null,
+  missing: string,
+  [x, y]: readonly [number, number],
+) {
   const place = `pixel ${Math.floor(x)}, ${Math.floor(y)}`;
-  const map = mapOf(state, state.method);
   if (!isSeen(state, x, y)) return { value: "", units: "not seen by the network", place };
-  if (!map) return { value: "", units: "not computed yet", place };
+  const value = map ? valueAt(map, x, y) : Number.NaN;
+  if (!map || (map.blocks && Number.isNaN(value))) return { value: "", units: missing, place };
   const { row, column } = cellAt(map, x, y);
   return {
-    value: significant(valueAt(map, x, y)),
+    value: significant(value),
     units: map.units,
     place: `${place} · cell row ${row}, column ${column} of ${map.rows}×${map.columns}`,
   };
 }
 
-export function createReadout({ cursor }: ViewContext): Part {
+export function createReadout({ cursor }: ViewContext): Readout {
   const value = h("span", { class: "cnnw-value" });
   const units = h("span", { class: "cnnw-value-units" });
   const place = h("p", { class: "cnnw-place" });
@@ -34,10 +45,12 @@ export function createReadout({ cursor }: ViewContext): Part {
 
   return {
     element,
-    update(state) {
+    update(state, map, missing) {
       // Spoken only when moved by keys: a pointer would talk without end.
       setAttribute(element, "aria-live", cursor.byKeyboard ? "polite" : "off");
-      const words = cursor.point ? wordsFor(state, cursor.point) : { value: "", units: HINT, place: "" };
+      const words = cursor.point
+        ? wordsFor(state, map, missing, cursor.point)
+        : { value: "", units: HINT, place: "" };
       setText(value, words.value);
       setClippedText(units, words.units);
       setClippedText(place, words.place);

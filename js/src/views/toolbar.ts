@@ -1,11 +1,14 @@
 /** The top row: methods, compare, zoom. */
 import { h, setAttribute } from "../dom";
-import type { Method } from "../protocol";
+import { ask, type HeatmapState, type Method } from "../heatmap_state";
 import type { Part, ViewContext } from "./context";
 import { createMethodsRow } from "./methods_row";
 import { createZoomButtons } from "./zoom_buttons";
 
-export function createToolbar(context: ViewContext, onUnavailable: (method: Method) => void): Part {
+export function createToolbar(
+  context: ViewContext<HeatmapState>,
+  onUnavailable: (method: Method) => void,
+): Part<HeatmapState> {
   const { session, signal } = context;
   const methods = createMethodsRow(context, onUnavailable);
   const zoom = createZoomButtons(context);
@@ -18,7 +21,7 @@ export function createToolbar(context: ViewContext, onUnavailable: (method: Meth
     },
     "Compare",
   );
-  compare.addEventListener("click", () => session.ask({ compare: !session.state.compare }), { signal });
+  compare.addEventListener("click", () => ask(session, { compare: !session.state.compare }), { signal });
   const tools = h("div", { class: "cnnw-tools" }, compare, zoom.element);
 
   return {

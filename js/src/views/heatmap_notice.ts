@@ -1,17 +1,20 @@
-/** Decides what the line below the picture says: one thing at a time, the most urgent. */
-import type { HeatmapState, Status } from "../protocol";
-import { mapOf, methodById, methodLabel } from "../state";
+/** What the line below the picture of HeatmapView says. */
+import { type HeatmapState, mapOf, methodById, methodLabel } from "../heatmap_state";
+import {
+  faultNotice,
+  NO_NEWS,
+  type Notice,
+  SAY_SILENT_AFTER,
+  SAY_WAITING_AFTER,
+  SHOW_PROGRESS_AFTER,
+  SILENT,
+  WAITING,
+} from "../notice";
+import type { Status } from "../protocol";
 
-export type Action = "cancel" | "retry" | "compute";
-
-export interface Notice {
-  readonly kind: "quiet" | "progress" | "notice" | "error";
-  readonly text: string;
-  readonly remedy?: string;
-  readonly action?: Action;
-  /** Share of the work that is done; absent where it is not known. */
-  readonly done?: number;
-}
+export const CANCEL = "Cancel";
+const RETRY = "Retry";
+const COMPUTE = "Compute";
 
 export interface Circumstances {
   /** Why the state cannot be trusted; empty if it can. */
@@ -25,14 +28,6 @@ export interface Circumstances {
   /** Milliseconds of the work under way. */
   readonly working: number;
 }
-
-/** Quicker work shows no progress: it would only flicker. */
-export const SHOW_PROGRESS_AFTER = 200;
-export const SAY_WAITING_AFTER = 1_000;
-export const SAY_SILENT_AFTER = 10_000;
-
-const SILENT =
-  "The kernel does not answer: it is busy or stopped. What is already here can still be explored.";
 
 /** "SmoothGrad: 12 of 50 samples"; a message that is a sentence of its own stands as it is. */
 function progressWords(state: HeatmapState, { method, done, total, message }: Status): string {
@@ -55,34 +50,34 @@ function idleNotice(state: HeatmapState): Notice {
   return {
     kind: "quiet",
     text: `${methodLabel(state, state.method)} is not computed yet.`,
-    action: "compute",
+    action: COMPUTE,
   };
 }
 
 export function noticeFor(state: HeatmapState, circumstances: Circumstances): Notice {
   const { fault, refusal, owed, silence, working } = circumstances;
   const { status } = state;
-  if (fault) return { kind: "error", text: fault, remedy: "Restart the kernel and reload this page." };
+  if (fault) return faultNotice(fault);
   if (refusal) return { kind: "notice", text: refusal };
   if (silence >= SAY_SILENT_AFTER) {
     if (owed) return { kind: "notice", text: SILENT };
-    const words = `${progressWords(state, status)}. No news for ${SAY_SILENT_AFTER / 1000} s.`;
-    return { kind: "notice", text: words, action: "cancel" };
+    const words = `${progressWords(state, status)}. ${NO_NEWS}`;
+    return { kind: "notice", text: words, action: CANCEL };
   }
-  if (owed && silence >= SAY_WAITING_AFTER) return { kind: "notice", text: "Waiting for the kernel…" };
+  if (owed && silence >= SAY_WAITING_AFTER) return { kind: "notice", text: WAITING };
   switch (status.state) {
     case "error": {
       const words = { kind: "error", text: status.message, remedy: status.remedy } as const;
       // Trying again does not change what the network is.
-      return methodById(state, state.method)?.unavailable ? words : { ...words, action: "retry" };
+      return methodById(state, state.method)?.unavailable ? words : { ...words, action: RETRY };
     }
     case "cancelled":
-      return { kind: "notice", text: stoppedWords(state, status), action: "compute" };
+      return { kind: "notice", text: stoppedWords(state, status), action: COMPUTE };
     case "busy": {
       if (working < SHOW_PROGRESS_AFTER)
         return { kind: "quiet", text: mapOf(state, state.method)?.caption ?? "" };
       const done = status.total > 0 ? { done: Math.min(1, status.done / status.total) } : {};
-      return { kind: "progress", text: progressWords(state, status), action: "cancel", ...done };
+      return { kind: "progress", text: progressWords(state, status), action: CANCEL, ...done };
     }
     case "idle":
       return idleNotice(state);

@@ -1,0 +1,167 @@
+/** Sends places to the kernel and keeps what comes back: the answer on show, the visits so far, errors in words. */
+import { createFlight, type Flight, type Place } from "./flight";
+import { measured } from "./marks";
+import {
+  type Answer,
+  type Hiding,
+  type OcclusionSession,
+  type OcclusionState,
+  readReply,
+  type Visit,
+} from "./occlusion_state";
+import { ProtocolError } from "./readers";
+
+export interface Scoring {
+  readonly flight: Flight;
+  readonly answer: Answer | null;
+  /** The places that were scored for the present question, oldest first. It grows; a new question is a new list. */
+  readonly visits: readonly Visit[];
+  /** Why the last request has no score; null if it has one. */
+  readonly error: { readonly text: string; readonly remedy: string } | null;
+  /** A message that breaks the contract, in words. */
+  readonly fault: string;
+  /** What the kernel owes an answer for; null for nothing. */
+  readonly owed: object | null;
+  /** The hand has been still for a while and every answer is there. */
+  readonly resting: boolean;
+  /** Occluders have moved: shown at once, scored when the kernel has time. */
+  move(place: Place): void;
+  /** Another question about the same place: the kernel scores it by itself. */
+  change(changes: Partial<Hiding>): void;
+  /** To be called when the answer has been painted. */
+  painted(): void;
+}
+
+/** Milliseconds without a move after which the hand rests. */
+export const REST_AFTER = 300;
+const UNASKED = -1;
+
+/** What visits belong to: with another question they mean something else. */
+function questionOf(state: OcclusionState): string {
+  const { target, shape, fill, color, keep, measure, boxes, active } = state;
+  const pinned = boxes.filter((_, i) => i !== active);
+  return JSON.stringify([target, shape, fill, fill === "colour" && color, keep, measure, pinned]);
+}
+
+export function createScoring(session: OcclusionSession, refresh: () => void, signal: AbortSignal): Scoring {
+  let { answer, history, photo } = session.state;
+  let kept = answer;
+  let question = questionOf(session.state);
+  let visits: Visit[] = [...history];
+  let error: Scoring["error"] = null;
+  let fault = "";
+  let changed: object | null = null;
+  let resting = true;
+  let restless = false;
+  let still: ReturnType<typeof setTimeout> | undefined;
+  let unpainted: { readonly id: number; readonly since: number } | null = null;
+
+  const flight = createFlight(
+    ({ id, boxes, active }) => session.send({ kind: "place", id, boxes, active }),
+    signal,
+  );
+
+  const settle = () => {
+    if (still !== undefined || flight.current) return;
+    resting = true;
+    if (restless) session.send({ kind: "rest" });
+    restless = false;
+    refresh();
+  };
+  const stir = () => {
+    resting = false;
+    clearTimeout(still);
+    still = setTimeout(() => {
+      still = undefined;
+      settle();
+    }, REST_AFTER);
+  };
+  signal.addEventListener("abort", () => clearTimeout(still), { once: true });
+
+  const take = (news: Answer) => {
+    answer = news;
+    error = null;
+    const box = news.hidden[news.active] ?? news.boxes[news.active];
+    if (box && news.target.index === session.state.target) visits.push({ box, score: news.score });
+    if (still === undefined) stir();
+  };
+
+  session.listen((content) => {
+    try {
+      const reply = readReply(content);
+      if (!reply) return;
+      fault = "";
+      changed = null;
+      const done = flight.answer(reply.id);
+      if (reply.kind === "answer") {
+        take(reply.answer);
+        unpainted = done;
+      } else if (reply.kind === "error" && (done || reply.id === UNASKED)) {
+        error = { text: reply.error, remedy: reply.remedy };
+      }
+      settle();
+    } catch (problem) {
+      if (!(problem instanceof ProtocolError)) throw problem;
+      fault = problem.message;
+    }
+    refresh();
+  });
+
+  session.subscribe(() => {
+    const { state } = session;
+    const asked = questionOf(state);
+    if (asked !== question || state.photo !== photo) {
+      question = asked;
+      photo = state.photo;
+      visits = [];
+    }
+    if (state.history !== history) {
+      history = state.history;
+      visits = [...history];
+    }
+    if (state.answer !== kept) {
+      kept = state.answer;
+      // Mid-flight it is older than what the next reply brings.
+      if (!kept || !flight.current) answer = kept;
+    }
+  });
+
+  return {
+    flight,
+    get answer() {
+      return answer;
+    },
+    get visits() {
+      return visits;
+    },
+    get error() {
+      return error;
+    },
+    get fault() {
+      return fault;
+    },
+    get owed() {
+      return flight.owed ?? changed;
+    },
+    get resting() {
+      return resting;
+    },
+    move(place) {
+      const { boxes, active } = place;
+      restless = true;
+      stir();
+      session.show({ boxes, active });
+      flight.place(place);
+    },
+    change(changes) {
+      changed = {};
+      session.put(changes);
+      refresh();
+    },
+    painted() {
+      if (unpainted && answer)
+        measured("cnnw:score", unpainted.since, { id: answer.id, boxes: answer.boxes });
+      unpainted = null;
+    },
+  };
+}

@@ -1,0 +1,77 @@
+/** The score over the last answers as a line, with the score of the untouched picture as a dashed one. */
+import { contextOf } from "./stage";
+import type { Size } from "./viewport";
+
+export interface TraceScene {
+  /** Oldest first. */
+  readonly scores: readonly number[];
+  readonly clean: number;
+  /** The lowest and highest score of the vertical axis. */
+  readonly ends: readonly [low: number, high: number];
+}
+
+export interface Trace {
+  readonly canvas: HTMLCanvasElement;
+  paint(scene: TraceScene): void;
+}
+
+/** As many answers as are drawn. */
+export const LENGTH = 200;
+const SIZE: Size = { width: 320, height: 56 };
+/** Room for the dots at the edges, in CSS pixels. */
+const MARGIN = 4;
+
+export function createTrace(signal: AbortSignal): Trace {
+  const canvas = document.createElement("canvas");
+  canvas.className = "cnnw-trace";
+  const context = contextOf(canvas);
+  signal.addEventListener("abort", () => {
+    canvas.width = 0;
+  });
+
+  return {
+    canvas,
+    paint({ scores, clean, ends: [low, high] }) {
+      const width = canvas.clientWidth || SIZE.width;
+      const { height } = SIZE;
+      const ratio = devicePixelRatio;
+      canvas.width = Math.round(width * ratio);
+      canvas.height = Math.round(height * ratio);
+      context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      const style = getComputedStyle(canvas);
+      const step = (width - 2 * MARGIN) / (LENGTH - 1);
+      const x = (i: number) => MARGIN + i * step;
+      const y = (score: number) =>
+        height - MARGIN - ((score - low) / (high - low || 1)) * (height - 2 * MARGIN);
+
+      context.strokeStyle = style.getPropertyValue("--cnnw-edge");
+      context.lineWidth = 1;
+      context.setLineDash([4, 3]);
+      context.beginPath();
+      context.moveTo(0, y(clean));
+      context.lineTo(width, y(clean));
+      context.stroke();
+      context.setLineDash([]);
+      if (scores.length === 0) return;
+
+      context.strokeStyle = style.getPropertyValue("--cnnw-accent");
+      context.lineWidth = 1.5;
+      context.lineJoin = "round";
+      context.beginPath();
+      scores.forEach((score, i) => {
+        context.lineTo(x(i), y(score));
+      });
+      context.stroke();
+
+      const dot = (i: number, radius: number) => {
+        context.beginPath();
+        context.arc(x(i), y(scores[i]), radius, 0, 7);
+        context.fill();
+      };
+      context.fillStyle = style.getPropertyValue("--cnnw-fg");
+      for (const extreme of [Math.min(...scores), Math.max(...scores)]) dot(scores.lastIndexOf(extreme), 2);
+      context.fillStyle = style.getPropertyValue("--cnnw-accent");
+      dot(scores.length - 1, 3);
+    },
+  };
+}

@@ -1,0 +1,75 @@
+/** The row above the picture: the occluder's shape and fill, what is kept, pins, its size, zoom. */
+import { h, setAttribute, setClippedText } from "../dom";
+import { pinned, removed } from "../hand";
+import { heightOf, widthOf } from "../occluder";
+import type { OcclusionState, Shape } from "../occlusion_state";
+import type { Part } from "./context";
+import { createFillRow } from "./fill_row";
+import type { OcclusionContext } from "./occlusion_context";
+import { createRadioRow } from "./radio_row";
+import { createZoomButtons } from "./zoom_buttons";
+
+/** The size in pixels of the network's input: "32×48 px of the input". */
+function sizeWords({ boxes, active, grain }: OcclusionState): string {
+  const box = boxes[active];
+  if (!box) return "";
+  return `${Math.round(widthOf(box) / grain[0])}×${Math.round(heightOf(box) / grain[1])} px of the input`;
+}
+
+export function createOccluderToolbar(context: OcclusionContext): Part<OcclusionState> {
+  const { session, signal, scoring } = context;
+
+  const button = (label: string, title: string, act: () => void) => {
+    const made = h("button", { type: "button", class: "cnnw-button", title }, label);
+    made.addEventListener("click", act, { signal });
+    return made;
+  };
+
+  const shape = createRadioRow(
+    "Shape",
+    (value) => value !== session.state.shape && scoring.change({ shape: value as Shape }),
+    signal,
+  );
+  shape.offer([
+    { value: "rectangle", label: "Rectangle" },
+    { value: "ellipse", label: "Ellipse" },
+  ]);
+  const fill = createFillRow(context);
+  const keep = button("Keep only this", "Hide everything outside the occluders instead", () =>
+    scoring.change({ keep: !session.state.keep }),
+  );
+  const pin = button("Pin", "Leave this occluder where it is and take another (P)", () =>
+    scoring.move(pinned(session.state)),
+  );
+  const remove = button("Remove", "Remove this occluder (Delete)", () => {
+    const rest = removed(session.state);
+    if (rest) scoring.move(rest);
+  });
+  const size = h("span", { class: "cnnw-size" });
+  const zoom = createZoomButtons(context);
+
+  return {
+    element: h(
+      "div",
+      { class: "cnnw-toolbar" },
+      h(
+        "div",
+        { class: "cnnw-tools" },
+        shape.element,
+        fill.element,
+        keep,
+        h("div", { class: "cnnw-radios" }, pin, remove),
+        size,
+      ),
+      h("div", { class: "cnnw-tools" }, zoom.element),
+    ),
+    update(state) {
+      shape.update(state.shape);
+      fill.update(state);
+      setAttribute(keep, "aria-pressed", String(state.keep));
+      setAttribute(remove, "aria-disabled", state.boxes.length < 2 ? "true" : undefined);
+      setClippedText(size, sizeWords(state));
+      zoom.update(state);
+    },
+  };
+}
