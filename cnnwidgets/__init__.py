@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cnnwidgets.gap import gap_classifier
     from cnnwidgets.preprocess import Preprocess
     from cnnwidgets.widgets.heatmap_view import HeatmapView
+    from cnnwidgets.widgets.occlusion_canvas import OcclusionCanvas
 
 # Names are imported when they are first used (PEP 562), so that explaining needs no Jupyter.
 _MODULES = {"demo": "cnnwidgets.demo", "explain": "cnnwidgets.explain"}
@@ -32,6 +33,7 @@ _NAMES = {
     "Classifier": "cnnwidgets.classifier",
     "Heatmap": "cnnwidgets.explain.result",
     "HeatmapView": "cnnwidgets.widgets.heatmap_view",
+    "OcclusionCanvas": "cnnwidgets.widgets.occlusion_canvas",
     "Preprocess": "cnnwidgets.preprocess",
     "gap_classifier": "cnnwidgets.gap",
 }
@@ -41,6 +43,7 @@ __all__ = [
     "CnnWidgetsError",
     "Heatmap",
     "HeatmapView",
+    "OcclusionCanvas",
     "Preprocess",
     "__version__",
     "demo",

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from cnnwidgets.widgets.heatmap_view import HeatmapView
+from cnnwidgets.widgets.occlusion_canvas import OcclusionCanvas
 
-__all__ = ["HeatmapView"]
+__all__ = ["HeatmapView", "OcclusionCanvas"]

@@ -48,6 +48,7 @@ class PictureWidget(Widget):
         self._looked = Looked.at(clf, image)
         later = {name: options.pop(name) for name in self._of_the_picture if name in options}
         super().__init__(**options)
+        self._begin()
         self._class_names = list(clf.classes)
         self._colormaps = protocol.pack_colormaps()
         self.set_trait("image", image)
@@ -56,6 +57,10 @@ class PictureWidget(Widget):
             for name, value in later.items():
                 setattr(self, name, value)
         self.observe(self._on_image, names=["image"])
+
+    def _begin(self) -> None:
+        """Make what the widget works with, before the picture is taken up."""
+        raise NotImplementedError
 
     def _load(self, looked: Looked) -> None:
         """Take up a picture that is new, with the questions that it suggests."""

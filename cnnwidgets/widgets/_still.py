@@ -14,7 +14,7 @@ from cnnwidgets.images.legend import legend
 if TYPE_CHECKING:
     from cnnwidgets.explain.result import Heatmap
 
-_PANEL = 640  # pixels of one picture's longer side
+PANEL = 640  # pixels of one picture's longer side
 _SMALL = 360  # the same where several stand side by side
 _PER_ROW = 2
 _TITLE = 14
@@ -29,9 +29,9 @@ def still(picture: Image.Image, heatmaps: dict[str, Heatmap], view: Any) -> Imag
         view: has the traits of `Overlay`.
 
     """
-    side = _PANEL if len(heatmaps) < 2 else _SMALL
+    side = PANEL if len(heatmaps) < 2 else _SMALL
     if not heatmaps:
-        return _sized(_zoomed(picture.convert("RGB"), view), side)
+        return sized(zoomed(picture.convert("RGB"), view), side)
     panels = [_panel(heatmap, view, side, titled=len(heatmaps) > 1) for heatmap in heatmaps.values()]
     rows = [panels[i : i + _PER_ROW] for i in range(0, len(panels), _PER_ROW)]
     return stacked(*(beside(row) for row in rows))
@@ -48,7 +48,7 @@ def _panel(heatmap: Heatmap, view: Any, side: int, *, titled: bool) -> Image.Ima
         vmax=top,
         box=view.show_box,
     )
-    drawn = _sized(_zoomed(drawn, view), side)
+    drawn = sized(zoomed(drawn, view), side)
     scale = legend(
         drawn.width,
         vmax=top,
@@ -58,10 +58,11 @@ def _panel(heatmap: Heatmap, view: Any, side: int, *, titled: bool) -> Image.Ima
         threshold=view.threshold,
     )
     text = heatmap.title if titled else f"{heatmap.title}: {heatmap.target[0]}"
-    return stacked(_title(text, drawn.width), drawn, scale)
+    return stacked(title(text, drawn.width), drawn, scale)
 
 
-def _title(text: str, width: int) -> Image.Image:
+def title(text: str, width: int) -> Image.Image:
+    """Return a line of text, cut to the width."""
     strip = Image.new("RGB", (width, _TITLE + 12), "white")
     font = ImageFont.load_default(_TITLE)
     while text and ImageDraw.Draw(strip).textlength(text, font) > width - 8:
@@ -70,7 +71,7 @@ def _title(text: str, width: int) -> Image.Image:
     return strip
 
 
-def _zoomed(drawn: Image.Image, view: Any) -> Image.Image:
+def zoomed(drawn: Image.Image, view: Any) -> Image.Image:
     """Cut out what the zoom shows."""
     if view.zoom <= 1:
         return drawn
@@ -83,7 +84,7 @@ def _zoomed(drawn: Image.Image, view: Any) -> Image.Image:
     return drawn.resize(drawn.size, Image.Resampling.BICUBIC, box=box)
 
 
-def _sized(drawn: Image.Image, side: int) -> Image.Image:
+def sized(drawn: Image.Image, side: int) -> Image.Image:
     """Bring a picture's longer side to `side` pixels; small ones grow with visible pixels."""
     factor = side / max(drawn.size)
     size = (max(1, round(drawn.width * factor)), max(1, round(drawn.height * factor)))

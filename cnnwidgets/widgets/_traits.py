@@ -31,6 +31,8 @@ def refusing() -> Iterator[None]:
     """Turn an error of `explain` into one after which traitlets puts the old value back."""
     try:
         yield
+    except OptionError as error:
+        raise RefusedOptionError(str(error)) from None
     except TargetError as error:
         raise RefusedTargetError(str(error)) from None
     except LayerError as error:

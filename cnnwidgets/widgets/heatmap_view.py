@@ -74,10 +74,12 @@ class HeatmapView(Question, Overlay, PictureWidget):
 
     def __init__(self, clf: Classifier | nn.Module, image: Any, **options: Any) -> None:
         super().__init__(clf, image, **options)
-        self._answers = Answers(self.clf, self._lock, self._show, self._say)
         self.observe(self._on_question, names=[*_QUESTION, "_ask"])
         self.on_msg(self._on_message)
         self._answer()
+
+    def _begin(self) -> None:
+        self._answers = Answers(self.clf, self._lock, self._show, self._say)
 
     # The picture.
 
