@@ -5,6 +5,7 @@ Nothing here is fast or general, and nothing here knows cnnwidgets: it is what c
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import torch
@@ -106,3 +107,61 @@ def largest_box(field, threshold):
             best = component
     rows, columns = [i for i, _ in best], [j for _, j in best]
     return min(columns), min(rows), max(columns) + 1, max(rows) + 1
+
+
+def occlusion(score, image, baseline, *, tops, lefts, height, width, under):
+    """Zeiler & Fergus 2014, section 4.2, as a drop: S(x) - S(x with the window replaced), for every place.
+
+    Args:
+        score: takes (C,H,W) and gives one number.
+        image: (C,H,W).
+        baseline: (C,H,W), what hidden pixels are replaced by.
+        tops: first row of the window, per row of places; it may lie outside the image.
+        lefts: first column of the window, per column of places.
+        height: of the window.
+        width: of the window.
+        under: tells of a pixel (i, j) of the window whether it is hidden.
+
+    """
+    result = torch.zeros(len(tops), len(lefts), dtype=image.dtype)
+    for row, top in enumerate(tops):
+        for column, left in enumerate(lefts):
+            occluded = image.clone()
+            for i in range(height):
+                for j in range(width):
+                    inside = 0 <= top + i < image.shape[1] and 0 <= left + j < image.shape[2]
+                    if inside and under(i, j):
+                        for c in range(image.shape[0]):
+                            occluded[c, top + i, left + j] = baseline[c, top + i, left + j]
+            result[row, column] = float(score(image)) - float(score(occluded))
+    return result
+
+
+def window_starts(length, window, stride):
+    """First pixels of windows that cover a row of `length` pixels; the last one ends at the border."""
+    starts = [0]
+    while starts[-1] + window < length:
+        starts.append(min(starts[-1] + stride, length - window))
+    return starts
+
+
+def in_ellipse(i, j, height, width):
+    """Whether the centre of pixel (i, j) lies in the ellipse inscribed in height x width pixels."""
+    y, x = (i + 0.5 - height / 2) / (height / 2), (j + 0.5 - width / 2) / (width / 2)
+    return y * y + x * x <= 1
+
+
+def gaussian_blur(image, sigma):
+    """Each pixel becomes the mean of all, weighted by exp(-d^2 / (2 sigma^2)) of their distance d."""
+    channels, height, width = image.shape
+    result = torch.zeros_like(image)
+    for i in range(height):
+        for j in range(width):
+            total, weights = torch.zeros(channels, dtype=image.dtype), 0.0
+            for k in range(height):
+                for m in range(width):
+                    weight = math.exp(-((i - k) ** 2 + (j - m) ** 2) / (2 * sigma**2))
+                    total += weight * image[:, k, m]
+                    weights += weight
+            result[:, i, j] = total / weights
+    return result

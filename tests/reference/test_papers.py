@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -55,3 +57,33 @@ def test_largest_box_by_hand():
     ]
     assert papers.largest_box(field, 0.5) == (3, 0, 5, 2)
     assert papers.largest_box(field, 0.6) == (4, 1, 5, 2)
+
+
+def test_occlusion_by_hand():
+    image = torch.tensor([[[1.0, 2.0, 4.0]]], dtype=torch.float64)
+
+    def drops(tops, under=lambda i, j: True):
+        places = {"tops": tops, "lefts": [0, 1], "height": 1, "width": 2, "under": under}
+        return papers.occlusion(lambda x: x.sum(), image, torch.zeros_like(image), **places).tolist()
+
+    assert drops([0]) == [[3.0, 6.0]]
+    assert drops([0], under=lambda i, j: j == 0) == [[1.0, 2.0]]
+    assert drops([-1, 0, 1]) == [[0.0, 0.0], [3.0, 6.0], [0.0, 0.0]]
+
+
+def test_window_starts_by_hand():
+    assert papers.window_starts(10, 4, 3) == [0, 3, 6]
+    assert papers.window_starts(11, 4, 3) == [0, 3, 6, 7]
+    assert papers.window_starts(4, 4, 2) == [0]
+    assert papers.window_starts(5, 4, 4) == [0, 1]
+
+
+def test_in_ellipse_by_hand():
+    drawn = ["".join(".#"[papers.in_ellipse(i, j, 4, 6)] for j in range(6)) for i in range(4)]
+    assert drawn == [".####.", "######", "######", ".####."]
+
+
+def test_gaussian_blur_by_hand():
+    image = torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
+    near = math.exp(-0.5)
+    assert papers.gaussian_blur(image, 1.0)[0, 0].tolist() == pytest.approx([1 / (1 + near), near / (1 + near)])
