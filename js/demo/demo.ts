@@ -1,16 +1,20 @@
 /**
  * The views in a plain page, without a kernel. The URL's hash chooses: #scene=compare&theme=dark&width=720, and
- * &bare leaves the page's own controls out; &photo=URL shows a picture of your own.
+ * &bare leaves the page's own controls out; &photo=URL shows a picture of your own; &delay=1000 sets how long the
+ * kernel of an occlusion scene takes, in milliseconds.
  */
 import type { AnyModel } from "@anywidget/types";
 import widget from "../src/index";
-import { playKernel } from "./mock_kernel";
 import { MockModel } from "./mock_model";
+import { playOcclusion } from "./occlusion_kernel";
+import { OCCLUSION_SCENES } from "./occlusion_scenes";
 import { fromUrl } from "./pictures";
-import { SCENES, sceneTraits } from "./scenes";
+import { SCENES, type Scene, sceneTraits } from "./scenes";
 
 const WIDTHS = ["1200", "720", "500", "360"];
 const THEMES = ["light", "dark", "system"];
+
+const ALL: Readonly<Record<string, Scene>> = { ...SCENES, ...OCCLUSION_SCENES };
 
 let life = new AbortController();
 
@@ -37,7 +41,7 @@ async function show(): Promise<void> {
   const navigation = document.createElement("nav");
   navigation.hidden = hash.has("bare");
   for (const [key, values] of [
-    ["scene", Object.keys(SCENES)],
+    ["scene", Object.keys(ALL)],
     ["width", WIDTHS],
     ["theme", THEMES],
   ] as const) {
@@ -52,9 +56,12 @@ async function show(): Promise<void> {
 
   const name = hash.get("scene") ?? "plain";
   const url = hash.get("photo");
-  const model = new MockModel(await sceneTraits(name, url ? await fromUrl(url) : undefined));
+  const scene = ALL[name] ?? SCENES.plain;
+  const model = new MockModel(await sceneTraits(scene, url ? await fromUrl(url) : undefined));
   if (signal.aborted) return;
-  if (SCENES[name]?.answers) playKernel(model, signal);
+  const delay = hash.get("delay");
+  if (delay) playOcclusion(model, signal, { delay: Number(delay) });
+  else scene.play?.(model, signal);
   const end = widget.render({ model: model as unknown as AnyModel, el: host });
   signal.addEventListener("abort", end, { once: true });
 }

@@ -63,7 +63,7 @@ const PROBABILITIES: readonly (readonly [index: number, probability: number])[] 
 ];
 
 /** The square that resize and centre crop leave of a picture. */
-function centreCrop(width: number, height: number): [number, number, number, number] {
+export function centreCrop(width: number, height: number): [number, number, number, number] {
   const side = 0.96 * Math.min(width, height);
   return [(width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2];
 }

@@ -1,7 +1,7 @@
 /** An anywidget model without a kernel: traits in a map, events at once, everything sent is kept for inspection. */
 import type { HostModel } from "../src/session";
 
-type Callback = () => void;
+type Callback = (content?: unknown, buffers?: DataView[]) => void;
 type Traits = Record<string, unknown>;
 
 export class MockModel implements HostModel {
@@ -41,6 +41,11 @@ export class MockModel implements HostModel {
   on(event: string, callback: Callback): void {
     const known = this.callbacks.get(event) ?? new Set();
     this.callbacks.set(event, known.add(callback));
+  }
+
+  /** A message from the kernel's side. */
+  say(content: unknown): void {
+    for (const callback of [...(this.callbacks.get("msg:custom") ?? [])]) callback(content, []);
   }
 
   off(event: string, callback: Callback): void {

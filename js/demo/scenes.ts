@@ -1,13 +1,17 @@
-/** Every state of the view, by name: what differs from the plain example. */
+/** Every state of HeatmapView, by name: what differs from the plain example. */
 import { type exampleMaps, exampleTraits, METHODS, type Traits } from "./example";
+import { playKernel } from "./mock_kernel";
+import type { MockModel } from "./mock_model";
 import { digit, landscape, type Picture } from "./pictures";
 import { wireMap } from "./wire";
 
 export interface Scene {
   readonly picture?: () => Picture;
   readonly change?: (traits: Traits) => Traits;
-  /** The mock kernel answers; off where the state itself is on show. */
-  readonly answers?: boolean;
+  /** All traits of the view; HeatmapView's where this is left out. */
+  readonly base?: (picture?: Picture) => Promise<Traits>;
+  /** Plays the kernel; left out where the state itself is on show. */
+  readonly play?: (model: MockModel, signal: AbortSignal) => void;
 }
 
 const status = (state: string, more: Traits = {}) => ({
@@ -52,15 +56,15 @@ function digitTraits(traits: Traits): Traits {
 }
 
 export const SCENES: Readonly<Record<string, Scene>> = {
-  plain: { answers: true },
+  plain: { play: playKernel },
   contrast: {
-    answers: true,
+    play: playKernel,
     change: (traits) => ({ ...traits, instead_of: 281, show_box: true, threshold: 0.2 }),
   },
   signed: { change: (traits) => ({ ...traits, sign: "both", method: "cam" }) },
   saliency: { change: (traits) => ({ ...traits, method: "saliency", opacity: 0.7, threshold: 0.15 }) },
-  zoomed: { answers: true, change: (traits) => ({ ...traits, zoom: 4, pan: [230, 160] }) },
-  compare: { answers: true, change: (traits) => ({ ...traits, compare: true }) },
+  zoomed: { play: playKernel, change: (traits) => ({ ...traits, zoom: 4, pan: [230, 160] }) },
+  compare: { play: playKernel, change: (traits) => ({ ...traits, compare: true }) },
   compare_busy: {
     change: (traits) => ({
       ...traits,
@@ -135,7 +139,7 @@ export const SCENES: Readonly<Record<string, Scene>> = {
     },
   },
   no_names: { change: (traits) => ({ ...traits, _class_names: [], instead_of: 17 }) },
-  portrait: { answers: true, picture: () => landscape(360, 640) },
+  portrait: { play: playKernel, picture: () => landscape(360, 640) },
   portrait_compare: {
     picture: () => landscape(360, 640),
     change: (traits) => ({ ...traits, compare: true }),
@@ -156,8 +160,7 @@ export const SCENES: Readonly<Record<string, Scene>> = {
   },
 };
 
-export async function sceneTraits(name: string, picture?: Picture): Promise<Traits> {
-  const scene = SCENES[name] ?? SCENES.plain;
-  const traits = await exampleTraits(picture ?? scene.picture?.());
+export async function sceneTraits(scene: Scene, picture?: Picture): Promise<Traits> {
+  const traits = await (scene.base ?? exampleTraits)(picture ?? scene.picture?.());
   return scene.change?.(traits) ?? traits;
 }

@@ -11,7 +11,9 @@ export type Paint =
 
 export interface Fills {
   /** Of one fill, for an occluder at this box; null while the kernel has not sent it. */
-  paintOf(state: OcclusionState, name: FillName, box: Box): Paint | null;
+  under(state: OcclusionState, name: FillName, box: Box): Paint | null;
+  /** Of the chosen fill, for everything outside the occluders. */
+  around(state: OcclusionState): Paint | null;
 }
 
 export const cssOf = ([red, green, blue]: Rgb): string =>
@@ -28,32 +30,38 @@ export function createFills(photo: PhotoSource, wake: () => void, signal: AbortS
     return source.bitmapOf(image);
   };
 
-  const localMean = (state: OcclusionState, box: Box): Paint | null => {
+  const patchMean = (state: OcclusionState): PatchMean | null => {
     const bitmap = photo.bitmapOf(state.photo);
     if (!bitmap || !state.photo) return null;
     if (bitmap !== meanOf) {
       mean = createPatchMean(bitmap, state.photo);
       meanOf = bitmap;
     }
-    return mean && { kind: "flat", css: cssOf(mean.of(box, state.shape === "ellipse")) };
+    return mean;
+  };
+
+  const paintOf = (state: OcclusionState, name: FillName, local: (mean: PatchMean) => Rgb): Paint | null => {
+    // The trait is newer than the kernel's copy of it.
+    if (name === "colour") return { kind: "flat", css: state.color };
+    const fill = state.fills[name];
+    if (!fill) return null;
+    switch (fill.kind) {
+      case "flat":
+        return { kind: "flat", css: cssOf(fill.rgb) };
+      case "local": {
+        const known = patchMean(state);
+        return known && { kind: "flat", css: cssOf(local(known)) };
+      }
+      case "image": {
+        const bitmap = bitmapOf(name, fill.image);
+        return bitmap && { kind: "image", bitmap };
+      }
+    }
   };
 
   return {
-    paintOf(state, name, box) {
-      // The trait is newer than the kernel's copy of it.
-      if (name === "colour") return { kind: "flat", css: state.color };
-      const fill = state.fills[name];
-      if (!fill) return null;
-      switch (fill.kind) {
-        case "flat":
-          return { kind: "flat", css: cssOf(fill.rgb) };
-        case "local":
-          return localMean(state, box);
-        case "image": {
-          const bitmap = bitmapOf(name, fill.image);
-          return bitmap && { kind: "image", bitmap };
-        }
-      }
-    },
+    under: (state, name, box) => paintOf(state, name, (known) => known.under([box], state.shape)),
+    around: (state) =>
+      paintOf(state, state.fill, (known) => known.around(state.boxes, state.shape, state.seen)),
   };
 }

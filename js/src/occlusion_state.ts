@@ -153,11 +153,11 @@ function compared(value: unknown, where: string): Compared {
 
 function sweep(value: unknown, where: string): Sweep | null {
   if (isEmpty(value)) return null;
-  const { window, shape: outline } = fields(value, where);
+  const { window, outline } = fields(value, where);
   return {
     map: heatMap(value, where),
     window: pair(window, `${where}.window`),
-    shape: shape(outline ?? "rectangle", `${where}.shape`),
+    shape: shape(outline ?? "rectangle", `${where}.outline`),
   };
 }
 

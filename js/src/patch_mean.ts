@@ -1,4 +1,5 @@
-/** The mean colour of a photograph under an occluder, from sums along its rows. */
+/** The mean colour of a photograph under occluders, or around them, from sums along its rows. */
+import type { Shape } from "./occlusion_state";
 import type { Box, Rgb } from "./protocol";
 import { contextOf } from "./stage";
 
@@ -6,7 +7,33 @@ import { contextOf } from "./stage";
 const MOST = 512;
 
 export interface PatchMean {
-  of(box: Box, ellipse: boolean): Rgb;
+  /** Of the pixels that at least one occluder covers. */
+  under(boxes: readonly Box[], shape: Shape): Rgb;
+  /** Of the pixels of a region that no occluder covers. */
+  around(boxes: readonly Box[], shape: Shape, region: Box): Rgb;
+}
+
+type Sums = [red: number, green: number, blue: number, count: number];
+type Span = readonly [from: number, to: number];
+
+const NOTHING: Sums = [0, 0, 0, 0];
+
+const minus = (a: Sums, b: Sums) => a.map((each, i) => each - b[i]) as Sums;
+
+function meanOf([red, green, blue, count]: Sums): Rgb {
+  const pixels = Math.max(1, count);
+  return [red / pixels, green / pixels, blue / pixels];
+}
+
+/** Overlapping spans as one, so that no pixel counts twice. */
+function united(spans: readonly Span[]): Span[] {
+  const result: [number, number][] = [];
+  for (const [from, to] of [...spans].sort((a, b) => a[0] - b[0])) {
+    const last = result.at(-1);
+    if (last && from <= last[1]) last[1] = Math.max(last[1], to);
+    else result.push([from, to]);
+  }
+  return result;
 }
 
 /** `size` is that of the original picture, in whose coordinates boxes are given. */
@@ -25,35 +52,45 @@ export function createPatchMean(
   context.drawImage(bitmap, 0, 0, width, height);
   const { data } = context.getImageData(0, 0, width, height);
   canvas.width = 0;
+  canvas.height = 0;
 
   // Three running sums per row; a row starts with zeros.
   const row = 3 * (width + 1);
-  const sums = new Uint32Array(row * height);
+  const running = new Uint32Array(row * height);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const at = y * row + 3 * x;
       const pixel = 4 * (y * width + x);
-      for (let c = 0; c < 3; c++) sums[at + 3 + c] = sums[at + c] + data[pixel + c];
+      for (let c = 0; c < 3; c++) running[at + 3 + c] = running[at + c] + data[pixel + c];
     }
   }
 
-  return {
-    of([left, top, right, bottom], ellipse) {
-      const [sx, sy] = [width / size.width, height / size.height];
-      const clampX = (x: number) => Math.min(width, Math.max(0, Math.round(x * sx)));
-      const clampY = (y: number) => Math.min(height, Math.max(0, Math.round(y * sy)));
-      const [cx, cy] = [(left + right) / 2, (top + bottom) / 2];
-      const total = [0, 0, 0];
-      let count = 0;
-      for (let y = clampY(top); y < clampY(bottom); y++) {
-        const along = ellipse ? (2 * ((y + 0.5) / sy - cy)) / (bottom - top) : 0;
-        const half = (Math.sqrt(Math.max(0, 1 - along * along)) * (right - left)) / 2;
-        const [from, to] = [clampX(cx - half), clampX(cx + half)];
-        count += to - from;
-        for (let c = 0; c < 3; c++) total[c] += sums[y * row + 3 * to + c] - sums[y * row + 3 * from + c];
+  const [sx, sy] = [width / size.width, height / size.height];
+  const column = (x: number) => Math.min(width, Math.max(0, Math.round(x * sx)));
+
+  /** The part of one row that an occluder covers. */
+  const spanOf = ([left, top, right, bottom]: Box, shape: Shape, y: number): Span => {
+    const middle = (y + 0.5) / sy;
+    const along = (2 * middle - top - bottom) / (bottom - top);
+    if (!(Math.abs(along) < 1)) return [0, 0];
+    const half = ((shape === "ellipse" ? Math.sqrt(1 - along * along) : 1) * (right - left)) / 2;
+    return [column((left + right) / 2 - half), column((left + right) / 2 + half)];
+  };
+
+  const sumsOf = (boxes: readonly Box[], shape: Shape): Sums => {
+    const sums: Sums = [...NOTHING];
+    for (let y = 0; y < height; y++) {
+      for (const [from, to] of united(boxes.map((box) => spanOf(box, shape, y)))) {
+        for (let c = 0; c < 3; c++)
+          sums[c] += running[y * row + 3 * to + c] - running[y * row + 3 * from + c];
+        sums[3] += to - from;
       }
-      const mean = total.map((sum) => sum / Math.max(1, count));
-      return [mean[0], mean[1], mean[2]];
-    },
+    }
+    return sums;
+  };
+
+  return {
+    under: (boxes, shape) => meanOf(sumsOf(boxes, shape)),
+    around: (boxes, shape, region) => meanOf(minus(sumsOf([region], "rectangle"), sumsOf(boxes, shape))),
   };
 }

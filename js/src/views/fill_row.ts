@@ -79,7 +79,7 @@ export function createFillRow({ session, scoring, fills, signal }: OcclusionCont
     update(state) {
       const box: Box = state.boxes[state.active] ?? state.seen;
       FILLS.forEach(({ value }, i) => {
-        swatches[i].paint(fills.paintOf(state, value, box));
+        swatches[i].paint(fills.under(state, value, box));
       });
       row.update(state.fill);
       setAttribute(color, "hidden", state.fill !== "colour");

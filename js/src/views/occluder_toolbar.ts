@@ -52,16 +52,9 @@ export function createOccluderToolbar(context: OcclusionContext): Part<Occlusion
     element: h(
       "div",
       { class: "cnnw-toolbar" },
-      h(
-        "div",
-        { class: "cnnw-tools" },
-        shape.element,
-        fill.element,
-        keep,
-        h("div", { class: "cnnw-radios" }, pin, remove),
-        size,
-      ),
-      h("div", { class: "cnnw-tools" }, zoom.element),
+      h("div", { class: "cnnw-tools cnnw-appearance" }, shape.element, fill.element),
+      h("div", { class: "cnnw-tools" }, keep, h("div", { class: "cnnw-radios" }, pin, remove), size),
+      zoom.element,
     ),
     update(state) {
       shape.update(state.shape);

@@ -54,12 +54,12 @@ export function renderOcclusionCanvas(
   const body = h(
     "div",
     { class: "cnnw-body" },
-    h("div", { class: "cnnw-main" }, picture, instruments, status.element),
+    h("div", { class: "cnnw-main" }, picture, instruments, status.element, sweep.element),
     h(
       "div",
       { class: "cnnw-side" },
       h("div", { class: "cnnw-what" }, score.element),
-      h("div", { class: "cnnw-how" }, sweep.element, display.element),
+      h("div", { class: "cnnw-how" }, display.element),
     ),
   );
   const frame = h("div", { class: "cnnw-frame" }, toolbar.element, body);

@@ -4,7 +4,7 @@ import { h, setAttribute, setText } from "../dom";
 import { measured } from "../marks";
 import { nearly } from "../occluder";
 import { createOccluderLayer, type OccluderScene } from "../occluder_layer";
-import type { FillName, OcclusionState } from "../occlusion_state";
+import type { OcclusionState } from "../occlusion_state";
 import { blankNote, createStage, overlayOf } from "../stage";
 import { type Size, viewportOf } from "../viewport";
 import { OWN_KEYS } from "./context";
@@ -27,17 +27,13 @@ const KEYS =
 
 function sceneOf(context: OcclusionContext, state: OcclusionState, size: Size): OccluderScene {
   const { scoring, fills } = context;
-  const { boxes, active, shape, keep, seen, photo, show } = state;
+  const { boxes, active, shape, fill, keep, seen, photo, show } = state;
   const viewport = viewportOf(photo ?? NO_SIZE, size, state);
   const { answer, flight } = scoring;
   const held = boxes[active];
   const scored = answer?.boxes[answer.active];
   const late = flight.current && held && scored && !nearly(held, scored, GHOST_FROM / viewport.scale);
-  // With "keep" the surroundings have one fill: where it is local, the mean of all that is seen.
-  const name: FillName = state.fill;
-  const paints = keep
-    ? [fills.paintOf({ ...state, shape: "rectangle" }, name, seen)]
-    : boxes.map((box) => fills.paintOf(state, name, box));
+  const paints = keep ? [fills.around(state)] : boxes.map((box) => fills.under(state, fill, box));
   return {
     viewport,
     seen,

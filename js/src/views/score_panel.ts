@@ -65,9 +65,9 @@ export function createScorePanel(context: OcclusionContext): Part<OcclusionState
     traced = needs;
     const words = (score: number) => scoreWords(score, clean.units);
     const extent = scores.length
-      ? `lowest ${words(Math.min(...scores))} · highest ${words(Math.max(...scores))}`
+      ? `${words(Math.min(...scores))} to ${words(Math.max(...scores))}`
       : "no places visited yet";
-    setClippedText(range, `clean ${words(clean.score)} · ${extent}`);
+    setClippedText(range, `${extent} · clean ${words(clean.score)}`);
     setAttribute(
       trace.canvas,
       "aria-label",

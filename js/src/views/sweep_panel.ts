@@ -85,10 +85,12 @@ export function createSweepPanel(context: OcclusionContext): Part<OcclusionState
         "div",
         { class: "cnnw-map-choice" },
         h("span", { class: "cnnw-label" }, "Map on the picture"),
-        shown.element,
+        h("div", { class: "cnnw-tools" }, shown.element, forget),
       ),
-      h("div", { class: "cnnw-pair" }, window.element, stride.element),
-      h("div", { class: "cnnw-tools" }, start, h("div", { class: "cnnw-radios" }, hardest, helped), forget),
+      window.element,
+      stride.element,
+      start,
+      h("div", { class: "cnnw-radios" }, hardest, helped),
     ),
     update(state) {
       shown.update(state.show);
