@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cnnwidgets.preprocess import Preprocess
     from cnnwidgets.widgets.heatmap_view import HeatmapView
     from cnnwidgets.widgets.occlusion_canvas import OcclusionCanvas
+    from cnnwidgets.widgets.sketch_pad import SketchPad
 
 # Names are imported when they are first used (PEP 562), so that explaining needs no Jupyter.
 _MODULES = {"demo": "cnnwidgets.demo", "explain": "cnnwidgets.explain"}
@@ -35,6 +36,7 @@ _NAMES = {
     "HeatmapView": "cnnwidgets.widgets.heatmap_view",
     "OcclusionCanvas": "cnnwidgets.widgets.occlusion_canvas",
     "Preprocess": "cnnwidgets.preprocess",
+    "SketchPad": "cnnwidgets.widgets.sketch_pad",
     "gap_classifier": "cnnwidgets.gap",
 }
 
@@ -45,6 +47,7 @@ __all__ = [
     "HeatmapView",
     "OcclusionCanvas",
     "Preprocess",
+    "SketchPad",
     "__version__",
     "demo",
     "explain",

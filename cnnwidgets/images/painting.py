@@ -45,7 +45,7 @@ class Painting:
 
     def _begin(self) -> None:
         self._below = self.pixels.copy()
-        self._covered = np.zeros(self.pixels.shape[:2], np.float32)
+        self._covered: NDArray[np.float32] = np.zeros(self.pixels.shape[:2], np.float32)
         self._curves = 0  # of the last stroke, painted already
 
     def show(self, strokes: Sequence[Stroke]) -> Box | None:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from cnnwidgets.widgets.heatmap_view import HeatmapView
 from cnnwidgets.widgets.occlusion_canvas import OcclusionCanvas
+from cnnwidgets.widgets.sketch_pad import SketchPad
 
-__all__ = ["HeatmapView", "OcclusionCanvas"]
+__all__ = ["HeatmapView", "OcclusionCanvas", "SketchPad"]
