@@ -73,6 +73,15 @@ class Occlusion(Method):
             return None
         return filled(network, x, self.baseline, sigma=self.sigma, seed=self.seed, index=index)
 
+    def check_fill(self, network: Network) -> None:
+        """Raise `OptionError` if the baseline does not fit the images: before the first pass, not between two."""
+        count = len(network.x)
+        if isinstance(self.baseline, Tensor) and self.baseline.ndim == 4 and len(self.baseline) not in (1, count):
+            raise OptionError(
+                f"The baseline holds {len(self.baseline)} pictures for {count} image(s): give one for each."
+            )
+        self.fill(network, network.x[0], 0)
+
     def hiding(self, network: Network, x: Tensor, index: int, places: Places) -> Hiding:
         """Return what hides the places of one image (C,H,W)."""
         return Hiding.of(
@@ -103,7 +112,7 @@ class Occlusion(Method):
         del target
         height, width = network.x.shape[2:]
         places = self.places(height, width)
-        self.fill(network, network.x[0], 0)  # a baseline that does not fit is refused before the first pass
+        self.check_fill(network)
         return MethodRun(self, network, grid=places.grid, facts=self.facts(places))
 
     def facts(self, places: Places) -> dict[str, Any]:

@@ -136,6 +136,7 @@ def _snapshots(
         ) from error
     images, subject = network.x, network.subject
     places = method.places(*images.shape[2:])
+    method.check_fill(network)
     total = len(places) * len(images)
     check_cancelled(cancel, 0, total)
     params = {**method.parameters(), **method.facts(places)}

@@ -106,7 +106,7 @@ def make_passes(
     """
     if checked_dtype(dtype) is not None:
         network, base = _cast(network, dtype), base.to(dtype)
-    found = _incremental(network, base) if incremental and not network.trace.draws else None
+    found = _incremental(network, base) if incremental and not _tells_apart(network) else None
     passes: Passes = FullPasses(network, base) if found is None else found
     if dtype is not None:
         passes.facts["dtype"] = str(dtype).removeprefix("torch.")

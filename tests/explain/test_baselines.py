@@ -163,17 +163,15 @@ def test_every_fill_has_the_dtype_of_the_image():
         (torch.tensor([1.0, float("nan"), 3.0]), "without NaN"),
         (torch.zeros(4), r"shape \(4,\), which does not fit images of shape \(3, 12, 12\).*give \(3,\)"),
         (torch.zeros(3, 12, 11), "does not fit"),
-        (torch.zeros(2, 3, 12, 12), None),
-        (torch.zeros(4, 3, 12, 12), None),
+        (torch.zeros(3, 3, 12, 12), r"3 pictures for 2 image\(s\)"),
+        (torch.zeros(2, 3, 12, 11), "does not fit"),
     ],
 )
 def test_baselines_that_mean_nothing(baseline, said):
     net, x = seeded(Gap()), noise(2, 3, 12, 12)
-    if said is None:
-        assert explain.occlusion(net, x, 1, baseline=baseline).values.shape == (2, 11, 11)
-        return
-    with pytest.raises(OptionError, match=said):
-        explain.occlusion(net, x, 1, baseline=baseline)
+    for occlude in (explain.occlusion, explain.occlusion_sweep):
+        with pytest.raises(OptionError, match=said):
+            occlude(net, x, baseline=baseline)
 
 
 def test_a_local_mean_fills_no_whole_picture(network):

@@ -1,0 +1,399 @@
+"""Occlusion: against the literal version of the paper, arithmetic that can be done by hand, and identities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from cnnwidgets import Classifier, explain
+from cnnwidgets.errors import ModelError, OptionError
+from cnnwidgets.explain.baselines import filled
+from cnnwidgets.explain.hiding import hidden
+from cnnwidgets.explain.network import Network
+from cnnwidgets.explain.subject import subject_of
+from cnnwidgets.explain.windows import Window
+from cnnwidgets.preprocess import Preprocess
+from tests.explain.nets import Gap, Residual, Vgg, noise, seeded
+from tests.reference import papers
+
+NETS = {"gap": Gap, "vgg": Vgg, "residual": Residual}
+CLASSES = (3, 1)
+ENGINES = pytest.mark.parametrize("incremental", [False, True], ids=["full", "incremental"])
+
+
+@pytest.fixture
+def net():
+    return seeded(Gap())
+
+
+@pytest.fixture
+def x():
+    return noise(2, 3, 12, 12)
+
+
+class Region(nn.Module):
+    """The sum of a region of the picture, and that of all the picture."""
+
+    def forward(self, x):
+        return torch.stack([x[:, :, 2:5, 3:8].sum((1, 2, 3)), x.sum((1, 2, 3))], 1)
+
+
+def assert_same(values, expected, share=2e-6):
+    expected = np.asarray(expected)
+    assert values.shape == expected.shape
+    span = np.abs(expected).max()
+    assert span > 1e-4, "a map of zeros would prove nothing"
+    np.testing.assert_allclose(values, expected, rtol=0, atol=share * span)
+
+
+def literal(net, x, index, fill, *, shape, size, tops, lefts):
+    return papers.occlusion(
+        lambda image: net(image[None])[0, index].detach(),
+        x,
+        fill,
+        tops=tops,
+        lefts=lefts,
+        height=size[0],
+        width=size[1],
+        under=lambda i, j: shape == "rectangle" or papers.in_ellipse(i, j, *size),
+    )
+
+
+@ENGINES
+@pytest.mark.parametrize("shape", ["rectangle", "ellipse"])
+@pytest.mark.parametrize("baseline", ["mean", "blur", "noise", 0.3, torch.tensor([0.5, -1.0, 2.0])], ids=str)
+@pytest.mark.parametrize("name", NETS)
+def test_against_the_paper(name, baseline, shape, incremental):
+    net, x = seeded(NETS[name](), dtype=torch.float64), noise(2, 3, 12, 12, dtype=torch.float64)
+    options = {"window": (5, 4), "stride": (3, 2), "baseline": baseline, "shape": shape, "incremental": incremental}
+    heatmap = explain.occlusion(net, x, CLASSES, **options)
+    network = Network(subject_of(net, x))
+    margins = Window(5, 4, shape).margins
+    tops, lefts = (
+        [start - margin for start in papers.window_starts(12, size - 2 * margin, stride)]
+        for size, margin, stride in ((5, margins[0], 3), (4, margins[1], 2))
+    )
+    for n, index in enumerate(CLASSES):
+        fill = filled(network, x[n], baseline)
+        assert_same(
+            heatmap.values[n], literal(net, x[n], index, fill, shape=shape, size=(5, 4), tops=tops, lefts=lefts)
+        )
+        assert heatmap.scores[n] == pytest.approx(float(net(x)[n, index].detach()), rel=1e-6)
+
+
+@ENGINES
+def test_every_single_pixel_against_brute_force(net, x, incremental):
+    heatmap = explain.occlusion(net, x, 2, window=1, stride=1, baseline=0.0, incremental=incremental)
+    assert heatmap.values.shape == (2, 12, 12)
+    assert heatmap.grid.centres[0].tolist() == list(range(12))
+    with torch.no_grad():
+        for n in range(2):
+            copies = x[n].repeat(144, 1, 1, 1)
+            for place in range(144):
+                copies[place, :, place // 12, place % 12] = 0
+            drops = net(x[n : n + 1])[0, 2] - net(copies)[:, 2]
+            assert_same(heatmap.values[n], drops.reshape(12, 12).numpy(), share=1e-5)
+    np.testing.assert_array_equal(heatmap.upsampled(), heatmap.values)
+
+
+@ENGINES
+def test_the_drop_of_a_sum_is_what_was_hidden_of_it(x, incremental):
+    heatmap = explain.occlusion(Region(), x, 0, window=3, stride=2, baseline=0.0, incremental=incremental)
+    inside = torch.zeros(12, 12)
+    inside[2:5, 3:8] = 1
+    share = (x * inside).sum(1)
+    for n in range(2):
+        for row, top in enumerate([0, 2, 4, 6, 8, 9]):
+            for column, left in enumerate([0, 2, 4, 6, 8, 9]):
+                expected = float(share[n, top : top + 3, left : left + 3].sum())
+                assert heatmap.values[n, row, column] == pytest.approx(expected, abs=1e-4)
+    assert np.abs(heatmap.values[:, 4:]).max() < 1e-4, "hiding what the score does not see costs nothing"
+
+
+@ENGINES
+@pytest.mark.parametrize("shape", ["rectangle", "ellipse"])
+def test_hiding_pixels_by_their_own_values_changes_nothing(net, x, shape, incremental):
+    heatmap = explain.occlusion(net, x, 1, window=5, baseline=x, shape=shape, incremental=incremental)
+    assert np.abs(heatmap.values).max() < 1e-6
+    flat = x.mean((2, 3), keepdim=True).expand_as(x).contiguous()
+    for baseline in ("mean", "local_mean", "blur", "noise"):
+        heatmap = explain.occlusion(net, flat, 1, window=5, baseline=baseline, shape=shape, incremental=incremental)
+        assert np.abs(heatmap.values).max() < 1e-5, baseline
+
+
+@ENGINES
+@pytest.mark.parametrize("shape", ["rectangle", "ellipse"])
+def test_the_local_mean_keeps_the_sum(x, shape, incremental):
+    """A sum over the picture does not notice that each window is replaced by its own mean."""
+    options = {"window": 4, "stride": 1, "shape": shape, "incremental": incremental}
+    local = explain.occlusion(Region(), x, 1, baseline="local_mean", **options)
+    assert np.abs(local.values).max() < 1e-4
+    assert np.abs(explain.occlusion(Region(), x, 1, baseline="mean", **options).values).max() > 1
+
+
+@ENGINES
+@pytest.mark.parametrize("baseline", [0.0, "mean", "local_mean"])
+def test_keep_only_this_adds_to_the_empty_picture(net, x, baseline, incremental):
+    options = {"window": (4, 6), "stride": (4, 3), "baseline": baseline, "incremental": incremental}
+    heatmap = explain.occlusion(net, x, 1, keep=True, **options)
+    assert heatmap.values.shape == (2, 3, 3)
+    mean = x.mean((2, 3), keepdim=True).expand_as(x)
+    with torch.no_grad():
+        for n in range(2):
+            empty = torch.zeros_like(x[n]) if baseline == 0.0 else mean[n]
+            for row, top in enumerate([0, 4, 8]):
+                for column, left in enumerate([0, 3, 6]):
+                    seen = torch.zeros(12, 12, dtype=torch.bool)
+                    seen[top : top + 4, left : left + 6] = True
+                    around = x[n][:, ~seen].mean(1)[:, None, None] if baseline == "local_mean" else empty
+                    drop = net(torch.where(seen, x[n], around)[None])[0, 1] - net(empty[None])[0, 1]
+                    assert heatmap.values[n, row, column] == pytest.approx(float(drop), abs=1e-5)
+        np.testing.assert_allclose(heatmap.scores, net(x)[:, 1].numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_for_a_sum_keeping_and_hiding_are_the_same(x):
+    options = {"window": 4, "stride": 3, "baseline": 0.0}
+    hide, keep = (explain.occlusion(Region(), x, 1, keep=keep, **options).values for keep in (False, True))
+    assert_same(keep, hide, share=1e-5)
+
+
+@ENGINES
+def test_a_batch_is_its_images_one_by_one(net, incremental):
+    x = noise(4, 3, 12, 14)
+    for baseline in ("noise", "local_mean", "blur", x.flip(0)):
+        options = {"window": 5, "incremental": incremental}
+        whole = explain.occlusion(net, x, [0, 1, 2, 3], baseline=baseline, **options)
+        for n in range(4):
+            own = baseline[n] if isinstance(baseline, torch.Tensor) else baseline
+            one = explain.occlusion(net, x[n : n + 1], n, baseline=own, **options)
+            assert_same(whole.values[n], one.values[0], share=1e-5)
+            assert whole.scores[n] == pytest.approx(one.scores[0], abs=1e-6)
+
+
+@ENGINES
+@pytest.mark.parametrize("chunk", [1, 3, 1000])
+def test_the_chunk_does_not_change_the_result(net, x, chunk, incremental):
+    options = {"window": 3, "stride": 1, "shape": "ellipse", "incremental": incremental}
+    plain = explain.occlusion(net, x, 1, **options)
+    assert_same(explain.occlusion(net, x, 1, chunk=chunk, **options).values, plain.values, share=1e-5)
+
+
+def test_targets_of_every_kind(net, x):
+    options = {"window": 4, "baseline": 0.0}
+    one, two = (explain.occlusion(net, x, index, **options).values for index in (1, 2))
+    assert_same(explain.occlusion(net, x, why=1, instead_of=2, **options).values, one - two, share=1e-5)
+    chance = explain.occlusion(net, x, explain.Probability(1), **options)
+    assert chance.units == chance.score_units == "probability"
+    shown = x[0].clone()
+    shown[:, :4, :4] = 0
+    with torch.no_grad():
+        drop = net(x[:1]).softmax(1)[0, 1] - net(shown[None]).softmax(1)[0, 1]
+    assert chance.values[0, 0, 0] == pytest.approx(float(drop), abs=1e-6)
+    top = explain.occlusion(net, x, **options)
+    assert top.target == explain.saliency(net, x).target
+
+
+def test_any_output_can_be_explained_by_a_function(x):
+    class Segments(nn.Module):
+        def forward(self, x):
+            return {"mask": x.mean(1), "other": [x.sum((2, 3))]}
+
+    heatmap = explain.occlusion(Segments(), x, lambda out: out["mask"][:, 3, 4], window=2, stride=2, baseline=0.0)
+    expected = np.zeros((2, 6, 6))
+    expected[:, 1, 2] = x.mean(1)[:, 3, 4]
+    np.testing.assert_allclose(heatmap.values, expected, atol=1e-6)
+    assert heatmap.units == "score"
+
+
+def test_what_a_heatmap_says_of_itself(net, x):
+    heatmap = explain.occlusion(net, x[:1], 1, window=(4, 6), stride=2, shape="ellipse", incremental=False)
+    assert (heatmap.method, heatmap.title, heatmap.layer) == ("occlusion", "Occlusion", None)
+    assert "1311.2901" in heatmap.paper
+    assert dict(heatmap.params) == {
+        "window": (4, 6), "stride": 2, "baseline": "mean", "shape": "ellipse", "keep": False,
+        "area": Window(4, 6, "ellipse").area, "engine": "full passes",
+    }  # fmt: skip
+    assert heatmap.units == heatmap.score_units == "logit"
+    assert not heatmap.grid.measured
+    assert explain.occlusion(net, x, 1, baseline="blur").params["sigma"] == 12 / 20
+    assert explain.occlusion(net, x, 1, baseline="noise", seed=4).params["seed"] == 4
+    assert explain.occlusion(net, x, 1, baseline=torch.zeros(3)).params["baseline"] == "(0.0, 0.0, 0.0)"
+
+
+def test_the_default_window_is_a_seventh_of_the_shorter_side(net):
+    heatmap = explain.occlusion(net, noise(1, 3, 56, 70), 1)
+    assert (heatmap.params["window"], heatmap.params["stride"]) == (8, 4)
+    assert heatmap.values.shape == (1, 13, 17)
+    assert explain.occlusion(net, noise(1, 3, 2, 3), 1).params["window"] == 1
+
+
+def test_it_is_saved_and_read_again(net, x, tmp_path):
+    heatmap = explain.occlusion(net, x[:1], 1, window=(5, 4), baseline=x[0])
+    again = explain.Heatmap.load(heatmap.save(tmp_path / "saved"))
+    np.testing.assert_array_equal(again.values, heatmap.values)
+    np.testing.assert_array_equal(again.grid.y.low, heatmap.grid.y.low)
+
+
+def test_colours_with_a_classifier():
+    clf = Classifier(seeded(Gap()), Preprocess(resize=16, crop=12, mean=0.5, std=0.25), classes=list("abcde"))
+    picture = Image.effect_noise((30, 20), 80).convert("RGB")
+    heatmap = explain.occlusion(clf, picture, "b", window=4, baseline=(255, 0, 0))
+    same = explain.occlusion(clf, picture, "b", window=4, baseline=torch.tensor([2.0, -2.0, -2.0]))
+    assert_same(heatmap.values, same.values, share=1e-5)
+    assert heatmap.params["baseline"] == "#ff0000"
+    assert heatmap.pictures[0].size == (30, 20)
+    x = clf.prepare(picture).x
+    assert_same(explain.occlusion(clf, x, "b", window=4, baseline="#ff0000").values, same.values, share=1e-5)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_in_bfloat16(name):
+    net, x = seeded(NETS[name]()), noise(1, 3, 12, 12)
+    exact = explain.occlusion(net, x, 1, window=4, baseline=0.0)
+    coarse = explain.occlusion(net, x, 1, window=4, baseline=0.0, dtype=torch.bfloat16)
+    assert coarse.params["dtype"] == "bfloat16"
+    assert "dtype" not in exact.params
+    assert coarse.values.dtype == np.float32
+    difference = np.abs(coarse.values - exact.values).max()
+    assert 0 < difference < 0.05 * float(net(x).detach().abs().max())
+    assert next(net.parameters()).dtype == torch.float32
+
+
+def test_snapshots_go_from_coarse_to_fine_without_gaps(net, x):
+    shown = list(explain.snapshots(explain.occlusion, net, x[:1], 1, window=4, stride=1, chunk=2))
+    assert [(s.done, s.total) for s in shown] == [(min(2 * n, 81), 81) for n in range(1, 42)]
+    final = explain.occlusion(net, x[:1], 1, window=4, stride=1)
+    assert all(np.isfinite(s.heatmap.values).all() for s in shown)
+    np.testing.assert_allclose(shown[-1].heatmap.values, final.values, atol=1e-6)
+    coarse = next(s for s in shown if s.done >= 9).heatmap.values[0]
+    np.testing.assert_allclose(coarse[::4, ::4], final.values[0, ::4, ::4], atol=1e-6)
+    assert coarse[0, 6] == pytest.approx((coarse[0, 4] + coarse[0, 8]) / 2, abs=1e-6)
+    assert not np.allclose(coarse, final.values[0])
+
+
+def test_snapshots_of_several_images_come_image_by_image(net, x):
+    first, *_ = explain.snapshots(explain.occlusion, net, x, 1, window=6)
+    assert np.isfinite(first.heatmap.values[0]).all()
+    assert np.isnan(first.heatmap.values[1]).all()
+
+
+def test_smoothgrad_of_occlusion_without_noise_is_occlusion(net, x):
+    smooth = explain.smoothgrad(net, x, 1, of=explain.occlusion, window=4, samples=2, noise=0)
+    assert_same(smooth.values, explain.occlusion(net, x, 1, window=4).values, share=1e-5)
+    assert smooth.params["of.window"] == 4
+
+
+class Turning(nn.Module):
+    """Another convolution for dark pictures than for bright ones."""
+
+    def __init__(self):
+        super().__init__()
+        self.bright, self.dark = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3)
+        self.norm, self.other = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        if x.mean() > 0:
+            return self.norm(self.bright(x)).relu().mean((2, 3))
+        return self.other(self.dark(x)).relu().mean((2, 3))
+
+
+def test_a_network_whose_path_depends_on_the_picture():
+    net = seeded(Turning(), dtype=torch.float64)
+    x = noise(1, 3, 8, 8, dtype=torch.float64)
+    x = x - x.mean() + 0.01
+    fill = torch.full_like(x[0], -3.0)
+    starts = [0, 2, 4, 6]
+    expected = literal(net, x[0], 1, fill, shape="rectangle", size=(2, 2), tops=starts, lefts=starts)
+    with torch.no_grad():
+        paths = {bool(torch.where(torch.arange(8)[:, None] < 2, fill, x[0]).mean() > 0), bool(x.mean() > 0)}
+    assert paths == {False, True}
+    found = explain.occlusion(net, x, 1, window=2, stride=2, baseline=-3.0, incremental=False, chunk=1)
+    assert_same(found.values[0], expected)
+
+
+class Noisy(Gap):
+    """Adds noise that every pass draws anew."""
+
+    def forward(self, x):
+        return super().forward(x + 0.5 * torch.randn_like(x))
+
+
+class Unsettled(nn.Module):
+    """A normalisation by the statistics of the batch, also in evaluation mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)
+
+    def forward(self, x):
+        return self.norm(self.conv(x)).relu().mean((2, 3))
+
+
+@pytest.mark.parametrize("kind", [Noisy, Unsettled])
+def test_places_do_not_depend_on_each_other(kind, x):
+    """Neither through random numbers nor through a batch's statistics: hiding nothing costs nothing."""
+    net = seeded(kind())
+    for chunk in (1, 4, None):
+        assert np.abs(explain.occlusion(net, x, 1, window=4, baseline=x, chunk=chunk).values).max() < 1e-6
+    drawn = [explain.occlusion(net, x, 1, window=4, chunk=chunk).values for chunk in (1, 5)]
+    np.testing.assert_array_equal(*drawn)
+
+
+def test_several_places_hidden_at_once():
+    x = noise(3, 10, 10)
+    spots = [Window(3, 3).at(1, 1, 10, 10), Window(4, 4, "ellipse").at(5, 4, 10, 10)]
+    under = torch.zeros(10, 10, dtype=torch.bool)
+    for spot in spots:
+        under[spot.box] |= spot.mask
+    before = x.clone()
+    fill = torch.full_like(x, 7.0)
+    assert torch.equal(hidden(x, fill, spots), torch.where(under, fill, x))
+    assert torch.equal(hidden(x, fill, spots, keep=True), torch.where(under, x, fill))
+    kept = hidden(x, None, spots, keep=True)
+    assert torch.equal(kept[:, under], x[:, under])
+    torch.testing.assert_close(kept[:, 0, 0], x[:, ~under].mean(1))
+    local = hidden(x, None, spots)
+    torch.testing.assert_close(local[:, 2, 2], x[:, 1:4, 1:4].mean((1, 2)))
+    assert torch.equal(local[:, ~under], x[:, ~under])
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"window": 13}, "window=13 is larger than the input"),
+        ({"window": 0}, "window=0"),
+        ({"stride": 0}, "stride=0"),
+        ({"window": 4, "stride": 5}, "stride=5 leaves pixels"),
+        ({"shape": "circle"}, "shape='circle' is not known"),
+        ({"keep": "yes"}, "keep='yes': give True or False"),
+        ({"incremental": 2}, "incremental=2"),
+        ({"seed": 1.5}, r"seed=1\.5"),
+        ({"sigma": 0}, "sigma=0"),
+        ({"dtype": "bfloat16"}, "dtype='bfloat16': give a floating point dtype"),
+        ({"dtype": torch.int8}, r"dtype=torch\.int8"),
+        ({"chunk": 0}, "chunk=0"),
+        ({"windw": 3}, r"takes no option 'windw'.*'window'"),
+        ({"base_line": 3}, "'baseline'"),
+    ],
+)
+def test_options_that_mean_nothing(net, x, options, said):
+    for occlude in (explain.occlusion, explain.occlusion_sweep):
+        with pytest.raises(OptionError, match=said):
+            occlude(net, x, **options)
+    with pytest.raises(OptionError, match=said):
+        list(explain.snapshots(explain.occlusion, net, x, **options))
+    with pytest.raises(OptionError, match=said):
+        list(explain.sweep_snapshots(net, x, **options))
+
+
+def test_a_score_that_is_nan_once_a_place_is_hidden(x):
+    class Root(nn.Module):
+        def forward(self, x):
+            return x.amin((2, 3)).add(50).sqrt()
+
+    with pytest.raises(ModelError, match="with a part hidden holds NaN"):
+        explain.occlusion(Root(), x, 1, baseline=-60.0)
