@@ -39,32 +39,45 @@ class Fills:
         self._looked = looked
         self._palette = Palette.of(clf, looked)
         self._known: dict[str, Tensor] = {}
+        self._drawn: dict[str, dict[str, Any]] = {LOCAL: {"local": True}}
 
     def values(self, baseline: str) -> Tensor | None:
         """Return the input (C,H,W) with everything hidden; None for the mean of what is hidden."""
         if baseline == LOCAL:
             return None
-        if baseline not in self._known:
-            network = self._looked.network
-            found = filled(network, network.x[0], baseline)
+        found = self._known.get(baseline)
+        if found is None:
             if baseline not in FILLS:  # a colour: while one is being chosen, many come by
-                return found
-            self._known[baseline] = found
-        return self._known[baseline]
+                self._known = {name: values for name, values in self._known.items() if name in FILLS}
+            network = self._looked.network
+            found = self._known[baseline] = filled(network, network.x[0], baseline)
+        return found
 
     def packed(self, color: str) -> dict[str, Any]:
         """Return what the browser draws in an occluder of each fill."""
-        found: dict[str, Any] = {LOCAL: {"local": True}}
+        self._drawn.pop(COLOUR, None)
         for name in FILLS:
-            values = self.values(baseline_of(name, color))
-            if values is None:
-                continue
-            if name in _PICTURES:
-                encoded = encode(self._palette.picture(values))
-                found[name] = {"data": encoded.data, "mime": encoded.mime}
-            else:
-                found[name] = {"rgb": list(self._palette.colour(values))}
-        return found
+            if name not in self._drawn:
+                self._drawn[name] = self._draw(name, baseline_of(name, color))
+        return dict(self._drawn)
+
+    def _draw(self, name: str, baseline: str) -> dict[str, Any]:
+        network = self._looked.network
+        values = filled(network, network.x[0], baseline)
+        if name not in _PICTURES:
+            return {"rgb": list(self._palette.colour(values))}
+        encoded = encode(self._palette.picture(values).crop(self._inside()))
+        return {"data": encoded.data, "mime": encoded.mime}
+
+    def _inside(self) -> tuple[int, int, int, int]:
+        """Return the part of the input that lies on the picture: the rest is padding."""
+        frame = self._looked.frame
+        down, across = frame.scale
+        height, width = frame.picture_size
+        left, top = max(0, round(-frame.box.left / across)), max(0, round(-frame.box.top / down))
+        right = min(frame.input_size[1], round((width - frame.box.left) / across))
+        bottom = min(frame.input_size[0], round((height - frame.box.top) / down))
+        return left, top, max(right, left + 1), max(bottom, top + 1)
 
     def picture(self, values: Tensor) -> Image.Image:
         """Return input values (C,H,W) as a picture of the input's size."""

@@ -64,6 +64,11 @@ class Looked:
         """Where the network's input lies in the picture."""
         return self.network.subject.images.frames[0]
 
+    def name_of(self, index: int) -> str:
+        """Return the name of a class."""
+        classes = self.network.subject.classes
+        return classes[index] if classes else f"class {index}"
+
     def packed(self) -> dict[str, Any]:
         """Return the traits that tell the browser of it."""
         return {

@@ -13,7 +13,6 @@ from cnnwidgets.widgets._engines import Engines
 from cnnwidgets.widgets._fills import Fills
 from cnnwidgets.widgets._scene import Question, Scene
 from cnnwidgets.widgets._score import Reading, Score
-from cnnwidgets.widgets._sweep import name_of
 
 if TYPE_CHECKING:
     from cnnwidgets.classifier import Classifier
@@ -72,7 +71,7 @@ class Scorer:
             hidden=scene.hidden,
             active=scene.active,
             target=question.target,
-            name=name_of(self.looked, question.target),
+            name=self.looked.name_of(question.target),
             score=now.score,
             clean=before.score,
             units=now.units,

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import Cancelled
-from cnnwidgets.explain.occlusion import occlusion
-from cnnwidgets.explain.public import snapshots
+from cnnwidgets.explain.occlusion_sweep import sweep_snapshots
 from cnnwidgets.explain.targets import Probability
 from cnnwidgets.jobs import Job, Lane
 from cnnwidgets.widgets import _protocol as protocol
@@ -19,13 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cnnwidgets.classifier import Classifier
-    from cnnwidgets.explain.method import Snapshot
+    from cnnwidgets.explain.occlusion_sweep import SweepSnapshot
     from cnnwidgets.explain.result import Heatmap
+    from cnnwidgets.explain.sweep import OcclusionSweep
     from cnnwidgets.widgets._looked import Looked
     from cnnwidgets.widgets._scene import Question
 
-_SHOW_EVERY = 0.2  # seconds
 STEPS = "places"
+_SHOW_EVERY = 0.2  # seconds
+_SHARE = 0.1  # of the time that showing may take; a fine sweep over many classes is large
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Order:
 
     Attributes:
         looked: the picture.
-        question: how the window hides, and what is read off.
+        question: how the window hides.
         window: its side, in pixels of the network's input.
         stride: its step.
 
@@ -45,22 +46,11 @@ class Order:
     window: int
     stride: int
 
-    def target(self) -> Any:
-        """Return what `explain` is to explain."""
-        index = self.question.target
-        if self.question.measure == "output":
-            return index
-        wanted = Probability(index, self.looked.kind)
-        wanted.__name__ = name_of(self.looked, index)
-        return wanted
-
-    def snapshots(self, clf: Classifier, cancel: Any) -> Iterator[Snapshot]:
+    def snapshots(self, clf: Classifier, cancel: Any) -> Iterator[SweepSnapshot]:
         """Run it step by step."""
-        return snapshots(
-            occlusion,
+        return sweep_snapshots(
             clf,
             self.looked.network.subject.images,
-            self.target(),
             window=self.window,
             stride=self.stride,
             baseline=self.question.baseline,
@@ -69,20 +59,39 @@ class Order:
             cancel=cancel,
         )
 
-    def packed(self, heatmap: Heatmap, *, partial: bool) -> dict[str, Any]:
+
+@dataclass(frozen=True, eq=False)
+class Swept:
+    """A sweep as far as it has come: a map for any class.
+
+    Attributes:
+        order: what was wanted.
+        sweep: the scores.
+        whole: whether it is through.
+
+    """
+
+    order: Order
+    sweep: OcclusionSweep
+    whole: bool
+
+    def heatmap(self, question: Question) -> Heatmap:
+        """Return the map of the question's target and measure; nothing is computed anew."""
+        looked, index = self.order.looked, question.target
+        if question.measure == "output":
+            return self.sweep.heatmap(index)
+        target = Probability(index, looked.kind)
+        target.__name__ = looked.name_of(index)
+        return self.sweep.heatmap(target)
+
+    def packed(self, heatmap: Heatmap) -> dict[str, Any]:
         """Return what the browser gets: a map, and the window in pixels of the picture."""
-        down, across = self.looked.frame.scale
+        down, across = self.order.looked.frame.scale
         return {
-            **protocol.pack_map(heatmap, partial=partial),
-            "window": [self.window * across, self.window * down],
-            "outline": self.question.shape,
+            **protocol.pack_map(heatmap, partial=not self.whole),
+            "window": [self.order.window * across, self.order.window * down],
+            "outline": self.order.question.shape,
         }
-
-
-def name_of(looked: Looked, index: int) -> str:
-    """Return the name of a class."""
-    classes = looked.network.subject.classes
-    return classes[index] if classes else f"class {index}"
 
 
 class Sweep:
@@ -90,19 +99,16 @@ class Sweep:
 
     Args:
         clf: the classifier.
-        lock: the view's lock; `show` and `say` are called with it held, on the worker's thread.
-        show: called with the map as packed and, once it is done, the result; with ({}, None) to show none.
+        lock: the view's lock; `show` and `say` are called with it held.
+        show: called when there is something new in `swept`.
         say: called with state and more when the state of the work changes.
 
     """
 
     def __init__(
-        self,
-        clf: Classifier,
-        lock: threading.RLock,
-        show: Callable[[dict[str, Any], Heatmap | None], None],
-        say: Callable[..., None],
+        self, clf: Classifier, lock: threading.RLock, show: Callable[[], None], say: Callable[..., None]
     ) -> None:
+        self.swept: Swept | None = None
         self.failed: BaseException | None = None
         self._clf, self._lock, self._show, self._say = clf, lock, show, say
         self._lane = Lane()
@@ -111,52 +117,51 @@ class Sweep:
     @property
     def busy(self) -> bool:
         """Whether a sweep runs or waits."""
-        return self._lane.busy
+        return self._job is not None
 
     def start(self, order: Callable[[], Order]) -> None:
         """Begin a sweep, in place of one that runs; `order` is called on the worker's thread and says which."""
         with self._lock:
             self.failed = None
-            self._job = Job(lambda job: self._run(job, order()), self._ended)
-            self._show({}, None)
+            self._keep(None)
             self._say("busy", message=STEPS)
+            self._job = Job(lambda job: self._run(job, order), self._ended)
             self._lane.submit(self._job)
 
     def cancel(self) -> None:
-        """Stop the sweep; the map as far as it came stays on the picture."""
+        """Stop the sweep; the map as far as it came stays."""
         self._lane.cancel()
 
     def forget(self) -> None:
-        """Stop the sweep and take its map away: it answers a question that nobody asks any more."""
+        """Stop the sweep and take its map away: it answers what nobody asks any more."""
         with self._lock:
             self.failed = None
             if self._job is not None:
                 self._job = None
                 self._lane.cancel()
                 self._say("idle")
-            self._show({}, None)
+            self._keep(None)
 
     def wait(self, timeout: float | None) -> bool:
         """Wait until no sweep runs; return whether that was reached in time (seconds)."""
         return self._lane.wait(timeout)
 
-    def _run(self, job: Job, order: Order) -> Iterator[None]:
-        began, first, shown = 0.0, 0, 0.0
+    def _keep(self, swept: Swept | None) -> None:
+        self.swept = swept
+        self._show()
+
+    def _run(self, job: Job, make: Callable[[], Order]) -> Iterator[None]:
+        order = make()
+        clock = _Clock()
         for snapshot in order.snapshots(self._clf, job.cancel):
-            now = time.monotonic()
             last = snapshot.done == snapshot.total
-            if not began:
-                began, first = now, snapshot.done  # the first step also prepares: it tells nothing of the rest
-            if last or now - shown >= _SHOW_EVERY:
-                shown = now
-                pace = (now - began) / (snapshot.done - first) if snapshot.done > first else None
-                left = None if pace is None else pace * (snapshot.total - snapshot.done)
-                with self._lock:
+            left = clock.left(snapshot.done, snapshot.total)
+            if last or clock.due:
+                with clock.showing, self._lock:
                     if job is not self._job:
-                        raise Cancelled("Another sweep has taken the place of this one.")
-                    self._show(order.packed(snapshot.heatmap, partial=not last), snapshot.heatmap if last else None)
-                    if not last:
-                        self._say("busy", message=STEPS, done=snapshot.done, total=snapshot.total, seconds_left=left)
+                        raise Cancelled("Nobody asks for this sweep any more.")
+                    self._keep(Swept(order, snapshot.sweep, last))
+                    self._say("busy", message=STEPS, done=snapshot.done, total=snapshot.total, seconds_left=left)
             yield
 
     def _ended(self, job: Job, error: BaseException | None) -> None:
@@ -167,9 +172,43 @@ class Sweep:
             self.failed = error
             if error is None:
                 self._say("idle")
-                return
-            if isinstance(error, Cancelled):
+            elif isinstance(error, Cancelled):
                 self._say("cancelled", message="Cancelled.")
             else:
-                self._show({}, None)
+                self._keep(None)
                 self._say("error", **in_words(error, "the map was computed"))
+
+
+class _Clock:
+    """When to show how far a sweep has come, and how long the rest will take."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+        self._next = 0.0
+        self._began = 0.0
+
+    def left(self, done: int, total: int) -> float | None:
+        """Return the seconds that the rest will take; None while that is not known."""
+        now = time.monotonic()
+        if self._first is None:  # the first step also prepares, so its time tells nothing of the others
+            self._first = now, done
+            return None
+        began, first = self._first
+        return (now - began) / (done - first) * (total - done)
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to show something."""
+        return time.monotonic() >= self._next
+
+    @property
+    def showing(self) -> _Clock:
+        """Use as a context in which it is shown: the next time comes the later, the longer that takes."""
+        return self
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        now = time.monotonic()
+        self._next = now + max(_SHOW_EVERY, (now - self._began) / _SHARE)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import traitlets
 
 from cnnwidgets.errors import Cancelled, OptionError
-from cnnwidgets.explain.frame import Box
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.images import colormaps
 from cnnwidgets.widgets._hand import Hand
@@ -17,13 +15,12 @@ from cnnwidgets.widgets._listeners import Listeners
 from cnnwidgets.widgets._live import UNASKED, Live, Request
 from cnnwidgets.widgets._looked import Looked
 from cnnwidgets.widgets._occluded import occluded
-from cnnwidgets.widgets._picture import PictureWidget
-from cnnwidgets.widgets._places import checked_active, checked_boxes, first_box
-from cnnwidgets.widgets._scene import Question
+from cnnwidgets.widgets._occluders import READING, Occluders
+from cnnwidgets.widgets._places import checked_active
 from cnnwidgets.widgets._score import Score, in_numbers
 from cnnwidgets.widgets._scorer import Scorer
-from cnnwidgets.widgets._sweep import Order, Sweep, name_of
-from cnnwidgets.widgets._traits import Choice, Overlay, refusing
+from cnnwidgets.widgets._sweep import Order, Sweep
+from cnnwidgets.widgets._traits import Choice, Overlay
 from cnnwidgets.widgets._visited import History, Visited
 from cnnwidgets.widgets._words import in_words
 
@@ -36,12 +33,10 @@ if TYPE_CHECKING:
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.widgets._live import Found
 
-_QUESTION = ("target", "measure", "fill", "color", "shape", "keep")
-_HAND = set(Hand.class_own_traits())
 _WRITE_EVERY = 1.0  # seconds: how often places that Python visits go to the page's state
 
 
-class OcclusionCanvas(Hand, Overlay, PictureWidget):
+class OcclusionCanvas(Occluders, Overlay):
     """A picture with occluders to drag over it, and what the network thinks of what is left.
 
     ```python
@@ -64,8 +59,10 @@ class OcclusionCanvas(Hand, Overlay, PictureWidget):
 
     """
 
-    _options: ClassVar[tuple[str, ...]] = (*(_HAND - {"region"}), *Overlay.class_own_traits())
-    _of_the_picture = ("target", "boxes", "active", "window", "stride")
+    _options: ClassVar[tuple[str, ...]] = (
+        *(name for name in Hand.class_own_traits() if name != "region"),
+        *Overlay.class_own_traits(),
+    )
 
     sign = Choice(
         get_args(colormaps.Sign),
@@ -88,19 +85,13 @@ class OcclusionCanvas(Hand, Overlay, PictureWidget):
     _answer = traitlets.Dict().tag(sync=True)
 
     def __init__(self, clf: Classifier | nn.Module, image: Any, **options: Any) -> None:
-        self._handling = threading.local()
-        self._history_of = History()
+        self._places = History()
         self._newest: dict[str, Any] = {}
         self._written = 0.0
         self._failed: BaseException | None = None
         self._listeners = Listeners("on_score")
-        self._loading = True
         super().__init__(clf, image, **options)
-        self._loading = False
-        self._hold()
-        self.observe(self._on_question, names=list(_QUESTION))
-        self.observe(self._on_boxes, names=["boxes", "active"])
-        self.observe(self._on_region, names=["region"])
+        self._asked_otherwise("target")
         self.on_msg(self._on_message)
         self._ask_anew()
 
@@ -109,141 +100,44 @@ class OcclusionCanvas(Hand, Overlay, PictureWidget):
         self._sweeps = Sweep(self.clf, self._lock, self._show_sweep, self._say)
         self._say("idle")
 
-    # The picture.
-
-    def _load(self, looked: Looked) -> None:
-        self._loading = True
-        try:
-            self._looked = looked
-            size = min(looked.frame.input_size)
-            if self.window > size // 3:
-                self.window = max(1, round(size / 7))
-                self.stride = max(1, self.window // 2)
-            self.target = looked.predictions[0].index
-            self._see(looked)
-            self.boxes = [first_box(self._seen)]
-            self.active = 0
-            self._hold()
-        finally:
-            self._loading = False
+    # What is asked.
 
     def _see(self, looked: Looked) -> None:
         super()._see(looked)
         self._scorer = Scorer(self.clf, looked)
         self._grain = self._scorer.pack_grain()
-        self._requestion()
+
+    def _asked_otherwise(self, name: str) -> None:
+        with self._lock:
+            question = self._question()
+            self._clean = self._scorer.pack_clean(question)
+            if name not in (*READING, "fill", "shape", "keep"):
+                self._fills = self._scorer.pack_fills(question)
+            self._places.begin(None)
+            self._history, self._answer, self._newest = {}, {}, {}
+            if name in READING:
+                self._show_sweep()
+            elif name != "weights of the sweep":
+                self._sweeps.forget()
 
     def _ask_anew(self) -> None:
-        boxes, active = self._held
-        self._live.ask(Request(UNASKED, boxes, active))
-
-    # What is asked, whatever the place.
-
-    @traitlets.validate("target")
-    def _target(self, proposal: Any) -> int:
-        return self._class(proposal.value)
-
-    def _question(self) -> Question:
-        return Question(**{name: getattr(self, name) for name in _QUESTION})
-
-    def _requestion(self) -> None:
-        """Tell the browser what a new question changes; what answered the old one is forgotten."""
-        question = self._question()
-        self._clean = self._scorer.pack_clean(question)
-        self._fills = self._scorer.pack_fills(question)
-        self._history_of.begin(None)
-        self._history = {}
-        self._answer = self._newest = {}
-        self._sweeps.forget()
-
-    def _on_question(self, _change: Any) -> None:
-        if self._loading:
-            return
-        with self._lock:
-            self._requestion()
-        self._ask_anew()
-
-    # Where the occluders are.
-
-    @traitlets.validate("boxes")
-    def _boxes(self, proposal: Any) -> list[list[float]]:
-        with refusing():
-            return [list(box) for box in self._checked(proposal.value)]
-
-    @traitlets.validate("active")
-    def _active(self, proposal: Any) -> int:
-        with refusing():
-            return checked_active(proposal.value, len(self.boxes))
-
-    @traitlets.validate("region")
-    def _region(self, proposal: Any) -> Box:
-        with refusing():
-            return self._checked([proposal.value])[0]
-
-    def _checked(self, boxes: Any) -> list[Box]:
-        return checked_boxes(boxes, self._photo["width"], self._photo["height"])
-
-    def _hold(self) -> None:
-        """Take the boxes for those that the hand holds."""
-        if self.active >= len(self.boxes):
-            self.active = len(self.boxes) - 1
-        self._held = tuple(Box(*box) for box in self.boxes), self.active
-        self.region = Box(*self.boxes[self.active])
-
-    def _on_boxes(self, change: Any) -> None:
-        self._hold()
-        # What a page writes has been asked for by a message of its own.
-        if change.name == "boxes" and not self._loading and not getattr(self._handling, "page", False):
-            self._ask_anew()
-
-    def _on_region(self, change: Any) -> None:
-        if list(change.new) != self.boxes[self.active]:
-            self.boxes = [list(change.new) if n == self.active else box for n, box in enumerate(self.boxes)]
-
-    # The page.
-
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Take what the browser sends; what is refused is said in the cell, and nothing is changed by it."""
-        self._handling.page = True
-        try:
-            super().set_state(sync_data)
-        finally:
-            self._handling.page = False
-
-    def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:  # noqa: FBT001, FBT002 - as ipywidgets has it
-        """Return the state for a page that opens or an export; the places visited up to now are in it."""
-        if key is None and hasattr(self, "_live"):
-            with self._lock:
-                self._write()
-        return super().get_state(key, drop_defaults)
-
-    def _refuse(self, message: str) -> None:
-        self._say("error", message=message)
-
-    def _say(self, state: str, **more: Any) -> None:
-        """Tell the browser how things stand; `more` may set done, total, seconds_left, message and remedy."""
-        blank = {"done": 0, "total": 0, "seconds_left": None, "message": "", "remedy": ""}
-        self._status = {**blank, **more, "state": state, "method": "occlusion", "ask": 0}
+        self._live.ask(Request(UNASKED, *self._held))
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
         kind = content.get("kind") if isinstance(content, dict) else None
         if kind == "place":
             self._place(content)
         elif kind == "rest":
-            with self._lock:
-                self._write()
+            self._write()
         elif kind == "sweep":
             self.sweep()
         elif kind == "cancel":
             self.cancel()
         elif kind == "retry":
-            if self._sweeps.failed is not None:
-                self.sweep()
-            else:
-                self._ask_anew()
+            (self._ask_anew if self._sweeps.failed is None else self.sweep)()
         elif kind == "forget":
             with self._lock:
-                self._history_of.clear()
+                self._places.clear()
                 self._history = {}
 
     def _place(self, content: dict[str, Any]) -> None:
@@ -259,76 +153,89 @@ class OcclusionCanvas(Hand, Overlay, PictureWidget):
         self._held = boxes, active
         self._live.ask(Request(number, boxes, active))
 
-    def _reply(self, number: int, **content: Any) -> None:
-        self.send({"kind": "score", "id": number, **content})
+    # The answer. `_scored` runs on the worker's thread, `_answered` there or where a newer request came in.
 
-    # The answer.
-
-    def _current(self) -> Scorer:
-        """Return the scorer, a new one if the weights have been changed. On the worker's thread."""
+    def _current(self, *, to_sweep: bool = False) -> Scorer:
+        """Return the scorer, a new one if the weights have been changed."""
         scorer = self._scorer
         if scorer.stale:
             looked = Looked.at(self.clf, scorer.looked.network.subject.images)
             with self._lock:
                 if scorer is self._scorer:
                     self._see(looked)
+                    self._asked_otherwise("weights of the sweep" if to_sweep else "weights")
         return self._scorer
 
     def _scored(self, request: Request) -> Found:
         scorer = self._current()
-        with self._lock:
-            question = self._question()
-        scene = scorer.scene(question, request)
+        scene = scorer.scene(self._question(), request)
         return scene, scorer.score(scene)
 
     def _answered(self, request: Request, found: Found | None, error: BaseException | None) -> None:
-        if found is None or error is not None:
-            self._not_answered(request, error or Cancelled("Not scored."))
-            return
-        scene, score = found
-        packed = score.packed()
-        with self._lock:
-            self._failed = None
-            if scene.looked is self._looked and scene.question == self._question():
-                if self._history_of.begin((scene.key, scene.question)):
-                    self._history = {}
-                self._history_of.add(score.region, score.score, score.predictions[0].index)
-                self._newest = {"kind": "score", "id": request.id, **packed}
-            self._reply(request.id, **packed)
-            if request.id == UNASKED:
-                self._write(at_most_every=_WRITE_EVERY)
-        self._tell(score)
-
-    def _not_answered(self, request: Request, error: BaseException) -> None:
         if isinstance(error, Cancelled):
             if request.id != UNASKED:
                 self._reply(request.id, replaced=True)
-            return
-        self._failed = error
-        words = in_words(error, "this place was scored")
-        self._reply(request.id, error=words["message"], remedy=words["remedy"])
+        elif found is None or error is not None:
+            self._failed = error
+            words = in_words(error or RuntimeError("no score"), "this place was scored")
+            self._reply(request.id, error=words["message"], remedy=words["remedy"])
+        else:
+            scene, score = found
+            with self._lock:
+                self._failed = None
+                if scene.looked is self._looked and scene.question == self._question():
+                    self._note(request, scene.key, score)
+                self._reply(request.id, **score.packed())
+                if request.id == UNASKED and time.monotonic() - self._written > _WRITE_EVERY:
+                    self._write()
+            self._tell(score)
 
-    def _write(self, at_most_every: float = 0.0) -> None:
+    def _note(self, request: Request, key: Any, score: Score) -> None:
+        if self._places.begin(key):
+            self._history = {}
+        self._places.add(score.region, score.score, score.predictions[0].index)
+        self._newest = {"kind": "score", "id": request.id, **score.packed()}
+
+    def _reply(self, number: int, **content: Any) -> None:
+        self.send({"kind": "score", "id": number, **content})
+
+    def _write(self) -> None:
         """Put the places visited and the last answer into the page's state, for a reload or an export."""
-        now = time.monotonic()
-        if now - self._written < at_most_every:
-            return
-        self._written = now
-        self._history = self._history_of.packed()
-        self._answer = self._newest
+        with self._lock:
+            self._written = time.monotonic()
+            self._history = self._places.packed()
+            self._answer = self._newest
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:  # noqa: FBT001, FBT002 - as ipywidgets has it
+        """Return the state for a page that opens or an export; the places visited up to now are in it."""
+        if key is None and hasattr(self, "_live"):
+            self._write()
+        return super().get_state(key, drop_defaults)
 
     def _tell(self, score: Score) -> None:
         """Give an answer to Python: the trait, and the functions that wait for one."""
         words = self._listeners.tell(score)
         try:
             self.set_trait("scores", score)
-        except Exception as error:  # noqa: BLE001 - an observer of the user's: it may fail, the loop goes on
+        except Exception as error:  # noqa: BLE001 - an observer of the user's: it may fail, the hand goes on
             words = words or f"An observer of scores: {type(error).__name__}: {error}"
         with self._lock:
-            if words and not self._sweeps.busy:
-                self._say("error", message=words, remedy="The canvas goes on; the function is called with every score.")
-            elif not words and self._status["state"] == "error" and self._sweeps.failed is None:
+            if self._sweeps.busy:
+                return
+            if words:
+                self._say("error", message=words, remedy="The hand goes on; the function is called with every score.")
+            elif self._status["state"] == "error" and self._sweeps.failed is None:
                 self._say("idle")
+
+    def _refuse(self, message: str) -> None:
+        self._say("error", message=message)
+
+    def _say(self, state: str, **more: Any) -> None:
+        """Tell the browser how things stand; `more` may set done, total, seconds_left, message and remedy."""
+        blank = {"done": 0, "total": 0, "seconds_left": None, "message": "", "remedy": ""}
+        self._status = {**blank, **more, "state": state, "method": "occlusion", "ask": 0}
+
+    # For Python.
 
     def on_score(self, callback: Callable[[Score], object], remove: bool = False) -> None:  # noqa: FBT001, FBT002 - as observe
         """Call a function with every `Score`, in the order of the answers.
@@ -357,13 +264,9 @@ class OcclusionCanvas(Hand, Overlay, PictureWidget):
     def visited(self) -> Visited:
         """The places visited with the present question, and the scores there: a map made by hand."""
         with self._lock:
-            question, scorer = self._question(), self._scorer
-            clean = scorer.clean(question)
-            name = name_of(scorer.looked, question.target)
-            size = scorer.looked.frame.picture_size
-            return self._history_of.visited(clean=clean.score, units=clean.units, target=name, size=size)
-
-    # The sweep.
+            clean, name = self._scorer.clean(self._question()), self._looked.name_of(self.target)
+            size = self._looked.frame.picture_size
+            return self._places.visited(clean=clean.score, units=clean.units, target=name, size=size)
 
     def sweep(self) -> None:
         """Try every place with a window of `window` pixels, in the background; `heatmap` is the result."""
@@ -374,21 +277,22 @@ class OcclusionCanvas(Hand, Overlay, PictureWidget):
         self._sweeps.cancel()
 
     def _order(self) -> Order:
-        looked = self._current().looked
+        looked = self._current(to_sweep=True).looked
         with self._lock:
             return Order(looked, self._question(), self.window, self.stride)
 
-    def _show_sweep(self, packed: dict[str, Any], heatmap: Heatmap | None) -> None:
-        self._sweep = packed
-        self.set_trait("heatmap", heatmap)
-
-    # The rest.
+    def _show_sweep(self) -> None:
+        swept = self._sweeps.swept
+        heatmap = None if swept is None else swept.heatmap(self._question())
+        self._sweep = {} if swept is None or heatmap is None else swept.packed(heatmap)
+        self.set_trait("heatmap", heatmap if swept is not None and swept.whole else None)
 
     def refresh(self) -> None:
         """Look again: after weights were changed in a way that PyTorch does not count (`.data`)."""
         looked = Looked.at(self.clf, self.image)
         with self._lock:
             self._see(looked)
+            self._asked_otherwise("weights")
         self._ask_anew()
 
     def wait(self, timeout: float | None = None) -> Score | None:
@@ -420,7 +324,6 @@ class OcclusionCanvas(Hand, Overlay, PictureWidget):
         if hasattr(self, "_live"):  # Python closes a canvas that refused its arguments, too
             self._live.stop()
             self._sweeps.cancel()
-            self._scorer.engines.clear()
         super().close()
 
     def snapshot(self) -> Image.Image:
@@ -430,7 +333,6 @@ class OcclusionCanvas(Hand, Overlay, PictureWidget):
         return occluded(self, scene, self.scores)
 
     def _described(self) -> str:
-        name = name_of(self._looked, self.target)
         if self.scores is None:
-            return f"OcclusionCanvas: {name}; no score computed yet."
+            return f"OcclusionCanvas: {self._looked.name_of(self.target)}; no score computed yet."
         return f"OcclusionCanvas: {in_numbers(self.scores)}."
