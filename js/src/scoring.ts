@@ -111,6 +111,7 @@ export function createScoring(session: OcclusionSession, refresh: () => void, si
     const { state } = session;
     const asked = questionOf(state);
     if (asked !== question || state.photo !== photo) {
+      if (state.photo !== photo) answer = null;
       question = asked;
       photo = state.photo;
       visits = [];
@@ -121,8 +122,8 @@ export function createScoring(session: OcclusionSession, refresh: () => void, si
     }
     if (state.answer !== kept) {
       kept = state.answer;
-      // Mid-flight it is older than what the next reply brings.
-      if (!kept || !flight.current) answer = kept;
+      // Mid-flight it is older than what the next reply brings; taken back, a new one is on its way.
+      if (kept && !flight.current) answer = kept;
     }
   });
 

@@ -1,5 +1,5 @@
 /** The row above the picture: the occluder's shape and fill, what is kept, pins, its size, zoom. */
-import { h, setAttribute, setClippedText } from "../dom";
+import { h, setAttribute, setText } from "../dom";
 import { pinned, removed } from "../hand";
 import { heightOf, widthOf } from "../occluder";
 import type { OcclusionState, Shape } from "../occlusion_state";
@@ -9,11 +9,11 @@ import type { OcclusionContext } from "./occlusion_context";
 import { createRadioRow } from "./radio_row";
 import { createZoomButtons } from "./zoom_buttons";
 
-/** The size in pixels of the network's input: "32×48 px of the input". */
+/** The size in pixels of the network's input: "32×48 px". */
 function sizeWords({ boxes, active, grain }: OcclusionState): string {
   const box = boxes[active];
   if (!box) return "";
-  return `${Math.round(widthOf(box) / grain[0])}×${Math.round(heightOf(box) / grain[1])} px of the input`;
+  return `${Math.round(widthOf(box) / grain[0])}×${Math.round(heightOf(box) / grain[1])} px`;
 }
 
 export function createOccluderToolbar(context: OcclusionContext): Part<OcclusionState> {
@@ -45,7 +45,7 @@ export function createOccluderToolbar(context: OcclusionContext): Part<Occlusion
     const rest = removed(session.state);
     if (rest) scoring.move(rest);
   });
-  const size = h("span", { class: "cnnw-size" });
+  const size = h("span", { class: "cnnw-size", title: "Size in pixels of the network's input" });
   const zoom = createZoomButtons(context);
 
   return {
@@ -61,7 +61,7 @@ export function createOccluderToolbar(context: OcclusionContext): Part<Occlusion
       fill.update(state);
       setAttribute(keep, "aria-pressed", String(state.keep));
       setAttribute(remove, "aria-disabled", state.boxes.length < 2 ? "true" : undefined);
-      setClippedText(size, sizeWords(state));
+      setText(size, sizeWords(state));
       zoom.update(state);
     },
   };

@@ -16,6 +16,7 @@ import { type OcclusionContext, shownMap } from "./occlusion_context";
 import { createOcclusionPane } from "./occlusion_pane";
 import { createOcclusionStatus } from "./occlusion_status";
 import { createReadout } from "./readout";
+import { createScoreLine } from "./score_line";
 import { createScorePanel } from "./score_panel";
 import { createSweepPanel } from "./sweep_panel";
 
@@ -44,25 +45,22 @@ export function renderOcclusionCanvas(
   const legend = createLegend(context);
   const readout = createReadout(context);
   const status = createOcclusionStatus(context);
+  const line = createScoreLine(context);
   const score = createScorePanel(context);
   const sweep = createSweepPanel(context);
   const display = createDisplayControls(context);
-  const parts = [toolbar, score, sweep, display, status];
+  const parts = [toolbar, line, score, sweep, display, status];
 
   const picture = h("div", { class: "cnnw-picture" }, pane.element);
   const instruments = h("div", { class: "cnnw-instruments" }, legend.element, readout.element);
   const body = h(
     "div",
     { class: "cnnw-body" },
-    h("div", { class: "cnnw-main" }, picture, instruments, status.element, sweep.element),
-    h(
-      "div",
-      { class: "cnnw-side" },
-      h("div", { class: "cnnw-what" }, score.element),
-      h("div", { class: "cnnw-how" }, display.element),
-    ),
+    h("div", { class: "cnnw-main" }, picture, instruments, status.element),
+    score.element,
   );
-  const frame = h("div", { class: "cnnw-frame" }, toolbar.element, body);
+  const maps = h("div", { class: "cnnw-maps" }, sweep.element, display.element);
+  const frame = h("div", { class: "cnnw-frame" }, toolbar.element, line.element, body, maps);
   const root = h(
     "div",
     { class: "cnnw", role: "group", "aria-label": "Occlusion canvas", "data-view": "occlusion" },

@@ -1,13 +1,21 @@
-/** What the network says now: the target's score, its trace over time, the top classes, and news of another winner. */
+/** The score over time, the top classes against the untouched picture, and which class is scored in which unit. */
 import { h, setAttribute, setClippedText, setText } from "../dom";
-import type { Answer, OcclusionState } from "../occlusion_state";
+import type { Answer, Hiding, OcclusionState } from "../occlusion_state";
+import type { OutputKind } from "../protocol";
 import { className } from "../state";
 import { createTrace, LENGTH } from "../trace";
+import { createChoice } from "./choice";
 import { createClassBars } from "./class_bars";
 import { createClassField } from "./class_field";
 import { ORIGIN } from "./classes_list";
 import type { Part } from "./context";
-import { changeSpoken, changeWords, type OcclusionContext, scoreWords } from "./occlusion_context";
+import { type OcclusionContext, scoreWords } from "./occlusion_context";
+
+const OUTPUT: Readonly<Record<OutputKind, string>> = {
+  logits: "output (logit)",
+  softmax: "output (softmax)",
+  log_softmax: "output (log-softmax)",
+};
 
 /** The classes on show: those of the answer, else those of the untouched picture. */
 function classesOf({ clean }: OcclusionState, answer: Answer | null) {
@@ -15,36 +23,21 @@ function classesOf({ clean }: OcclusionState, answer: Answer | null) {
   return (clean?.predictions ?? []).map((each) => ({ ...each, clean: each.probability }));
 }
 
-function spoken(state: OcclusionState, answer: Answer | null): string {
-  const { clean } = state;
-  if (!answer || !clean) return "";
-  const name = className(state, answer.target.index);
-  const score = scoreWords(answer.score, answer.units);
-  const top = answer.predictions[0];
-  const flag = answer.top_changed && top ? ` Top class is now ${className(state, top.index)}.` : "";
-  return `${name} ${score}, ${changeSpoken(answer.score, clean)}.${flag}`;
-}
-
-/** From 0 to 1 for probabilities, else from the lowest to the highest score. */
+/** From 0 to the highest for probabilities, else from the lowest to the highest score. */
 function endsOf(scores: readonly number[], clean: number, units: string): readonly [number, number] {
   const [low, high] = [Math.min(clean, ...scores), Math.max(clean, ...scores)];
   return units === "probability" ? [0, Math.max(0.05, high)] : [low, high];
 }
 
-export function createScorePanel(context: OcclusionContext): Part<OcclusionState> {
-  const { session, signal, scoring } = context;
-  const name = h("h3", { class: "cnnw-question" });
-  const number = h("span", { class: "cnnw-number" });
-  const change = h("span", { class: "cnnw-change" });
-  const flag = h("p", { class: "cnnw-flag" });
+export function createScorePanel({ session, signal, scoring }: OcclusionContext): Part<OcclusionState> {
   const trace = createTrace(signal);
+  setAttribute(trace.canvas, "role", "img");
   const range = h("p", { class: "cnnw-quiet cnnw-trace-range" });
   const heading = h("h4", { class: "cnnw-heading" });
   const origin = h("p", { class: "cnnw-quiet" });
-  const aloud = h("p", { class: "cnnw-aloud", "aria-live": "polite" });
 
-  const aim = (index: number) => {
-    if (index !== session.state.target) scoring.change({ target: index });
+  const aim = (target: number) => {
+    if (target !== session.state.target) scoring.change({ target });
   };
   const bars = createClassBars(aim, signal);
   const field = createClassField({
@@ -55,14 +48,18 @@ export function createScorePanel(context: OcclusionContext): Part<OcclusionState
     pick: aim,
     signal,
   });
+  const measure = createChoice(
+    "Measured as",
+    (value) => scoring.change({ measure: value as Hiding["measure"] }),
+    signal,
+  );
   let traced: readonly unknown[] = [];
 
-  const paintTrace = (state: OcclusionState) => {
-    const { clean } = state;
-    const scores = scoring.visits.slice(-LENGTH).map(({ score }) => score);
+  const paintTrace = ({ clean }: OcclusionState) => {
     const needs = [scoring.visits, scoring.visits.length, clean, trace.canvas.clientWidth];
     if (!clean || needs.every((need, i) => need === traced[i])) return;
     traced = needs;
+    const scores = scoring.visits.slice(-LENGTH).map(({ score }) => score);
     const words = (score: number) => scoreWords(score, clean.units);
     const extent = scores.length
       ? `${words(Math.min(...scores))} to ${words(Math.max(...scores))}`
@@ -71,55 +68,42 @@ export function createScorePanel(context: OcclusionContext): Part<OcclusionState
     setAttribute(
       trace.canvas,
       "aria-label",
-      `Score over the last ${scores.length} places: ${range.textContent}`,
+      `Score at the last ${scores.length} places: ${range.textContent}`,
     );
     trace.paint({ scores, clean: clean.score, ends: endsOf(scores, clean.score, clean.units) });
   };
-  setAttribute(trace.canvas, "role", "img");
 
   return {
     element: h(
       "section",
       { class: "cnnw-score-panel", "aria-label": "Score" },
-      name,
-      h("p", { class: "cnnw-score-line" }, number, change),
-      flag,
-      trace.canvas,
-      range,
-      aloud,
+      h("div", { class: "cnnw-course" }, trace.canvas, range),
       h("div", { class: "cnnw-top" }, heading, origin, bars.element),
-      field.element,
+      h("div", { class: "cnnw-pair" }, field.element, measure.element),
     ),
     update(state) {
-      const { answer } = scoring;
-      const { clean, target, output_kind } = state;
-      // Name and number always belong together, even while another class is on its way.
-      setClippedText(name, clean ? className(state, answer ? answer.target.index : target) : "");
-      setText(number, clean ? scoreWords(answer?.score ?? clean.score, clean.units) : "");
-      setText(change, !clean ? "" : answer ? changeWords(answer.score, clean) : "nothing is hidden yet");
-      setAttribute(change, "data-direction", answer && clean ? Math.sign(answer.score - clean.score) : 0);
-      const [now] = answer?.predictions ?? [];
-      const was = clean?.predictions[0];
-      const news = answer?.top_changed && now && was;
-      setClippedText(
-        flag,
-        news ? `Top class is now ${className(state, now.index)} (was ${className(state, was.index)})` : "",
-      );
+      const { target, output_kind } = state;
       paintTrace(state);
-      const classes = classesOf(state, answer);
+      const classes = classesOf(state, scoring.answer);
       setText(heading, classes.length ? `Top ${classes.length} classes` : "Classes");
       setText(origin, classes.length ? ORIGIN[output_kind] : "No prediction yet.");
       bars.update(
         state,
-        classes.map(({ index, probability, clean: before }) => ({
+        classes.map(({ index, probability, clean }) => ({
           index,
           probability,
-          clean: before,
+          clean,
           pressed: index === target,
         })),
       );
       field.update(className(state, target));
-      if (scoring.resting) setText(aloud, spoken(state, answer));
+      measure.update(
+        [
+          { value: "probability", label: "probability" },
+          { value: "output", label: OUTPUT[output_kind] },
+        ],
+        state.measure,
+      );
     },
   };
 }
