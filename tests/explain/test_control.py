@@ -37,6 +37,13 @@ def test_progress_of_smoothgrad_counts_samples(net, x):
     assert seen == [(2, 10), (4, 10), (5, 10), (7, 10), (9, 10), (10, 10)]
 
 
+def test_progress_of_occlusion_counts_places(net, x):
+    seen = []
+    options = {"window": 4, "stride": 4, "progress": lambda done, total: seen.append((done, total))}
+    explain.occlusion(net, x[:2], 1, chunk=4, **options)
+    assert seen == [(4, 18), (8, 18), (9, 18), (13, 18), (17, 18), (18, 18)]
+
+
 @pytest.mark.parametrize("make", [explain.CancelToken, threading.Event])
 def test_cancelling_stops_before_the_next_step(make, net, x):
     token, seen = make(), []
@@ -54,7 +61,7 @@ def test_cancelling_stops_before_the_next_step(make, net, x):
 def test_work_cancelled_before_it_starts_never_starts(net, x):
     token = explain.CancelToken()
     token.cancel()
-    for method in (explain.saliency, explain.smoothgrad, explain.cam, explain.grad_cam):
+    for method in (explain.saliency, explain.smoothgrad, explain.cam, explain.grad_cam, explain.occlusion):
         with pytest.raises(Cancelled, match="after 0 of"):
             method(net, x, 1, cancel=token)
 
@@ -124,12 +131,16 @@ def test_memory_is_bounded_by_default(net):
     SEEN.clear()
     explain.smoothgrad(Sizes(net), x[:1], 1, samples=9)
     assert max(SEEN) <= 4
+    SEEN.clear()
+    explain.occlusion(Sizes(net), x[:1], 1, window=112, incremental=False)
+    assert max(SEEN) == 4
 
 
 def test_a_chunk_is_kept_to(net, x):
     SEEN.clear()
     explain.smoothgrad(Sizes(net), x[:1], samples=5, chunk=2)
     explain.grad_cam(Sizes(net), x, chunk=2)
+    explain.occlusion(Sizes(net), x, window=6, chunk=2, incremental=False)
     assert max(SEEN) == 2
 
 
@@ -169,6 +180,7 @@ def test_smoothgrad_with_numbers_that_mean_nothing(net, x, options, said):
         (explain.smoothgrad, "timesinput", "'times_input'"),
         (explain.cam, "insteadof", "'instead_of'"),
         (explain.grad_cam, "layers", "'layer'"),
+        (explain.occlusion, "window_size", "'window'"),
     ],
 )
 def test_a_misspelt_keyword_is_refused_with_the_nearest(net, x, method, option, hint):

@@ -19,6 +19,8 @@ METHODS = {
     "smoothgrad_of_cam": lambda *a, **k: explain.smoothgrad(*a, samples=5, of=explain.cam, **k),
     "cam": explain.cam,
     "grad_cam": explain.grad_cam,
+    "occlusion": lambda *a, **k: explain.occlusion(*a, window=5, **k),
+    "occlusion_by_full_passes": lambda *a, **k: explain.occlusion(*a, window=5, incremental=False, **k),
 }
 LINEAR = [name for name in METHODS if name not in ("saliency", "smoothgrad")]
 

@@ -16,7 +16,7 @@ import torch
 net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1),
                           torch.nn.Flatten(), torch.nn.Linear(4, 2))
 x = torch.randn(1, 3, 8, 8)
-for method in (explain.saliency, explain.smoothgrad, explain.cam, explain.grad_cam):
+for method in (explain.saliency, explain.smoothgrad, explain.cam, explain.grad_cam, explain.occlusion):
     heatmap = method(net, x, 1)
     heatmap.upsampled()
 """

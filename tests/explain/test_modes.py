@@ -21,6 +21,8 @@ ALL = {
     "smoothgrad": lambda *a, **k: explain.smoothgrad(*a, samples=3, **k),
     "cam": explain.cam,
     "grad_cam": explain.grad_cam,
+    "occlusion": lambda *a, **k: explain.occlusion(*a, baseline=1.0, **k),
+    "occlusion by full passes": lambda *a, **k: explain.occlusion(*a, baseline=1.0, incremental=False, **k),
 }
 
 

@@ -19,6 +19,7 @@ ALL = {
     "smoothgrad": lambda *a, **k: explain.smoothgrad(*a, samples=3, **k),
     "cam": explain.cam,
     "grad_cam": explain.grad_cam,
+    "occlusion": lambda *a, **k: explain.occlusion(*a, window=6, baseline="noise", **k),
     "predict": lambda net, x, *_: Classifier(net).predict(x),
     "layers": lambda net, x, *_: explain.layers(net, x),
 }
@@ -48,7 +49,7 @@ def test_the_global_random_states_are_left_alone(kind, name):
         assert np.array_equal(old, new) if not isinstance(old, tuple) else old == new
 
 
-@pytest.mark.parametrize("name", ["saliency", "smoothgrad", "cam", "grad_cam"])
+@pytest.mark.parametrize("name", ["saliency", "smoothgrad", "cam", "grad_cam", "occlusion"])
 def test_what_is_found_does_not_depend_on_the_global_state(name):
     net = seeded(Drawing())
     found = []

@@ -11,7 +11,7 @@ from cnnwidgets.errors import OptionError, TargetError
 from tests.explain.nets import Gap, noise, seeded
 
 NAMES = ["tabby, tabby cat", "tiger cat", "Egyptian cat", "lynx", "leopard"]
-ALL = (explain.saliency, explain.smoothgrad, explain.cam, explain.grad_cam)
+ALL = (explain.saliency, explain.smoothgrad, explain.cam, explain.grad_cam, explain.occlusion)
 
 
 @pytest.fixture

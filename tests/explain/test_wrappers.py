@@ -17,7 +17,14 @@ from cnnwidgets.errors import ModelError
 from tests.explain.nets import Gap, Residual, Vgg, noise, seeded
 
 X = noise(2, 3, 12, 12)
-ALL = (explain.saliency, functools.partial(explain.smoothgrad, samples=3), explain.cam, explain.grad_cam)
+ALL = (
+    explain.saliency,
+    functools.partial(explain.smoothgrad, samples=3),
+    explain.cam,
+    explain.grad_cam,
+    functools.partial(explain.occlusion, window=4),
+    functools.partial(explain.occlusion, window=4, incremental=False),
+)
 
 
 def assert_explained_as(model, plain, x=X, share=1e-6):
