@@ -21,6 +21,12 @@ class Diameter(traitlets.Float):  # type: ignore[type-arg]
         return float(super().validate(obj, float(value)))
 
 
+class Picture(traitlets.Any):
+    """A picture; that it is one, the pad checks, which also asks the network to read it."""
+
+    allow_none = False
+
+
 class SketchChoices(traitlets.HasTraits):
     """What a person chooses beside the canvas."""
 
@@ -41,7 +47,7 @@ class SketchChoices(traitlets.HasTraits):
 class SketchResults(traitlets.HasTraits):
     """What the network got and what it said of it; set together when it has answered."""
 
-    image = traitlets.Any(
+    image = Picture(
         help="The picture as it is painted, PIL in RGB, exactly as the network got it. Another one may be set at any "
         "time; it replaces what is drawn."
     )
