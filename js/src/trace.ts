@@ -1,6 +1,5 @@
 /** The score over the last answers as a line, with the score of the untouched picture as a dashed one. */
 import { contextOf } from "./stage";
-import type { Size } from "./viewport";
 
 export interface TraceScene {
   /** Oldest first. */
@@ -17,7 +16,6 @@ export interface Trace {
 
 /** As many answers as are drawn. */
 export const LENGTH = 200;
-const SIZE: Size = { width: 320, height: 56 };
 /** Room for the dots at the edges, in CSS pixels. */
 const MARGIN = 4;
 
@@ -32,8 +30,7 @@ export function createTrace(signal: AbortSignal): Trace {
   return {
     canvas,
     paint({ scores, clean, ends: [low, high] }) {
-      const width = canvas.clientWidth || SIZE.width;
-      const { height } = SIZE;
+      const { clientWidth: width, clientHeight: height } = canvas;
       const ratio = devicePixelRatio;
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(height * ratio);

@@ -1,0 +1,81 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createFlight, OVERDUE_AFTER, type Sent } from "../src/flight";
+import type { Box } from "../src/protocol";
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function flying() {
+  const sent: Sent[] = [];
+  const life = new AbortController();
+  const flight = createFlight((request) => sent.push(request), life.signal);
+  const place = (x: number) => flight.place({ boxes: [[x, 0, x + 1, 1] as Box], active: 0 });
+  const at = () => sent.map(({ boxes }) => boxes[0][0]);
+  const last = () => sent[sent.length - 1];
+  return { sent, flight, place, at, last, life };
+}
+
+test("one is in flight, one waits, the latest", () => {
+  const { flight, place, at, last } = flying();
+  for (let x = 0; x < 1_000; x++) place(x);
+  expect(at()).toEqual([0]);
+  expect(flight.waiting?.boxes).toEqual([[999, 0, 1_000, 1]]);
+  expect(flight.answer(last().id)?.boxes).toEqual([[0, 0, 1, 1]]);
+  expect(at()).toEqual([0, 999]);
+  expect(flight.answer(last().id)?.boxes).toEqual([[999, 0, 1_000, 1]]);
+  expect([flight.current, flight.waiting, flight.sent, flight.answered]).toEqual([null, null, 2, 2]);
+});
+
+test("every request has an id of its own, and another view's answers change nothing", () => {
+  const { sent, flight, place, last } = flying();
+  const other = flying();
+  place(1);
+  other.place(1);
+  expect(last().id).not.toBe(other.last().id);
+  expect(flight.answer(other.last().id)).toBe(null);
+  place(2);
+  expect(sent.length).toBe(1);
+});
+
+test("an overdue answer lets the newest place go out, once in three seconds", () => {
+  const { flight, place, at, last } = flying();
+  place(1);
+  vi.advanceTimersByTime(OVERDUE_AFTER - 1);
+  place(2);
+  expect(at()).toEqual([1]);
+  vi.advanceTimersByTime(1);
+  expect(at()).toEqual([1, 2]);
+  for (let x = 3; x < 300; x++) {
+    place(x);
+    vi.advanceTimersByTime(20);
+  }
+  expect(at().length).toBeLessThanOrEqual(4);
+  const owed = flight.owed;
+  expect(owed).not.toBe(null);
+  vi.advanceTimersByTime(OVERDUE_AFTER);
+  flight.answer(last().id);
+  expect(flight.owed).toBe(null);
+});
+
+test("without a newer place an overdue request is not repeated", () => {
+  const { place, at } = flying();
+  place(1);
+  vi.advanceTimersByTime(60_000);
+  expect(at()).toEqual([1]);
+  place(2);
+  expect(at()).toEqual([1, 2]);
+});
+
+test("after the end nothing is sent any more", () => {
+  const { place, at, life } = flying();
+  place(1);
+  place(2);
+  life.abort();
+  vi.advanceTimersByTime(60_000);
+  place(3);
+  expect(at()).toEqual([1]);
+});
