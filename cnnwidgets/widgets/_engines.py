@@ -25,9 +25,15 @@ PREPARER = Worker()
 
 
 class Engines:
-    """Gives the passes for a scene at once: whole ones first, exact incremental ones as soon as they are ready."""
+    """Gives the passes for a scene at once: whole ones first, exact incremental ones as soon as they are ready.
 
-    def __init__(self) -> None:
+    Args:
+        incremental: whether to prepare these; whole passes are right for any model.
+
+    """
+
+    def __init__(self, *, incremental: bool) -> None:
+        self._incremental = incremental
         self._lock = threading.Lock()
         self._known: OrderedDict[Hashable, Passes] = OrderedDict()
         self._lane = Lane(PREPARER)
@@ -42,7 +48,8 @@ class Engines:
                 return found
         found = FullPasses(scene.looked.network, scene.base)
         self._keep(key, found)
-        self._prepare(scene)
+        if self._incremental:
+            self._prepare(scene)
         return found
 
     def _keep(self, key: Hashable, passes: Passes) -> None:

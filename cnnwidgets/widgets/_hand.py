@@ -84,3 +84,8 @@ class Hand(traitlets.HasTraits):
         help="Which map lies on the picture: 'photo' (none, the default), 'visited' (what the hand has found) or "
         "'sweep'.",
     ).tag(sync=True)
+    incremental = traitlets.Bool(
+        True,
+        help="Recompute only what an occluder can reach, once that is prepared. False runs the whole model for every "
+        "place, as it stands: for a model whose forward does more than compute. Default True; set it at the start.",
+    )

@@ -26,12 +26,13 @@ class Scorer:
     Args:
         clf: the classifier.
         looked: the picture.
+        incremental: whether to recompute only what an occluder can reach.
 
     """
 
-    def __init__(self, clf: Classifier, looked: Looked) -> None:
+    def __init__(self, clf: Classifier, looked: Looked, *, incremental: bool) -> None:
         self.looked = looked
-        self.engines = Engines()
+        self.engines = Engines(incremental=incremental)
         self._clf = clf
         self._fills = Fills(clf, looked)
 

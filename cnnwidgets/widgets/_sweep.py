@@ -38,6 +38,7 @@ class Order:
         question: how the window hides.
         window: its side, in pixels of the network's input.
         stride: its step.
+        incremental: whether to recompute only what the window can reach.
 
     """
 
@@ -45,6 +46,7 @@ class Order:
     question: Question
     window: int
     stride: int
+    incremental: bool = True
 
     def snapshots(self, clf: Classifier, cancel: Any) -> Iterator[SweepSnapshot]:
         """Run it step by step."""
@@ -56,6 +58,7 @@ class Order:
             baseline=self.question.baseline,
             shape=self.question.shape,
             keep=self.question.keep,
+            incremental=self.incremental,
             cancel=cancel,
         )
 

@@ -104,7 +104,7 @@ class OcclusionCanvas(Occluders, Overlay):
 
     def _see(self, looked: Looked) -> None:
         super()._see(looked)
-        self._scorer = Scorer(self.clf, looked)
+        self._scorer = Scorer(self.clf, looked, incremental=self.incremental)
         self._grain = self._scorer.pack_grain()
 
     def _asked_otherwise(self, name: str) -> None:
@@ -279,7 +279,7 @@ class OcclusionCanvas(Occluders, Overlay):
     def _order(self) -> Order:
         looked = self._current(to_sweep=True).looked
         with self._lock:
-            return Order(looked, self._question(), self.window, self.stride)
+            return Order(looked, self._question(), self.window, self.stride, self.incremental)
 
     def _show_sweep(self) -> None:
         swept = self._sweeps.swept
