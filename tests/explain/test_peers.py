@@ -15,6 +15,7 @@ import pytest
 import timm
 import torch
 from captum.attr import LayerGradCam, NoiseTunnel
+from captum.attr import Occlusion as CaptumOcclusion
 from captum.attr import Saliency as CaptumSaliency
 from pytorch_grad_cam import GradCAM as GradCamOfGradCam
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -164,3 +165,36 @@ def test_cam_and_torchcam(name):
         (theirs,) = peer(classes, normalized=False)
     assert ours.layer == layer
     assert_same(ours.values, theirs)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_occlusion_and_captum(name):
+    """Windows side by side: the peer gives each pixel the drop of the one window that hides it."""
+    net, x, classes = _made(name)
+    ours = explain.occlusion(net, x[:1], classes[:1], window=32, stride=32, baseline=0.0)
+    assert_same(ours.values, _captum_occlusion(name, 32)[:, 0, ::32, ::32])
+
+
+def test_overlapping_windows_and_captum():
+    """The peer gives each pixel the mean over the windows that hide it."""
+    net, x, classes = _made("resnet18")
+    ours = explain.occlusion(net, x[:1], classes[:1], window=32, stride=16, baseline=0.0, incremental=False).values
+    total, count = np.zeros((1, 96, 96)), np.zeros((96, 96))
+    for row in range(5):
+        for column in range(5):
+            box = slice(16 * row, 16 * row + 32), slice(16 * column, 16 * column + 32)
+            total[:, *box] += ours[:, row, column, None, None]
+            count[box] += 1
+    assert_same(total / count, _captum_occlusion("resnet18", 16)[:, 0])
+
+
+def _captum_occlusion(name, stride):
+    net, x, classes = _made(name)
+    return CaptumOcclusion(net).attribute(
+        x[:1],
+        sliding_window_shapes=(3, 32, 32),
+        strides=(3, stride, stride),
+        baselines=0,
+        target=classes[:1],
+        perturbations_per_eval=4,
+    )
