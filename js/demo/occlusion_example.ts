@@ -19,6 +19,12 @@ function canvasOf(width: number, height: number): [HTMLCanvasElement, CanvasRend
   return [canvas, context];
 }
 
+/** A repeatable number in 0..1. */
+function grain(i: number): number {
+  const wave = 43758.5453 * Math.sin(12.9898 * (i % 9973));
+  return wave - Math.floor(wave);
+}
+
 async function wireImage(canvas: HTMLCanvasElement): Promise<{ data: DataView; mime: string }> {
   const { data, mime } = await wirePhoto(canvas, "");
   return { data, mime };
@@ -31,8 +37,7 @@ async function fillsFor(picture: HTMLCanvasElement, seen: Box): Promise<Traits> 
   context.drawImage(picture, left, top, right - left, bottom - top, 0, 0, INPUT, INPUT);
   const blur = await wireImage(canvas);
   const noise = context.createImageData(INPUT, INPUT);
-  for (let i = 0; i < noise.data.length; i++)
-    noise.data[i] = i % 4 === 3 ? 255 : 255 * Math.abs(Math.sin(i * 78.233) ** 3);
+  for (let i = 0; i < noise.data.length; i++) noise.data[i] = i % 4 === 3 ? 255 : 255 * grain(i);
   context.putImageData(noise, 0, 0);
   return {
     grey: { rgb: [128, 128, 128] },

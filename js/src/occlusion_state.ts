@@ -151,11 +151,15 @@ function compared(value: unknown, where: string): Compared {
   return { ...prediction(value, where), clean: number(before, `${where}.clean`) };
 }
 
+/** What the values of an occlusion map are: positive where hiding costs. */
+export const dropIn = (units: string): string => `drop in ${units || "the score"}`;
+
 function sweep(value: unknown, where: string): Sweep | null {
   if (isEmpty(value)) return null;
   const { window, outline } = fields(value, where);
+  const map = heatMap(value, where);
   return {
-    map: heatMap(value, where),
+    map: { ...map, units: dropIn(map.units) },
     window: pair(window, `${where}.window`),
     shape: shape(outline ?? "rectangle", `${where}.outline`),
   };

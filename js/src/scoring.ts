@@ -43,6 +43,13 @@ function questionOf(state: OcclusionState): string {
   return JSON.stringify([target, shape, fill, fill === "colour" && color, keep, measure, pinned]);
 }
 
+/** Whether the kernel has written down just what was seen here, but for the digits that float32 does not keep. */
+function sameScores(seen: readonly Visit[], written: readonly Visit[]): boolean {
+  return (
+    seen.length === written.length && seen.every(({ score }, i) => Math.fround(score) === written[i].score)
+  );
+}
+
 export function createScoring(session: OcclusionSession, refresh: () => void, signal: AbortSignal): Scoring {
   let { answer, history, photo } = session.state;
   let kept = answer;
@@ -118,7 +125,7 @@ export function createScoring(session: OcclusionSession, refresh: () => void, si
     }
     if (state.history !== history) {
       history = state.history;
-      visits = [...history];
+      if (!sameScores(visits, history)) visits = [...history];
     }
     if (state.answer !== kept) {
       kept = state.answer;

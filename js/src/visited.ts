@@ -1,6 +1,6 @@
 /** The map that a hand paints: for every pixel of the network's input the mean of what hiding it has cost. */
 import { covers } from "./occluder";
-import type { OcclusionState, Visit } from "./occlusion_state";
+import { dropIn, type OcclusionState, type Visit } from "./occlusion_state";
 import type { Box, HeatMap } from "./protocol";
 
 /** A finer input is counted in larger cells. */
@@ -79,14 +79,17 @@ export function createVisited(): Visited {
         paint(grid, visits[painted], shape, clean.score - visits[painted].score);
       }
       const { columns, rows, sums, counts } = grid;
+      const values = new Float32Array(sums.length);
+      // Nothing divided by nothing is not a number: not visited.
+      for (let i = 0; i < values.length; i++) values[i] = sums[i] / counts[i];
       map = {
-        values: Float32Array.from(sums, (sum, i) => (counts[i] ? sum / counts[i] : Number.NaN)),
+        values,
         rows,
         columns,
         xs: centres(seen[0], seen[2], columns),
         ys: centres(seen[1], seen[3], rows),
         blocks: true,
-        units: clean.units,
+        units: dropIn(clean.units),
         layer: null,
         score: "",
         box: null,

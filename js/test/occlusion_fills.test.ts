@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { historyOf } from "../demo/occlusion_example";
 import { wirePhoto } from "../demo/wire";
 import { createPatchMean } from "../src/patch_mean";
 import { flat, nextFrame, type Rgba, until } from "./harness";
@@ -65,6 +66,10 @@ test("keep only this hides everything that is seen but the occluders, overlappin
   expect(view.overAt(26, 15)[3]).toBe(0);
   expect(view.overAt(5, 20)[3]).toBe(0);
   view.model.receive({ show: "visited" });
+  await nextFrame();
+  expect(view.overAt(45, 35)).toEqual(GREY);
+  // A map under what is hidden shows through.
+  view.model.receive({ _history: historyOf([{ box: [14, 10, 26, 22], score: 0.05 }]) });
   await nextFrame();
   expect(view.overAt(45, 35)[3]).toBeLessThan(200);
 });

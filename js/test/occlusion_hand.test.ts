@@ -140,3 +140,10 @@ test("boxes are saved at most ten times a second, and the last always", async ()
     "the last box is saved",
   );
 });
+
+test("keys that move an occluder out of a zoomed view take the view along", async () => {
+  const view = await renderOcclusion({ zoom: 4, pan: [26, 16] });
+  for (let i = 0; i < 14; i++) view.hand.press("ArrowRight");
+  expect((view.model.get("pan") as number[])[0]).toBeGreaterThan(32);
+  expect(view.boxes()).toEqual([[34, 10, 46, 22]]);
+});

@@ -56,6 +56,8 @@ test("places that the hand visits are painted live, and stay when the kernel wri
   const plain = view.underAt(16, 16);
   await view.hand.drag([26, 16], [17, 17], 6);
   await until(() => view.underAt(16, 16)[0] !== plain[0], "the place is painted");
+  await until(() => view.fact("in-flight") === "0", "all is answered");
+  expect(kinds(view)).not.toContain("rest");
   const painted = view.underAt(16, 16);
   // Hiding the tree costs: red.
   expect(painted[0]).toBeGreaterThan(painted[2] + 50);

@@ -1,9 +1,9 @@
 /** Pointer, touch and keys on the stage of OcclusionCanvas. */
 import type { Place } from "../flight";
 import { broughtTo, grip, type Hold, holdAt, pinned, removed, stepped } from "../hand";
-import type { Handle } from "../occluder";
+import { centreOf, type Handle } from "../occluder";
 import { listenToPointer } from "../pointer";
-import { type Size, toPicture } from "../viewport";
+import { revealing, type Size, toPicture } from "../viewport";
 import { ARROWS } from "./explore";
 import { createNavigation } from "./navigation";
 import type { OcclusionContext } from "./occlusion_context";
@@ -58,6 +58,14 @@ export function guide(
   };
   const isTouch = (event: PointerEvent) => event.pointerType === "touch";
 
+  /** Brings the active occluder into the pane, when keys have moved it out. */
+  const reveal = () => {
+    const { photo, boxes, active, zoom } = session.state;
+    const box = boxes[active];
+    const view = photo && box && revealing(navigation.viewport(photo), photo, zoom, ...centreOf(box));
+    if (view) session.show(view);
+  };
+
   listenToPointer(
     element,
     {
@@ -84,6 +92,7 @@ export function guide(
         before = { boxes: state.boxes, active: state.active };
         if (hold.kind === "nothing" && state.zoom > 1) {
           press = { x, y, far: 0 };
+          element.style.cursor = "grabbing";
           return true;
         }
         follow = grip(state, hold, at);
@@ -122,8 +131,10 @@ export function guide(
       const { state } = session;
       if (!state.photo || event.ctrlKey || event.metaKey || event.altKey) return;
       const arrow = ARROWS[event.key];
-      if (arrow) place(stepped(state, arrow, event.shiftKey), event);
-      else if (event.key === "p" || event.key === "P") place(pinned(state), event);
+      if (arrow) {
+        place(stepped(state, arrow, event.shiftKey), event);
+        reveal();
+      } else if (event.key === "p" || event.key === "P") place(pinned(state), event);
       else if (event.key === "Delete" || event.key === "Backspace") {
         const rest = removed(state);
         if (rest) place(rest, event);

@@ -27,7 +27,7 @@ const KEYS =
 
 function sceneOf(context: OcclusionContext, state: OcclusionState, size: Size): OccluderScene {
   const { scoring, fills } = context;
-  const { boxes, active, shape, fill, keep, seen, photo, show } = state;
+  const { boxes, active, shape, fill, keep, seen, photo } = state;
   const viewport = viewportOf(photo ?? NO_SIZE, size, state);
   const { answer, flight } = scoring;
   const held = boxes[active];
@@ -42,7 +42,7 @@ function sceneOf(context: OcclusionContext, state: OcclusionState, size: Size): 
     shape,
     paints,
     keep,
-    cover: show === "photo" ? 1 : COVER_ON_MAP,
+    cover: shownMap(context, state) ? COVER_ON_MAP : 1,
     ghost: late ? scored : null,
   };
 }

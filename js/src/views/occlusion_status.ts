@@ -34,7 +34,7 @@ function idleNotice(context: OcclusionContext, state: OcclusionState): Notice {
   if (map) return { kind: "quiet", text: map.partial ? `Unfinished. ${map.caption}` : map.caption };
   if (state.show === "visited")
     return { kind: "quiet", text: "Drag the occluder: every place that it visits is painted." };
-  if (state.show === "sweep") return { kind: "quiet", text: "No sweep yet.", action: SWEEP };
+  if (state.show === "sweep") return { kind: "quiet", text: "Not swept yet." };
   return { kind: "quiet", text: HINT };
 }
 
