@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cnnwidgets.widgets._scene import Scene
 
 _ROW = 22  # pixels of a bar with its text
+_NARROWEST = 360  # for bars with names and numbers
 _NAMES = 0.42  # share of the width
 
 
@@ -35,7 +36,8 @@ def occluded(canvas: Any, scene: Scene, score: Score | None) -> Image.Image:
         style = {"sign": canvas.sign, "colormap": canvas.colormap, "threshold": canvas.threshold}
         parts.append(legend(parts[0].width, vmax=top, units=units, **style))
     if score is not None:
-        parts = [title(in_numbers(score), parts[0].width), *parts, _bars(score, parts[0].width)]
+        width = max(parts[0].width, _NARROWEST)
+        parts = [title(in_numbers(score), width), *parts, _bars(score, width)]
     return stacked(*parts)
 
 

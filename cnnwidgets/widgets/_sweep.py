@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cnnwidgets.widgets._scene import Question
 
 STEPS = "places"
+_CHUNK = 8  # places per step: a hand that moves meanwhile waits for one step
 _SHOW_EVERY = 0.2  # seconds
 _SHARE = 0.1  # of the time that showing may take; a fine sweep over many classes is large
 
@@ -59,6 +60,7 @@ class Order:
             shape=self.question.shape,
             keep=self.question.keep,
             incremental=self.incremental,
+            chunk=_CHUNK,
             cancel=cancel,
         )
 

@@ -72,6 +72,7 @@ class Browser:
 
     widget: Any
     updates: list[dict[str, Any]] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.widget.comm.publish_msg = self._take
@@ -79,6 +80,8 @@ class Browser:
     def _take(self, msg_type: str, data: Any = None, **_rest: Any) -> None:
         if data and data.get("method") == "update":
             self.updates.append(data["state"])
+        elif data and data.get("method") == "custom":
+            self.messages.append(data["content"])
 
     @property
     def names(self) -> set[str]:
