@@ -16,7 +16,7 @@ export interface Fills {
   around(state: OcclusionState): Paint | null;
 }
 
-export const cssOf = ([red, green, blue]: Rgb): string =>
+const cssOf = ([red, green, blue]: Rgb): string =>
   `rgb(${Math.round(red)} ${Math.round(green)} ${Math.round(blue)})`;
 
 export function createFills(photo: PhotoSource, wake: () => void, signal: AbortSignal): Fills {

@@ -17,7 +17,6 @@ export const HANDLES = {
 } as const satisfies Record<string, Pair>;
 
 export type Handle = keyof typeof HANDLES;
-export type Grip = Handle | "move";
 
 /** Share of the seen region that a first occluder covers, in each direction. */
 const FIRST_SHARE = 0.22;
