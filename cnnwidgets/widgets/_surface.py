@@ -71,7 +71,8 @@ class Surface:
         """Have another size; the canvas is empty then."""
         with self.canvas.hold_sync():
             self.canvas.width, self.canvas.height = width, height
-            self.canvas.layout.width = f"{width}px"  # without one it is stretched
+            self.canvas.layout.width = f"{width}px"  # without one it is stretched, and so it is by a taller neighbour
+            self.canvas.layout.align_self = "flex-start"
             self.canvas.layout.max_width = "100%"
             self.canvas.layout.height = "auto"
 
