@@ -129,13 +129,19 @@ def filled(
 
 def mean(x: Tensor) -> Tensor:
     """Return each channel's mean, (C,1,1)."""
-    return x.double().mean((1, 2), keepdim=True).to(x.dtype)
+    return _exact(x).mean((1, 2), keepdim=True).to(x.dtype)
 
 
 def local_mean(x: Tensor, spot: Spot) -> Tensor:
     """Return each channel's mean over the pixels under a window, (C,1,1)."""
-    under = x[:, *spot.box][:, spot.mask]
-    return under.double().mean(1).to(x.dtype)[:, None, None]
+    box = _exact(x[:, *spot.box])
+    total = (box * spot.mask.to(x.device)).sum((1, 2), keepdim=True)
+    return (total / int(spot.mask.sum())).to(x.dtype)
+
+
+def _exact(x: Tensor) -> Tensor:
+    """Return `x` in at least single precision; double precision is not known to every device."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def blurred(x: Tensor, sigma: float) -> Tensor:
@@ -143,22 +149,23 @@ def blurred(x: Tensor, sigma: float) -> Tensor:
 
     At the border the weights inside the picture count alone, and sum to one.
     """
-    down, across = (_gaussian(size, sigma).to(x.device) for size in x.shape[1:])
-    return (down @ x.float() @ across.T).to(x.dtype)
+    down, across = (_gaussian(size, sigma) for size in x.shape[1:])
+    values = _exact(x)
+    return (down.to(values) @ values @ across.to(values).T).to(x.dtype)
 
 
 def _gaussian(size: int, sigma: float) -> Tensor:
     """Return the matrix (size, size) that smooths a row of pixels; its rows sum to one."""
     position = torch.arange(size, dtype=torch.float64)
     weights = torch.exp(-((position[:, None] - position[None, :]) ** 2) / (2 * sigma**2))
-    return (weights / weights.sum(1, keepdim=True)).float()
+    return weights / weights.sum(1, keepdim=True)
 
 
 def noise(x: Tensor, seed: int) -> Tensor:
     """Return Gaussian noise (C,H,W) with the mean and standard deviation of each channel of `x`."""
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(x.shape, generator=generator).to(x.device)
-    values = x.double()
+    values = _exact(x)
+    drawn = torch.randn(x.shape, generator=generator).to(values)
     spread = values.std((1, 2), keepdim=True, correction=0)
     return (values.mean((1, 2), keepdim=True) + spread * drawn).to(x.dtype)
 

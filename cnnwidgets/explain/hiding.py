@@ -55,7 +55,7 @@ def hidden(x: Tensor, fill: Tensor | None, spots: list[Spot], *, keep: bool = Fa
         for spot in spots:
             seen[spot.box] |= spot.mask.to(x.device)
         if fill is None:
-            fill = mean(x) if bool(seen.all()) else x[:, ~seen].double().mean(1).to(x.dtype)[:, None, None]
+            fill = mean(x if bool(seen.all()) else x[:, ~seen][:, None])
         return torch.where(seen, x, fill)
     result = x.clone()
     for spot in spots:

@@ -165,7 +165,7 @@ class Occlusion(Method):
         run.facts.update(hiding.passes.facts)
 
         def scores(output: Any, count: int) -> Tensor:
-            found = target.repeated(rows.start, count).score(output, slice(0, count)).detach().double().cpu()
+            found = target.repeated(rows.start, count).score(output, slice(0, count)).detach().cpu().double()
             check_finite(found, "The score with a part hidden")
             return found
 
