@@ -32,7 +32,7 @@ class Heatmap:
 
     Attributes:
         values: (N,h,w) float32, raw and signed, at the method's own resolution; read-only.
-        method: name of the method: "saliency", "smoothgrad", "cam", "grad_cam".
+        method: name of the method: "saliency", "smoothgrad", "cam", "grad_cam", "occlusion".
         title: the method's name in print.
         paper: the source.
         target: what was explained, in words, one text per image.
