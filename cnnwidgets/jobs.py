@@ -16,6 +16,7 @@ import logging
 import threading
 import time
 from collections import deque
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,12 +41,16 @@ class Job:
             with `Cancelled`, on the thread that replaced or cancelled it before it began. Every job is answered
             exactly once.
         cancel: asks the work to stop.
+        context: the context variables of whoever made the job. The work runs in them: by these ipykernel tells which
+            request a message belongs to, so a print lands in its cell, and a page's next request comes in where this
+            one did, on a subshell if it can.
 
     """
 
     work: Callable[[Job], Iterator[Any] | None]
     done: Callable[[Job, BaseException | None], None]
     cancel: CancelToken = field(default_factory=CancelToken)
+    context: Context = field(default_factory=copy_context)
 
 
 @dataclass(eq=False)
@@ -58,21 +63,22 @@ class _Turn:
 
     def take(self) -> bool:
         """Do the job, or its next step; return whether it has ended."""
+        run = self.job.context.run
         if self.steps is None:
-            self.steps = self.job.work(self.job)
+            self.steps = run(self.job.work, self.job)
             if self.steps is None:
                 return True
         elif self.job.cancel.is_set():
             close = getattr(self.steps, "close", None)
             if close is not None:
-                close()
+                run(close)
             raise Cancelled("Stopped on request between two steps.")
-        return next(self.steps, self) is self
+        return run(next, self.steps, self) is self
 
     def answer(self, error: BaseException | None) -> None:
         """Say how it ended."""
         try:
-            self.job.done(self.job, error)
+            self.job.context.run(self.job.done, self.job, error)
         except Exception:  # noqa: BLE001 - the worker serves every widget: one that cannot take its answer must not end it
             _LOG.exception("An answer could not be delivered.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import itertools
 import threading
 import time
@@ -371,3 +372,24 @@ def test_requests_from_many_threads_while_a_sweep_goes_on(threads):
     assert probe.answers[0] == [None]
     assert log == [0] * 60
     assert probe.most == 1
+
+
+WHO = contextvars.ContextVar("WHO", default="nobody")
+
+
+def test_work_runs_in_the_context_of_whoever_asked():
+    probe, seen = Probe(), []
+    lanes = [Lane(probe.worker) for _ in range(2)]
+
+    def work(_job: Job):
+        for _ in range(3):
+            seen.append(WHO.get())
+            yield
+            time.sleep(0.001)
+
+    for name, lane in zip(("cell 1", "cell 2"), lanes, strict=True):
+        WHO.set(name)
+        lane.submit(Job(work, lambda _job, _answer: seen.append(f"{WHO.get()} answered")))
+    WHO.set("later")
+    assert all(lane.wait(10) for lane in lanes)
+    assert sorted(seen) == sorted(f"cell {n}{words}" for n in (1, 2) for words in ("", "", "", " answered"))
