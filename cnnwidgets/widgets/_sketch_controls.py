@@ -76,6 +76,10 @@ class SketchControls:
         self._undo.disabled, self._redo.disabled = not can_undo, not can_redo
         self._target.value = target
 
+    def focus(self) -> None:
+        """Take the keyboard over: ipycanvas keeps every key to itself, the one that leaves it too."""
+        self._clear.focus()
+
     def _on_target(self, change: Any) -> None:
         try:
             self._pad.target = change.new or None

@@ -47,7 +47,7 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
 
     The ink follows the hand however long the network takes; the network gets the latest state. `image`, `predictions`
     and `score` are set when it has answered; `wait()` waits for that. On the canvas Control-Z and Control-Y undo and
-    redo.
+    redo, in JupyterLab.
 
     Args:
         clf: a `Classifier`, or an `nn.Module`.
@@ -227,6 +227,8 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
     def _on_key(self, name: str, shift: bool, control: bool) -> None:  # noqa: FBT001 - as the surface reports it
         if control and name.lower() in ("z", "y"):
             self.redo() if shift or name.lower() == "y" else self.undo()
+        elif name == "Tab":
+            self._controls.focus()
 
     def _on_ready(self) -> None:
         self._work.draw_all()

@@ -90,8 +90,8 @@ def opened(notebook):
     return lambda *cells, **options: Pad(notebook(*cells, "pad", **options))
 
 
-def test_a_seven_drawn_by_mouse_is_named_seven(opened):
-    pad = opened(PAD)
+def test_a_seven_drawn_by_mouse_is_named_seven(anywhere):
+    pad = Pad(anywhere(PAD, "pad"))
     pad.wait_words("Draw here")
     pad.draw(*SEVEN)
     pad.nb.wait_python("pad.wait(20)[0].name == '7'")
@@ -105,9 +105,20 @@ def test_a_seven_drawn_by_mouse_is_named_seven(opened):
     pad.nb.page.locator(".cnnw-tally-name", has_text="7").wait_for()
     pad.button("Clear").click()
     pad.wait_words("Draw here")
+
+
+def test_keys(opened):
+    """In JupyterLab; Notebook 7 keeps Control-Z to itself."""
+    pad = opened(PAD)
+    pad.draw(*SEVEN)
+    pad.nb.page.locator(".cnnw-tally-name", has_text="7").wait_for()
+    pad.button("Clear").click()
+    pad.wait_words("Draw here")
     pad.canvas.focus()
     pad.nb.page.keyboard.press("Control+z")
     pad.nb.page.locator(".cnnw-tally-name", has_text="7").wait_for()
+    pad.nb.page.keyboard.press("Tab")  # leaves the canvas
+    pad.nb.page.wait_for_function("() => document.activeElement.textContent.trim() === 'Clear'", polling=50)
 
 
 def test_reload_draws_again(opened):
@@ -240,6 +251,8 @@ def write(path, *cells):
 @pytest.mark.parametrize("width", [1400, 500])
 def test_it_fits_the_window(opened, width):
     pad = opened(PHOTO, viewport=(width, 1000))
+    if width == 500:
+        pad.nb.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
     pad.wait_words("tiger cat")
     pad.draw((0.2, 0.35), (0.8, 0.4))
     pad.wait_words("points")
@@ -250,6 +263,7 @@ def test_it_fits_the_window(opened, width):
     assert side["y"] >= box["y"] + box["height"] - 1 if width == 500 else side["x"] >= box["x"] + box["width"]
     for theme in ("light", "dark"):
         pad.nb.theme(theme)
+        pad.nb.page.locator("#jupyterlab-splash").wait_for(state="detached")
         pad.nb.screenshot(f"look-sketch-{width}-{theme}")
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 import cnnwidgets as cw
 from cnnwidgets.images.strokes import Stroke
+from cnnwidgets.widgets._tally import points
 from tests.widgets.conftest import Net, make_classifier, make_picture
 from tests.widgets.sketch import Page
 
@@ -288,6 +289,13 @@ def test_the_target_is_watched_against_the_untouched_photograph(painted):
     assert "tabby" in painted._controls.tally.value
     painted._controls._target.value = "tabby"
     assert painted.target == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [(0, "±0.0"), (0.0004, "±0.0"), (-0.0004, "±0.0"), (0.0006, "+0.1"), (-0.234, "−23.4")]
+)
+def test_a_change_has_its_sign(change, words):
+    assert points(change) == words
 
 
 def test_weights_that_have_changed_count_for_the_untouched_photograph_too(painted, photo):
