@@ -112,7 +112,7 @@ class Hiding:
 
     def sweep(self, chunk: int) -> Iterator[tuple[int, npt.NDArray[np.int64], Any]]:
         """Yield (places done, the places of this step, the raw output for them), coarse to fine."""
-        size = min(chunk, getattr(self.passes, "at_once", 16))
+        size = min(chunk, self.passes.at_once)
         order = self.places.order
         for first in range(0, len(order), size):
             some = order[first : first + size]

@@ -106,19 +106,27 @@ def make_passes(
     """
     if checked_dtype(dtype) is not None:
         network, base = _cast(network, dtype), base.to(dtype)
-    found = _incremental(network, base) if incremental and not _tells_apart(network) else None
-    passes: Passes = FullPasses(network, base) if found is None else found
+    passes = _passes(network, base, incremental=incremental)
     if dtype is not None:
         passes.facts["dtype"] = str(dtype).removeprefix("torch.")
     return passes
 
 
-def _incremental(network: Network, base: Tensor) -> Passes | None:
-    try:
-        from cnnwidgets.explain.incremental import incremental_passes
-    except ImportError:
-        return None
-    return incremental_passes(network, base)
+def _passes(network: Network, base: Tensor, *, incremental: bool) -> Passes:
+    if not incremental:
+        return FullPasses(network, base)
+    reason = "it tells the images of a batch apart"
+    if not _tells_apart(network):
+        # Loading what writes a graph takes a second, which whole passes need not pay.
+        from cnnwidgets.explain.incremental import NotIncrementalError, incremental_passes
+
+        try:
+            return incremental_passes(network, base)
+        except NotIncrementalError as error:
+            reason = str(error)
+    whole = FullPasses(network, base)
+    whole.facts["engine"] = f"full passes: {reason}"
+    return whole
 
 
 def _cast(network: Network, dtype: torch.dtype | None) -> Network:

@@ -8,5 +8,6 @@ layer is recomputed only in the cells that the patch can reach, out of the kept 
 from __future__ import annotations
 
 from cnnwidgets.explain.incremental.engine import Incremental, incremental_passes
+from cnnwidgets.explain.incremental.graph import NotIncrementalError
 
-__all__ = ["Incremental", "incremental_passes"]
+__all__ = ["Incremental", "NotIncrementalError", "incremental_passes"]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx
@@ -12,7 +11,18 @@ from torch import fx
 from cnnwidgets.explain.incremental.compiler import VIEWS, Count, Kind, Known, arguments, operation, shape_of
 from cnnwidgets.explain.incremental.patch import Layout
 
-_SAME = ("clone.default", "alias.default", "detach.default", "contiguous.default", "dropout.default", "_to_copy.default")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_SAME = (
+    "clone.default",
+    "alias.default",
+    "detach.default",
+    "contiguous.default",
+    "dropout.default",
+    "_to_copy.default",
+)
+_SOFTMAXES = ("softmax.int", "_softmax.default", "log_softmax.int", "_log_softmax.default")
 _CHANNELS = ("sum.dim_IntList", "mean.dim", "amax.default", "amin.default")
 _SPLITS = ("split.Tensor", "split_with_sizes.default", "chunk.default", "unbind.int", "select.int", "slice.Tensor")
 
@@ -34,10 +44,9 @@ def is_global_mean(node: fx.Node, layout: Layout) -> bool:
     """Whether a call is the mean over all rows and columns, and nothing else."""
     name = operation(node)
     if name in ("adaptive_avg_pool2d.default", "_adaptive_avg_pool2d.default"):
-        return layout.is_standard and list(node.args[1]) == [1, 1]  # type: ignore[arg-type]
-    if name == "mean.dim" and node.args[1]:
-        return sorted(dim % len(layout.shape) for dim in node.args[1]) == list(layout.dims)  # type: ignore[union-attr, operator]
-    return False
+        return layout.is_standard and list(arguments(node)[1]) == [1, 1]
+    dims = arguments(node, None, None)[1] if name == "mean.dim" else None
+    return sorted(dim % len(layout.shape) for dim in dims or ()) == list(layout.dims)
 
 
 def followed(node: fx.Node, layout: Layout, kind: Callable[[Any], Kind]) -> Followed | None:  # noqa: PLR0911
@@ -53,11 +62,11 @@ def followed(node: fx.Node, layout: Layout, kind: Callable[[Any], Kind]) -> Foll
         return _permuted(node, layout)
     if name == "unsqueeze.default":
         return _unsqueezed(node, layout)
-    if name == "linear.default" or name == "layer_norm.default":
-        last = 1 if name == "linear.default" else len(node.args[1])  # type: ignore[arg-type]
+    if name in ("linear.default", "layer_norm.default"):
+        last = 1 if name == "linear.default" else len(arguments(node)[1])
         return Followed(layout.dims) if max(layout.dims) < count - last else None
-    if name in ("softmax.int", "_softmax.default", "log_softmax.int") and node.args[1] % count not in (0, *layout.dims):  # type: ignore[operator]
-        return Followed(layout.dims)
+    if name in _SOFTMAXES:
+        return Followed(layout.dims) if arguments(node)[1] % count not in (0, *layout.dims) else None
     if name in _CHANNELS:
         return _reduced(node, layout)
     if name in _SPLITS:
@@ -125,9 +134,9 @@ def _permuted(node: fx.Node, layout: Layout) -> Followed | None:
     count = len(layout.shape)
     order = list(range(count))
     if operation(node) == "permute.default":
-        order = [dim % count for dim in node.args[1]]  # type: ignore[union-attr, operator]
+        order = [dim % count for dim in arguments(node)[1]]
     else:
-        first, second = (dim % count for dim in node.args[1:3])  # type: ignore[operator]
+        first, second = (dim % count for dim in arguments(node)[1:3])
         order[first], order[second] = order[second], order[first]
     if order[0] != 0:
         return None
@@ -135,7 +144,7 @@ def _permuted(node: fx.Node, layout: Layout) -> Followed | None:
 
 
 def _unsqueezed(node: fx.Node, layout: Layout) -> Followed | None:
-    place = node.args[1] % (len(layout.shape) + 1)  # type: ignore[operator]
+    place = arguments(node)[1] % (len(layout.shape) + 1)
     if place == 0:
         return None
     down, across = (dim + (dim >= place) for dim in layout.dims)
@@ -145,7 +154,7 @@ def _unsqueezed(node: fx.Node, layout: Layout) -> Followed | None:
 def _reduced(node: fx.Node, layout: Layout) -> Followed | None:
     """A sum, mean or maximum over channels."""
     count = len(layout.shape)
-    _, dims, keep = arguments(node, None, [], False)[:3]  # noqa: FBT003
+    _, dims, keep = arguments(node, None, [], False)[:3]
     gone = {dim % count for dim in ([dims] if isinstance(dims, int) else dims or range(count))}
     if gone & {0, *layout.dims}:
         return None
@@ -159,8 +168,8 @@ def _split(node: fx.Node, layout: Layout) -> Followed | None:
     """Some of the channels, or several groups of them."""
     count, name = len(layout.shape), operation(node)
     place = {"split.Tensor": 2, "split_with_sizes.default": 2, "chunk.default": 2}.get(name, 1)
-    given = node.args[place] if len(node.args) > place else node.kwargs.get("dim", 0)
-    dim = given % count  # type: ignore[operator]
+    given = arguments(node)
+    dim = (given[place] if len(given) > place else 0) % count
     if dim in (0, *layout.dims):
         return None
     if name in ("select.int", "unbind.int"):

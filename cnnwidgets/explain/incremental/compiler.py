@@ -1,4 +1,4 @@
-"""What is known while a graph is turned into steps: a kind for every value, a slot for those that the picture decides."""
+"""What is known while a graph is turned into steps: a kind for every value, a slot where the picture decides it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx
 
 from cnnwidgets.explain.incremental.patch import Layout
-from cnnwidgets.explain.incremental.steps import Call, Slot, Step
+from cnnwidgets.explain.incremental.step import Call, Slot, Step
 
 if TYPE_CHECKING:
     from cnnwidgets.explain.incremental.graph import Graph

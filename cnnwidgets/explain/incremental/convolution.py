@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Activation = tuple[str, tuple[float, ...]]
 
 _IN_PLACE: dict[str, Callable[..., Tensor]] = {
     "relu": torch.relu_,
-    "hardtanh": lambda x, low, high: F.hardtanh_(x, low, high),
+    "hardtanh": F.hardtanh_,
     "swish": lambda x: F.silu(x, inplace=True),
     "hardswish": lambda x: F.hardswish(x, inplace=True),
     "sigmoid": torch.sigmoid_,
@@ -51,6 +53,7 @@ class Convolution:
         self,
         weight: Tensor,
         bias: Tensor | None,
+        *,
         stride: tuple[int, int],
         padding: tuple[int, int] | None,
         dilation: tuple[int, int],
@@ -74,7 +77,7 @@ class Convolution:
         self._scalars = list(activation[1]) if activation else []
 
     def _plain(
-        self, x: Tensor, weight: Tensor, bias: Tensor | None, padding: list[int], *_options: Any
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int], *_options: Any
     ) -> Tensor:
         out = F.conv2d(x, weight, bias, self.stride, padding, self.dilation, self.groups)
         if self.activation is None:

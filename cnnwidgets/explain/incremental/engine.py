@@ -8,16 +8,20 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from cnnwidgets.explain.incremental.graph import NotExportedError, graph_of
+from cnnwidgets.explain.incremental.graph import NotIncrementalError, graph_of
 from cnnwidgets.explain.incremental.patch import Clean, Patch
 from cnnwidgets.explain.incremental.plan import Plan, planned
 from cnnwidgets.explain.incremental.spans import Span
-from cnnwidgets.explain.incremental.steps import Run, filled
+from cnnwidgets.explain.incremental.step import Run, filled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cnnwidgets.explain.network import Network
+
+
+_PIXELS_ON_CPU = 8 * 224 * 224  # measured: larger batches are no faster and take more memory
+_PIXELS_ON_GPU = 64 * 224 * 224
 
 
 class Incremental:
@@ -30,7 +34,9 @@ class Incremental:
     Attributes:
         base: the picture.
         output: what the network gives for it.
+        at_once: how many images one call takes with bounded memory.
         macs: multiply-accumulates of the convolutions of one whole pass.
+        spent: multiply-accumulates of the convolutions so far.
         facts: what an explanation says about it.
 
     """
@@ -44,6 +50,8 @@ class Incremental:
         self.macs = run.macs
         self.spent = 0
         self.facts: dict[str, Any] = {"engine": "incremental"}
+        pixels = _PIXELS_ON_CPU if base.device.type == "cpu" else _PIXELS_ON_GPU
+        self.at_once = max(1, pixels // (base.shape[2] * base.shape[3]))
 
     def outputs(self, tops: Sequence[int], lefts: Sequence[int], patches: Tensor) -> Any:
         """Return the network's raw output for images that are the picture but for one patch each.
@@ -68,7 +76,7 @@ class Incremental:
         plan = self.plan
         values: dict[int, Any] = {plan.image: image}
         if keep and plan.image in plan.needs:
-            self._clean[plan.image] = Clean(image, plan.layouts[plan.image])  # type: ignore[arg-type]
+            self._clean[plan.image] = Clean(self.base, plan.layouts[plan.image])
         for step in plan.steps:
             given = [values[slot] for slot in step.inputs]
             partly = any(isinstance(value, Patch) for value in given)
@@ -81,12 +89,42 @@ class Incremental:
         return pytree.tree_unflatten(list(filled(plan.results, whole)), plan.form)
 
 
-def incremental_passes(network: Network, base: Tensor) -> Incremental | None:
-    """Return the engine for a network and a picture (1,C,H,W), or None where the network cannot be followed."""
-    try:
-        graph = graph_of(network)
-    except NotExportedError:
-        return None
+def incremental_passes(network: Network, base: Tensor) -> Incremental:
+    """Return the engine for a network and a picture (1,C,H,W), after a look whether both come to the same.
+
+    Raises:
+        NotIncrementalError: the network cannot be followed, or the engine does not agree with it.
+
+    """
+    graph = graph_of(network)
     weights = {**graph.constants, **graph.weights_of(network.module)}
     with torch.no_grad():
-        return Incremental(planned(graph, weights, tuple(base.shape)), base)
+        engine = Incremental(planned(graph, weights, tuple(base.shape)), base)
+        _check(engine, network)
+    return engine
+
+
+def _check(engine: Incremental, network: Network) -> None:
+    """Compare with whole passes: for the picture itself, and with its middle turned upside down."""
+    base = engine.base
+    height, width = base.shape[2:]
+    top, left, size = height // 3, width // 3, (max(1, height // 8), max(1, width // 8))
+    patch = base[:, :, top : top + size[0], left : left + size[1]].flip(2, 3)
+    other = base.clone()
+    other[:, :, top : top + size[0], left : left + size[1]] = patch
+    found = (engine.output, engine.outputs([top], [left], patch))
+    engine.spent = 0
+    for mine, image in zip(found, (base, other), strict=True):
+        pairs = zip(pytree.tree_leaves(mine), pytree.tree_leaves(network.run(image)), strict=True)
+        if not all(_agree(a, b) for a, b in pairs):
+            raise NotIncrementalError("its graph gives other values than the network itself")
+
+
+def _agree(mine: Any, theirs: Any) -> bool:
+    if not isinstance(mine, Tensor) or not isinstance(theirs, Tensor):
+        return bool(mine == theirs)
+    if mine.shape != theirs.shape:
+        return False
+    coarse = theirs.dtype in (torch.bfloat16, torch.float16)
+    span = float(theirs.double().abs().amax()) if theirs.numel() else 0.0
+    return bool(((mine - theirs).abs() <= (5e-2 if coarse else 1e-4) * span + 1e-12).all())

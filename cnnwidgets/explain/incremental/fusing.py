@@ -47,7 +47,9 @@ def vanishes(compiler: Compiler, node: fx.Node) -> bool:
         return False
     weight = user.args[1]
     transposed = operation(user) == "convolution.default" and user.args[6]
-    return isinstance(weight, fx.Node) and weight.op == "placeholder" and weight.meta["val"].ndim == 4 and not transposed
+    return (
+        isinstance(weight, fx.Node) and weight.op == "placeholder" and weight.meta["val"].ndim == 4 and not transposed
+    )
 
 
 def convolve(compiler: Compiler, conv: fx.Node) -> bool:
@@ -55,37 +57,43 @@ def convolve(compiler: Compiler, conv: fx.Node) -> bool:
     if operation(conv) not in _CONVOLUTIONS:
         return False
     if operation(conv) == "convolution.default":
-        _, weight_node, bias_node, stride, padding, dilation, transposed, _, groups = conv.args
+        _, weight_node, bias_node, stride, padding, dilation, transposed, _, groups = arguments(conv)
     else:
         _, weight_node, bias_node, stride, padding, dilation, groups = arguments(conv, None, None, None, 1, 0, 1, 1)
         transposed = False
-    pad = conv.args[0] if is_padding(conv.args[0]) and conv.args[0] in compiler.inner else None
-    source = conv.args[0] if pad is None else pad.args[0]  # type: ignore[union-attr]
+    read = arguments(conv)[0]
+    pad = read if is_padding(read) and read in compiler.inner else None
+    source = read if pad is None else arguments(pad)[0]
     weight_kind, bias_kind = compiler.kind(weight_node), compiler.kind(bias_node)
-    value: Any = source.meta.get("val") if isinstance(source, fx.Node) else None
-    size = shape_of(value)
-    if transposed or size is None or len(size) != 4 or not isinstance(weight_kind, Known) or not isinstance(bias_kind, Known):
+    size = shape_of(source.meta.get("val")) if isinstance(source, fx.Node) else None
+    if (
+        transposed
+        or size is None
+        or len(size) != 4
+        or not isinstance(weight_kind, Known)
+        or not isinstance(bias_kind, Known)
+    ):
         return False
     weight, bias = weight_kind.value, bias_kind.value
-    kernel, step, spread = tuple(weight.shape[2:]), pair(stride, 1), pair(dilation, 1)
+    kernel, stride, spread = tuple(weight.shape[2:]), pair(stride, 1), pair(dilation, 1)
     before, own = _padding(padding, kernel, spread)
     if pad is not None:
-        left, _, top, _ = pad.args[1]  # type: ignore[union-attr, misc]
-        before, own = (before[0] + int(top), before[1] + int(left)), None  # type: ignore[call-overload]
+        left, _, top, _ = arguments(pad)[1]
+        before, own = (before[0] + top, before[1] + left), None
     norm, activation, members = _behind(compiler, conv)
     if norm is not None:
         weight, bias = folded(weight, bias, norm)
     last = members[-1]
     results = last.meta["val"].shape[2:]
-    rows, columns = (
-        Sliding(kernel[i], step[i], before[i], spread[i], size[2 + i], int(results[i])) for i in (0, 1)
+    rows, columns = (Sliding(kernel[i], stride[i], before[i], spread[i], size[2 + i], int(results[i])) for i in (0, 1))
+    made = Convolution(
+        weight, bias, stride=stride, padding=own, dilation=spread, groups=groups, activation=activation, size=size
     )
-    made = Convolution(weight, bias, step, own, spread, int(groups), activation, size)  # type: ignore[arg-type]
     kind = compiler.kind(source)
     layout = layout_of(last.meta["val"], (2, 3)) if isinstance(kind, Layout) and kind.is_standard else None
-    slot = compiler.slots[source]  # type: ignore[index]
     compiler.inner.update(members)
-    compiler.add(last, Convolve(place_of(conv), slot, compiler.new_slot(last), Window(rows, columns), made), layout or Whole())
+    step = Convolve(place_of(conv), compiler.slots[source], compiler.new_slot(last), Window(rows, columns), made)
+    compiler.add(last, step, layout or Whole())
     return True
 
 
@@ -98,9 +106,7 @@ def _padding(padding: Any, kernel: Sequence[int], dilation: Sequence[int]) -> tu
     return before, None if any(total % 2 for total in extra) else before
 
 
-def _behind(
-    compiler: Compiler, conv: fx.Node
-) -> tuple[Normalisation | None, Activation | None, list[fx.Node]]:
+def _behind(compiler: Compiler, conv: fx.Node) -> tuple[Normalisation | None, Activation | None, list[fx.Node]]:
     """Return what can be done in one go with a convolution, and the calls that are."""
     members, norm = [conv], None
     user = compiler.only_user(conv)
@@ -121,17 +127,16 @@ def _behind(
 
 def _normalisation(compiler: Compiler, node: fx.Node) -> Normalisation | None:
     """Return a batch normalisation whose statistics are fixed."""
-    given = [compiler.kind(argument) for argument in node.args[1:5]]
-    if not all(isinstance(kind, Known) for kind in given):
+    given = [kind for kind in map(compiler.kind, node.args[1:5]) if isinstance(kind, Known)]
+    if len(given) < 4:
         return None
-    weight, bias, mean, variance = (kind.value for kind in given)  # type: ignore[union-attr]
+    weight, bias, mean, variance = (kind.value for kind in given)
     if not isinstance(mean, Tensor) or not isinstance(variance, Tensor):
         return None
     native = operation(node).startswith("_native")
     if not native and node.args[5]:  # training
         return None
-    eps = node.args[6 if native else 7]
-    return Normalisation(weight, bias, mean, variance, float(eps))  # type: ignore[arg-type]
+    return Normalisation(weight, bias, mean, variance, float(arguments(node)[6 if native else 7]))
 
 
 def _activation(node: fx.Node) -> Activation | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import logging
+import sys
 import warnings
 import weakref
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, fx, nn
 
+from cnnwidgets.explain.incremental.functional import without_writing
 from cnnwidgets.explain.randomness import PrivateRandomness
 from cnnwidgets.explain.trace import signature
 from cnnwidgets.explain.twin import make_twin
@@ -31,6 +34,7 @@ class Graph:
 
     Attributes:
         nodes: the calls in order, functional (nothing is written in place).
+        placeholders: the picture, and the tensors that the network brings.
         image: name of the placeholder that takes the picture.
         weights: placeholder -> path of the parameter or buffer in the network.
         constants: placeholder -> tensor that the forward pass made.
@@ -40,6 +44,7 @@ class Graph:
     """
 
     nodes: tuple[fx.Node, ...]
+    placeholders: tuple[fx.Node, ...]
     image: str
     weights: dict[str, str]
     constants: dict[str, Tensor]
@@ -57,11 +62,12 @@ class Graph:
         return found
 
 
-class NotExportedError(Exception):
-    """The network cannot be written as a graph; the text says why."""
+class NotIncrementalError(Exception):
+    """The engine cannot follow a network; the text says why."""
 
 
-_GRAPHS: weakref.WeakKeyDictionary[nn.Module, dict[Any, Graph | NotExportedError]] = weakref.WeakKeyDictionary()
+# A reason is kept as text: an exception would keep the frames, and with them the model, alive.
+_GRAPHS: weakref.WeakKeyDictionary[nn.Module, dict[Any, Graph | str]] = weakref.WeakKeyDictionary()
 _KEPT = 4
 
 
@@ -69,7 +75,7 @@ def graph_of(network: Network) -> Graph:
     """Return the graph of a network for inputs of the size that it has; remembered while the structure stays.
 
     Raises:
-        NotExportedError: its forward pass depends on values or draws random numbers, or is no Python (TorchScript).
+        NotIncrementalError: its forward pass depends on values or draws random numbers, or is no Python (TorchScript).
 
     """
     key = (signature(network.module), tuple(network.x.shape[1:]), network.x.dtype, network.x.device)
@@ -78,39 +84,42 @@ def graph_of(network: Network) -> Graph:
     if found is None:
         try:
             found = _export(network)
-        except NotExportedError as reason:
-            found = reason
+        except NotIncrementalError as reason:
+            found = str(reason)
         while len(graphs) >= _KEPT:
             graphs.pop(next(iter(graphs)), None)
         graphs[key] = found
-    if isinstance(found, NotExportedError):
-        raise found
+    if isinstance(found, str):
+        raise NotIncrementalError(found)
     return found
 
 
 def _export(network: Network) -> Graph:
     if network.trace.draws:
-        raise NotExportedError("its forward pass draws random numbers")
+        raise NotIncrementalError("its forward pass draws random numbers")
     if any(isinstance(part, torch.jit.ScriptModule) for part in network.module.modules()):
-        raise NotExportedError("it holds TorchScript")
+        raise NotIncrementalError("it holds TorchScript")
     example = network.x[:1].detach().expand(2, -1, -1, -1).contiguous()
     batch = torch.export.Dim("batch", min=1, max=_LARGEST_BATCH)
     try:
         with _quiet(), torch.no_grad(), PrivateRandomness():
             program = torch.export.export(
-                make_twin(network.model), (example,), dynamic_shapes=({0: batch},), strict=False
+                make_twin(network.module), (example,), dynamic_shapes=({0: batch},), strict=False
             )
-            program = program.run_decompositions({})
+            if not without_writing(program.graph):
+                program = program.run_decompositions({})  # functional, too, but takes several times as long
     except Exception as error:  # whatever stops the exporter, full passes work
         first = str(error).strip().splitlines()
-        raise NotExportedError(f"torch.export gives up: {first[0][:200] if first else type(error).__name__}") from error
+        raise NotIncrementalError(
+            f"torch.export gives up: {first[0][:200] if first else type(error).__name__}"
+        ) from error
     return _graph(program)
 
 
 def _graph(program: torch.export.ExportedProgram) -> Graph:
     signed = program.graph_signature
     if len(signed.user_inputs) != 1 or signed.buffers_to_mutate or signed.user_inputs_to_mutate:
-        raise NotExportedError("its forward pass writes to its buffers or its input")
+        raise NotIncrementalError("its forward pass writes to its buffers or its input")
     constants = {
         name: program.constants[target]
         for name, target in {**signed.inputs_to_lifted_tensor_constants, **signed.inputs_to_buffers}.items()
@@ -125,19 +134,24 @@ def _graph(program: torch.export.ExportedProgram) -> Graph:
     (results,) = (node.args[0] for node in nodes if node.op == "output")
     return Graph(
         nodes=tuple(node for node in nodes if node.op == "call_function"),
+        placeholders=tuple(node for node in nodes if node.op == "placeholder"),
         image=str(signed.user_inputs[0]),
         weights=weights,
         constants=constants,
-        results=tuple(results),  # type: ignore[arg-type]
+        results=tuple(results),
         form=program.call_spec.out_spec,
     )
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what the exporter tells its own developers from the notebook."""
+    """Keep the exporter's words to its developers from the notebook, and its progress bars from starting threads."""
     logger = logging.getLogger("torch")
     level = logger.level
+    bars = sys.modules.get("tqdm") or importlib.import_module("tqdm") if importlib.util.find_spec("tqdm") else None
+    interval = bars.tqdm.monitor_interval if bars else None
+    if bars:
+        bars.tqdm.monitor_interval = 0
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         logger.setLevel(logging.CRITICAL)
@@ -145,3 +159,5 @@ def _quiet() -> Iterator[None]:
             yield
         finally:
             logger.setLevel(level)
+            if bars:
+                bars.tqdm.monitor_interval = interval

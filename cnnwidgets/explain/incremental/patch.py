@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from cnnwidgets.explain.incremental.spans import Overlap, Reach, Span, placed
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +51,16 @@ class Layout:
         return len(self.shape) == 4 and self.dims == (2, 3)
 
 
+Padding = tuple[tuple[int, ...], float]  # sides (left, right, top, bottom), and what they are filled with
+
+
+class Cut(NamedTuple):
+    """What is cut out along one axis, and where the changed cells lie in it."""
+
+    window: Span
+    overlap: Overlap
+
+
 class Clean:
     """A map of the clean image, with the paddings of it that windows are cut from.
 
@@ -65,26 +72,24 @@ class Clean:
 
     def __init__(self, values: Tensor, layout: Layout) -> None:
         self.values, self.layout = _dense(values, layout), layout
-        self._padded: dict[tuple[tuple[int, int, int, int], float], Tensor] = {}
+        self._padded: dict[tuple[tuple[int, ...], float], Tensor] = {}
 
-    def padded(self, sides: tuple[int, int, int, int], fill: float = 0.0) -> Tensor:
+    def padded(self, sides: tuple[int, ...], fill: float = 0.0) -> Tensor:
         """Return it padded by (left, right, top, bottom) cells, made once; negative sides cut nothing."""
-        sides = tuple(max(side, 0) for side in sides)  # type: ignore[assignment]
-        if not any(sides):
+        key = (tuple(max(side, 0) for side in sides), fill)
+        if not any(key[0]):
             return self.values
-        found = self._padded.get((sides, fill))
+        found = self._padded.get(key)
         if found is None:
-            found = self._padded[sides, fill] = _dense(F.pad(self.values, sides, value=fill), self.layout)
+            found = self._padded[key] = _dense(F.pad(self.values, key[0], value=fill), self.layout)
         return found
 
     def around(self, patch: Patch, rows: Span, columns: Span) -> Tensor:
         """Return the cells `rows` x `columns` with a patch in place, (B, ...). The result may be the patch itself."""
         if patch.rows == rows and patch.columns == columns:
             return patch.values
-        return composed(
-            self.values, patch.values, self.layout.dims, rows, columns,
-            placed(patch.rows, rows), placed(patch.columns, columns),
-        )  # fmt: skip
+        down, across = Cut(rows, placed(patch.rows, rows)), Cut(columns, placed(patch.columns, columns))
+        return composed(self.values, patch.values, self.layout.dims, down, across)
 
     def cut(self, rows: Span, columns: Span) -> Tensor:
         """Return the clean cells `rows` x `columns`, (B, ...)."""
@@ -111,38 +116,29 @@ def windows(source: Tensor, dims: tuple[int, int], rows: Span, columns: Span) ->
     return cuts[0].clone() if len(cuts) == 1 else torch.cat(cuts)
 
 
-def composed(
-    source: Tensor, part: Tensor, dims: tuple[int, int], rows: Span, columns: Span, down: Overlap, across: Overlap
-) -> Tensor:
+def composed(source: Tensor, part: Tensor, dims: tuple[int, int], rows: Cut, columns: Cut) -> Tensor:
     """Cut windows out of `source` and put the changed parts where they overlap, (B, ...): fresh memory."""
-    found = windows(source, dims, rows, columns)
-    if down.same and across.same:
-        _put(found, part, dims, (down.length[0], down.in_window[0], down.in_part[0]),
-             (across.length[0], across.in_window[0], across.in_part[0]))  # fmt: skip
+    found = windows(source, dims, rows.window, columns.window)
+    if rows.overlap.same and columns.overlap.same:
+        _put(found, part, dims, (rows.overlap, columns.overlap), 0)
         return found
     for image in range(len(found)):
-        _put(
-            found[image : image + 1], part[image : image + 1], dims,
-            (down.length[image], down.in_window[image], down.in_part[image]),
-            (across.length[image], across.in_window[image], across.in_part[image]),
-        )  # fmt: skip
+        _put(found[image : image + 1], part[image : image + 1], dims, (rows.overlap, columns.overlap), image)
     return found
 
 
-def _put(
-    into: Tensor, part: Tensor, dims: tuple[int, int], down: tuple[int, int, int], across: tuple[int, int, int]
-) -> None:
-    for dim, (length, there, here) in zip(dims, (down, across), strict=True):
+def _put(into: Tensor, part: Tensor, dims: tuple[int, int], overlaps: tuple[Overlap, Overlap], image: int) -> None:
+    for dim, shared in zip(dims, overlaps, strict=True):
+        length = shared.length[image]
         if length == 0:
             return
-        into, part = into.narrow(dim, there, length), part.narrow(dim, here, length)
+        into = into.narrow(dim, shared.in_window[image], length)
+        part = part.narrow(dim, shared.in_part[image], length)
     into.copy_(part)
 
 
-def window_of(clean: Clean, patch: Patch, down: Reach, across: Reach, sides: Sequence[int], fill: float) -> Tensor:
+def window_of(clean: Clean, patch: Patch, rows: Reach, columns: Reach, padding: Padding) -> Tensor:
     """Return what a sliding operation reads for the cells that can change, out of the padded map, (B, ...)."""
-    left, right, top, bottom = sides
-    source = clean.padded((left, right, top, bottom), fill)
-    return composed(
-        source, patch.values, clean.layout.dims, down.window, across.window, down.overlap, across.overlap
-    )
+    source = clean.padded(*padding)
+    down, across = Cut(rows.window, rows.overlap), Cut(columns.window, columns.overlap)
+    return composed(source, patch.values, clean.layout.dims, down, across)

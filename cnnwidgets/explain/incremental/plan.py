@@ -23,7 +23,8 @@ from cnnwidgets.explain.incremental.compiler import (
 from cnnwidgets.explain.incremental.fusing import convolve, vanishes
 from cnnwidgets.explain.incremental.patch import Clean, Layout
 from cnnwidgets.explain.incremental.sliding import slide
-from cnnwidgets.explain.incremental.steps import Batch, Cellwise, GlobalMean, Item, Slot, Step, Together
+from cnnwidgets.explain.incremental.step import Slot, Step
+from cnnwidgets.explain.incremental.steps import Batch, Cellwise, GlobalMean, Item, Together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,9 +57,8 @@ class Plan:
 def planned(graph: Graph, weights: dict[str, Tensor], shape: tuple[int, ...]) -> Plan:
     """Return the plan of a graph with the given weights for pictures of shape (1,C,H,W)."""
     compiler = Compiler(graph, weights, shape)
-    for node in graph.nodes[0].graph.nodes:
-        if node.op == "placeholder":
-            _placeholder(compiler, node)
+    for node in graph.placeholders:
+        _placeholder(compiler, node)
     for node in graph.nodes:
         if node not in compiler.inner and not _nothing(compiler, node):
             _take(compiler, node)
@@ -85,9 +85,11 @@ def _nothing(compiler: Compiler, node: fx.Node) -> bool:
         compiler.kinds[node] = Known(None)
     elif all(isinstance(compiler.kinds[argument], Known) for argument in node.all_input_nodes):
         args, kwargs = compiler.template((tuple(node.args), dict(node.kwargs)))
-        compiler.kinds[node] = Known(node.target(*args, **kwargs))  # type: ignore[operator]
+        function: Any = node.target
+        compiler.kinds[node] = Known(function(*args, **kwargs))
     elif vanishes(compiler, node):
         compiler.inner.add(node)
+        compiler.kinds[node] = Whole()
     else:
         return False
     return True
@@ -197,4 +199,3 @@ def _free(steps: list[Step], keep: Iterable[int]) -> None:
     for step in reversed(steps):
         step.frees = tuple({*step.inputs, step.out} - seen)
         seen.update((*step.inputs, step.out))
-

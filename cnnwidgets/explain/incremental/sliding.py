@@ -39,29 +39,30 @@ def slide(compiler: Compiler, node: fx.Node, layout: Layout) -> Slide | None:
     if found is None:
         del compiler.slots[node]
         return None
-    return Slide(place_of(node), slot, whole.out, found[0], found[1], lambda x: whole.called({slot: x}))
+    return Slide(place_of(node), slot, whole.out, found[0], apply=found[1], whole=lambda x: whole.called({slot: x}))
 
 
 def _window(
-    layout: Layout, results: tuple[int, ...], kernel: Any, stride: Any, before: Any, dilation: Any, fill: float = 0.0
+    layout: Layout, results: tuple[int, ...], kernel: Any, stride: Any, before: Any = (0, 0), **more: Any
 ) -> Window:
     size = (layout.height, layout.width)
-    rows, columns = (Sliding(kernel[i], stride[i], before[i], dilation[i], size[i], results[i]) for i in (0, 1))
+    spread, fill = more.get("dilation", (1, 1)), more.get("fill", 0.0)
+    rows, columns = (Sliding(kernel[i], stride[i], before[i], spread[i], size[i], results[i]) for i in (0, 1))
     return Window(rows, columns, fill)
 
 
 def _max_pool(node: fx.Node, layout: Layout, results: tuple[int, ...]) -> Any:
-    _, kernel, stride, padding, dilation, _ = arguments(node, None, None, [], 0, 1, False)  # noqa: FBT003
+    _, kernel, stride, padding, dilation, _ = arguments(node, None, None, [], 0, 1, False)
     size = pair(kernel)
     step, spread = pair(stride or kernel), pair(dilation, 1)
-    window = _window(layout, results, size, step, pair(padding), spread, -torch.inf)
+    window = _window(layout, results, size, step, pair(padding), dilation=spread, fill=-torch.inf)
     return window, lambda found, _rows, _columns: F.max_pool2d(found, size, step, 0, spread)
 
 
 def _average_pool(node: fx.Node, layout: Layout, results: tuple[int, ...]) -> Any:
-    _, kernel, stride, padding, *rest = arguments(node, None, None, [], 0, False, True, None)  # noqa: FBT003
+    _, kernel, stride, padding, *rest = arguments(node, None, None, [], 0, False, True, None)
     size, step = pair(kernel), pair(stride or kernel)
-    window = _window(layout, results, size, step, pair(padding), (1, 1))
+    window = _window(layout, results, size, step, pair(padding))
     # What one cell of a map of ones gives, and how many of its cells are real, tell what the sum is divided by.
     ones = torch.ones(1, 1, layout.height, layout.width, dtype=torch.float64)
     real = F.avg_pool2d(F.pad(ones, window.sides), size, step, divisor_override=1)
@@ -82,13 +83,13 @@ def _adaptive(layout: Layout, results: tuple[int, ...]) -> Any:
     if 1 in results or any(cells % wanted for cells, wanted in zip(size, results, strict=True)):
         return None
     step = (size[0] // results[0], size[1] // results[1])
-    window = _window(layout, results, step, step, (0, 0), (1, 1))
+    window = _window(layout, results, step, step)
     return window, lambda found, _rows, _columns: found if step == (1, 1) else F.avg_pool2d(found, step)
 
 
 def _padded(node: fx.Node, layout: Layout, results: tuple[int, ...]) -> Any:
-    left, _, top, _ = node.args[1]  # type: ignore[misc]
-    window = _window(layout, results, (1, 1), (1, 1), (top, left), (1, 1))
+    left, _, top, _ = arguments(node)[1]
+    window = _window(layout, results, (1, 1), (1, 1), (top, left))
     return window, lambda found, _rows, _columns: found
 
 
@@ -103,5 +104,5 @@ def _sliced(node: fx.Node, layout: Layout, results: tuple[int, ...]) -> Any:
         start += size[dim - 2]
     strides = tuple(step if dim == 2 + i else 1 for i in (0, 1))
     before = tuple(-start if dim == 2 + i else 0 for i in (0, 1))
-    window = _window(layout, results, (1, 1), strides, before, (1, 1))
+    window = _window(layout, results, (1, 1), strides, before)
     return window, lambda found, _rows, _columns: found[:, :, :: strides[0], :: strides[1]]
