@@ -4,7 +4,7 @@ An answer to a widget is several small messages in a row. Jupyter's server leave
 first wait until the browser acknowledges it, which TCP puts off for about 40 ms (RFC 896, RFC 1122 section 4.2.3.2).
 This extension sets TCP_NODELAY on the kernels' websockets and does nothing else. Turn it on with
 
-    jupyter server extension enable cnnwidgets.server
+    jupyter server extension enable --sys-prefix cnnwidgets.server
 """
 
 from __future__ import annotations

@@ -84,6 +84,13 @@ def test_wheel_holds_every_file_of_the_package_that_git_knows(names):
     assert any(Path(name).suffix in WEIGHTS for name in names if name.startswith("cnnwidgets/demo/"))
 
 
+def test_the_server_extension_is_known_but_off(wheel, names):
+    (listed,) = [name for name in names if name.endswith("etc/jupyter/jupyter_server_config.d/cnnwidgets.server.json")]
+    with zipfile.ZipFile(wheel) as archive:
+        settings = json.loads(archive.read(listed))
+    assert settings == {"ServerApp": {"jpserver_extensions": {"cnnwidgets.server": False}}}
+
+
 def test_wheel_holds_nothing_else(names):
     assert {name.split("/")[0].split("-")[0] for name in names} == {"cnnwidgets"}
     assert not [name for name in names if "node_modules" in name or "__pycache__" in name or "/test" in name]

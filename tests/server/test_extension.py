@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +19,7 @@ from tornado.web import Application
 from tornado.websocket import WebSocketHandler, websocket_connect
 
 from cnnwidgets import server
+from tools.frontend import ROOT
 
 
 def make_handler(opened: list):
@@ -117,3 +121,23 @@ def test_it_imports_nothing_heavy():
     code = "import cnnwidgets.server, sys; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert not {"torch", "numpy", "PIL", "ipywidgets", "jupyter_server", "tornado"} & set(done.stdout.split())
+
+
+def test_the_one_line_for_administrators(tmp_path):
+    """The wheel's listing says "off"; `jupyter server extension enable` finds it there and turns it on."""
+    listed = tmp_path / "config" / "jupyter_server_config.d" / "cnnwidgets.server.json"
+    listed.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "jupyter-config" / listed.name, listed)
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter_server.extension.serverextension",
+        "enable",
+        "--user",
+        "cnnwidgets.server",
+    ]
+    env = os.environ | {"HOME": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "OK" in done.stdout + done.stderr
+    assert json.loads(listed.read_text()) == {"ServerApp": {"jpserver_extensions": {"cnnwidgets.server": True}}}
