@@ -82,7 +82,17 @@ class Clean:
         found = self._padded.get(key)
         if found is None:
             found = self._padded[key] = _dense(F.pad(self.values, key[0], value=fill), self.layout)
+            left, _, top, _ = key[0]
+            down, across = self.layout.dims
+            inside = found.narrow(down, top, self.layout.height).narrow(across, left, self.layout.width)
+            self.values = inside  # the padded map holds it; two of them would be one too many
         return found
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that are kept."""
+        kept = {tensor.untyped_storage().data_ptr(): tensor for tensor in (self.values, *self._padded.values())}
+        return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
     def around(self, patch: Patch, rows: Span, columns: Span) -> Tensor:
         """Return the cells `rows` x `columns` with a patch in place, (B, ...). The result may be the patch itself."""
