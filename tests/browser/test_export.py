@@ -107,3 +107,46 @@ def test_state_alone_paints_and_explores(page):
     page.locator(".cnnw-class", has_text="tabby").click()
     page.locator(".cnnw-words", has_text="Waiting for the kernel").wait_for(timeout=5000)
     assert page.failures == []
+
+
+def test_state_of_a_canvas_alone_paints_drags_and_shows_its_maps(page):
+    from ipywidgets.embed import embed_data
+
+    import cnnwidgets as cw
+
+    canvas = cw.OcclusionCanvas(cw.demo.imagenet(), cw.demo.photo("chelsea"), incremental=False, show="sweep")
+    for left in range(120, 260, 20):
+        canvas.boxes = [[left, 80, left + 60, 140]]
+        canvas.wait(60)
+    canvas.window, canvas.stride = 64, 32
+    canvas.sweep()
+    score = canvas.wait(60)
+    exported = embed_data(views=[canvas], drop_defaults=False)["manager_state"]["state"][canvas.model_id]
+    page.set_content(PAGE % json.dumps(exported).replace("</", "<\\/"))
+    root = page.locator('.cnnw[data-view="occlusion"]')
+    root.wait_for()
+    page.wait_for_function("""() => document.querySelector('.cnnw')?.dataset.box === '240.0,80.0,300.0,140.0'""")
+    assert float(root.get_attribute("data-score")) == pytest.approx(score.score)
+    assert root.locator(".cnnw-class").count() == 5
+    pane = page.locator(".cnnw-occlusion-pane")
+
+    def look():
+        return np.asarray(Image.open(io.BytesIO(pane.screenshot())).convert("RGB"), int)
+
+    shown = {"sweep": look()}
+    for name, label in (("visited", "By hand"), ("photo", "None")):
+        page.get_by_role("radio", name=label).click()
+        page.wait_for_timeout(150)
+        shown[name] = look()
+    assert np.abs(shown["sweep"] - shown["photo"]).mean() > 2
+    assert np.abs(shown["visited"] - shown["photo"]).mean() > 0.5
+
+    box = pane.bounding_box()
+    x, y = box["x"] + box["width"] * 270 / 451, box["y"] + box["height"] * 110 / 300
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 50, y + 10, steps=5)
+    page.mouse.up()
+    page.wait_for_function("""() => parseFloat(document.querySelector('.cnnw').dataset.box) < 220""")
+    page.locator(".cnnw-words", has_text="aiting for the kernel").wait_for(timeout=5000)
+    assert page.failures == []

@@ -52,6 +52,9 @@ def make_picture(width: int = 60, height: int = 40) -> Image.Image:
 def fresh_net(monkeypatch):
     monkeypatch.setattr(Net, "passes", 0)
     monkeypatch.setattr(Net, "fails", False)
+    from tests.widgets import occlusion
+
+    occlusion.reset()
 
 
 @pytest.fixture
@@ -109,3 +112,19 @@ class Browser:
 @pytest.fixture
 def browser(view) -> Browser:
     return Browser(view)
+
+
+@pytest.fixture
+def made():
+    """An OcclusionCanvas over a network whose scores can be worked out by hand."""
+    from tests.widgets import occlusion
+
+    return occlusion.canvas()
+
+
+@pytest.fixture
+def page(made):
+    """The page of that canvas."""
+    from tests.widgets.occlusion import Page
+
+    return Page(made)

@@ -8,13 +8,7 @@ import torch
 
 import cnnwidgets as cw
 from cnnwidgets.explain.frame import Box
-from tests.widgets.occlusion import NAMES, SIDE, Page, brightness, canvas, gradient, logits, reset
-
-
-@pytest.fixture(autouse=True)
-def _fresh():
-    yield
-    reset()
+from tests.widgets.occlusion import NAMES, SIDE, Page, brightness, canvas, gradient, logits
 
 
 def x_of(made: cw.OcclusionCanvas) -> torch.Tensor:

@@ -1,0 +1,120 @@
+"""The sweep of an OcclusionCanvas: what explain computes, in the background, while the hand is answered."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import cnnwidgets as cw
+from tests.widgets.occlusion import STATE, Page, canvas
+
+
+@pytest.mark.parametrize("measure", ["probability", "output"])
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_sweep_is_what_explain_computes(measure, keep):
+    made = canvas(measure=measure, keep=keep, fill="mean", window=8, stride=4, shape="ellipse", target="red")
+    page = Page(made)
+    page.send(kind="sweep")
+    made.wait(20)
+    target = cw.explain.Probability(2) if measure == "probability" else 2
+    wanted = cw.explain.occlusion(
+        made.clf, made.image, target, window=8, stride=4, baseline="mean", shape="ellipse", keep=keep
+    )
+    np.testing.assert_allclose(made.heatmap.values, wanted.values, atol=1e-5)
+    assert made.heatmap.units == {"probability": "probability", "output": "logit"}[measure]
+    assert made.heatmap.target == ("red",)
+    packed = made._sweep
+    assert packed["shape"] == list(wanted.values.shape[1:])
+    assert (packed["window"], packed["outline"], packed["partial"]) == ([16, 16], "ellipse", False)
+    states = [status["state"] for state in page.updates if (status := state.get("_status"))]
+    assert states[0] == "busy"
+    assert states[-1] == "idle"
+
+
+def test_another_class_reads_the_sweep_anew_without_a_pass(made):
+    made.window, made.stride = 8, 8
+    made.sweep()
+    made.wait(20)
+    red = made.heatmap
+    made.target = "dark" if red.target != ("dark",) else "red"
+    made.wait(20)
+    passes = STATE.passes
+    shown = made.heatmap
+    assert shown.target != red.target
+    assert not np.allclose(shown.values, red.values)
+    assert STATE.passes == passes
+    made.fill = "blur"
+    assert made.heatmap is None
+    assert made._sweep == {}
+
+
+def test_the_hand_is_answered_while_a_sweep_goes_on_which_shows_its_progress(made, page):
+    STATE.seconds = 0.01
+    made.window, made.stride = 8, 1
+    page.send(kind="sweep")
+    end = time.monotonic() + 20
+    while made._status.get("done", 0) < 20:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    for number in range(10):
+        page.place(number, [number, 10, number + 20, 30])
+        assert "score" in page.answer(number, timeout=5)
+    status = made._status
+    assert status["state"] == "busy"
+    assert status["message"] == "places"
+    assert status["total"] == 625
+    assert status["seconds_left"] > 0
+    assert made._sweep["partial"]
+    assert made.heatmap is None
+    page.send(kind="cancel")
+    with pytest.raises(cw.CnnWidgetsError, match=r"[Ss]topped|[Cc]ancel"):
+        made.wait(20)
+    assert made._status["state"] == "cancelled"
+    assert made._sweep["partial"], "the coarse map stays"
+    STATE.seconds = 0
+    page.send(kind="retry")
+    made.wait(30)
+    assert made.heatmap is not None
+    assert not made._sweep["partial"]
+
+
+def test_a_sweep_that_cannot_be_says_why(made, page):
+    made.window = 40
+    page.send(kind="sweep")
+    with pytest.raises(cw.CnnWidgetsError, match="larger than the input"):
+        made.wait(20)
+    assert "larger than the input" in made._status["message"]
+    assert made._status["state"] == "error"
+    STATE.fails = True
+    made.window = 8
+    made.sweep()
+    with pytest.raises(ValueError, match="third valve"):
+        made.wait(20)
+    assert "third valve" in made._status["message"]
+    STATE.fails = False
+    page.send(kind="retry")
+    made.wait(20)
+    assert made._status["state"] == "idle"
+
+
+def test_weights_changed_before_a_sweep(made):
+    with torch.no_grad():
+        made.clf.model.gain.mul_(3)
+    made.window, made.stride = 8, 8
+    made.sweep()
+    made.wait(20)
+    assert made.heatmap is not None
+    assert made.heatmap.scores[0] == pytest.approx(made.clean_score, abs=1e-6)
+
+
+def test_another_question_stops_a_sweep(made, page):
+    STATE.seconds = 0.01
+    made.window, made.stride = 8, 1
+    made.sweep()
+    made.fill = "mean"
+    assert made._sweeps.wait(20)
+    assert made._status["state"] == "idle"
+    assert made._sweep == {}
