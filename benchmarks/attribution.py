@@ -13,23 +13,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from measuring import can_measure_memory, interleaved, milliseconds, ratio, rise, rise_elsewhere, timed
+
 warnings.filterwarnings("ignore")
 OURS = "cnnwidgets"
-
-
-def timed(run) -> float:  # noqa: ANN001 - see peers.Run
-    """Return the seconds that a run takes."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
 
 
 def best_batch(libraries: dict) -> dict:
@@ -42,31 +35,15 @@ def best_batch(libraries: dict) -> dict:
     return {OURS: libraries[OURS], fastest: batched[fastest]}
 
 
-def memory_of(network: str, method: str, library: str) -> float:
-    """Return the peak memory of one run in MiB, measured in a fresh process."""
-    command = [sys.executable, __file__, "--measure-memory", network, method, library]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(done.stdout.split()[-1])
-
-
 def measure_memory(network: str, method: str, library: str) -> None:
-    """Print how many MiB the resident set rises above where it stood before the run (Linux)."""
+    """Print how many MiB the resident set rises."""
     import peers
 
     model, x = peers.make(network)
     # Code is loaded at the first run; a small picture needs little memory for that.
     peers.runs(network, model, x[:, :, :64, :64].clone())[method][library]()
     run = peers.runs(network, model, x)[method][library]
-    before = status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
-    run()
-    print((status("VmHWM") - before) / 1024)
-
-
-def status(name: str) -> int:
-    """Return an entry of /proc/self/status in KiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+    print(rise(run))
 
 
 def compare(network: str, method: str, rounds: int, *, memory: bool) -> None:
@@ -78,19 +55,14 @@ def compare(network: str, method: str, rounds: int, *, memory: bool) -> None:
     if not libraries:
         print(f"{network:20} {method:11} does not fit this network")
         return
-    for run in libraries.values():
-        run()
-    seconds: dict[str, list[float]] = {name: [] for name in libraries}
-    for _ in range(rounds):
-        for name, run in libraries.items():
-            seconds[name].append(timed(run))
-    peak = {name: memory_of(network, method, name) for name in libraries} if memory else {}
+    seconds = interleaved(libraries, rounds)
+    peak = {name: rise_elsewhere(__file__, network, method, name) for name in libraries} if memory else {}
     for peer in libraries:
         if peer == OURS:
             continue
-        ratio = statistics.median(a / b for a, b in zip(seconds[OURS], seconds[peer], strict=True))
-        mine, theirs = (1e3 * statistics.median(seconds[name]) for name in (OURS, peer))
-        line = f"{network:20} {method:11} {peer:22} time x{ratio:.2f}  ({mine:.0f} against {theirs:.0f} ms)"
+        times = ratio(seconds[OURS], seconds[peer])
+        mine, theirs = milliseconds(seconds[OURS]), milliseconds(seconds[peer])
+        line = f"{network:20} {method:11} {peer:22} time x{times:.2f}  ({mine:.0f} against {theirs:.0f} ms)"
         if memory:
             line += f"   peak memory x{peak[OURS] / peak[peer]:.2f}  ({peak[OURS]:.0f} against {peak[peer]:.0f} MiB)"
         print(line, flush=True)
@@ -114,7 +86,7 @@ def main() -> None:
         return
     import peers
 
-    memory = not chosen.no_memory and Path("/proc/self/clear_refs").exists()
+    memory = not chosen.no_memory and can_measure_memory()
     load = os.getloadavg()[0]
     print(f"torch {torch.__version__}, {chosen.threads} threads, {chosen.rounds} rounds, load {load:.1f} at the start")
     for network in chosen.networks or peers.NETWORKS:

@@ -25,6 +25,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], str, str]] = {
     "ResNet18": (torchvision.models.resnet18, "layer4", "fc"),
     "ResNet50": (torchvision.models.resnet50, "layer4", "fc"),
     "VGG16": (torchvision.models.vgg16, "features.29", ""),
+    "MobileNetV2": (torchvision.models.mobilenet_v2, "features.18.0", ""),
     "EfficientNet-Lite0": (lambda: timm.create_model("tf_efficientnet_lite0"), "bn2", "classifier"),
 }
 Run = Callable[[], Any]
