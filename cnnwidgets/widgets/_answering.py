@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from cnnwidgets.widgets._live import Found
 
+_LOG = logging.getLogger(__name__)
 _WRITE_EVERY = 1.0  # seconds: how often places that Python visits go to the page's state
 
 
@@ -133,12 +135,19 @@ class Answering(Occluders):
     def _tell(self, score: Score) -> None:
         """Give an answer to Python: the trait, and the functions that wait for one."""
         words = self._listeners.tell(score)
-        try:
-            self.set_trait("scores", score)
-        except Exception as error:  # noqa: BLE001 - an observer of the user's: it may fail, the hand goes on
-            words = words or f"An observer of scores: {type(error).__name__}: {error}"
+        words = self._give("scores", score) or words
         with self._lock:
             self._complain(words)
+
+    def _give(self, name: str, value: Any) -> str:
+        """Set a trait; return in words what went wrong with an observer of the user's, or ""."""
+        try:
+            self.set_trait(name, value)
+        except Exception as error:  # noqa: BLE001 - an observer of the user's: it may fail, the hand goes on
+            words = f"An observer of {name}: {type(error).__name__}: {error}"
+            _LOG.warning("%s", words, exc_info=True)
+            return words
+        return ""
 
     # For Python.
 

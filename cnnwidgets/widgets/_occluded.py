@@ -34,7 +34,7 @@ def occluded(canvas: Any, scene: Scene, score: Score | None) -> Image.Image:
     parts = [sized(zoomed(_hidden(picture, scene), canvas), PANEL)]
     if units:
         style = {"sign": canvas.sign, "colormap": canvas.colormap, "threshold": canvas.threshold}
-        parts.append(legend(parts[0].width, vmax=top, units=units, **style))
+        parts.append(legend(parts[0].width, vmax=top, units=f"drop in {units}", **style))
     if score is not None:
         width = max(parts[0].width, _NARROWEST)
         parts = [title(in_numbers(score), width), *parts, _bars(score, width)]

@@ -152,7 +152,7 @@ class OcclusionCanvas(Answering, Overlay):
         swept = self._sweeps.swept
         heatmap = None if swept is None else swept.heatmap(self._question())
         self._sweep = {} if swept is None or heatmap is None else swept.packed(heatmap)
-        self.set_trait("heatmap", heatmap if swept is not None and swept.whole else None)
+        self._give("heatmap", heatmap if swept is not None and swept.whole else None)
 
     def refresh(self) -> None:
         """Look again: after weights were changed in a way that PyTorch does not count (`.data`)."""

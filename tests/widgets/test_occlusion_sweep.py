@@ -118,3 +118,16 @@ def test_another_question_stops_a_sweep(made, page):
     assert made._sweeps.wait(20)
     assert made._status["state"] == "idle"
     assert made._sweep == {}
+
+
+def test_an_observer_that_fails_does_not_cost_the_map(made, caplog):
+    def bad(_change):
+        raise RuntimeError("no room")
+
+    made.observe(bad, names=["heatmap"])
+    made.window = made.stride = 8
+    made.sweep()
+    made.wait(20)
+    assert made.heatmap is not None
+    assert made._status["state"] == "idle"
+    assert "observer of heatmap: RuntimeError: no room" in caplog.text
