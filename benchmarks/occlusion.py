@@ -180,9 +180,12 @@ def measure_memory(name: str, what: str) -> None:
             print(rise(lambda: model(x)))
     else:
         from cnnwidgets import explain
+        from cnnwidgets.explain.incremental.graph import graph_of
+        from cnnwidgets.explain.network import Network
+        from cnnwidgets.explain.subject import subject_of
 
         explain.occlusion(model, small, 0, window=32, stride=32)  # loads the code
-        engine(model, x)  # the graph of this size
+        graph_of(Network(subject_of(model, x)))  # the graph is kept; the engine is made within the sweep
         print(rise(lambda: our_sweep(model, x, 16)))
 
 
