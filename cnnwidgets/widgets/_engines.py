@@ -82,6 +82,11 @@ class Engines:
             self._known.clear()
         self._lane.cancel()
 
+    @property
+    def preparing(self) -> bool:
+        """Whether fast passes are being prepared."""
+        return self._lane.busy
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until nothing is being prepared; return whether that was reached in time (seconds)."""
         return self._lane.wait(timeout)

@@ -144,9 +144,11 @@ class OcclusionCanvas(Answering, Overlay):
         self._sweeps.cancel()
 
     def _order(self) -> Order:
-        looked = self._current(to_sweep=True).looked
+        scorer = self._current(to_sweep=True)
+        # Preparing takes seconds in one piece; whole passes have drawn a coarse map by then.
+        incremental = self.incremental and not scorer.engines.preparing
         with self._lock:
-            return Order(looked, self._question(), self.window, self.stride, self.incremental)
+            return Order(scorer.looked, self._question(), self.window, self.stride, incremental)
 
     def _show_sweep(self) -> None:
         swept = self._sweeps.swept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 import torch
 
 import cnnwidgets as cw
+from cnnwidgets.jobs import Job
+from tests.widgets.conftest import make_picture
 from tests.widgets.occlusion import STATE, Page, canvas
 
 
@@ -131,3 +134,19 @@ def test_an_observer_that_fails_does_not_cost_the_map(made, caplog):
     assert made.heatmap is not None
     assert made._status["state"] == "idle"
     assert "observer of heatmap: RuntimeError: no room" in caplog.text
+
+
+def test_a_sweep_does_not_wait_for_the_fast_passes(clf):
+    made = cw.OcclusionCanvas(clf, make_picture(), window=8, stride=8)
+    hold = threading.Event()
+    made._scorer.engines._lane.submit(Job(lambda _job: hold.wait(20) and None, lambda _job, _error: None))
+    made.sweep()
+    made.wait(20)
+    first = made.heatmap
+    assert first.params["engine"] == "full passes"
+    hold.set()
+    assert made._scorer.engines.wait(60)
+    made.sweep()
+    made.wait(60)
+    assert made.heatmap.params["engine"] == "incremental"
+    np.testing.assert_allclose(made.heatmap.values, first.values, atol=1e-6)
