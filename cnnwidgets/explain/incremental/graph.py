@@ -7,6 +7,7 @@ import importlib.util
 import io
 import logging
 import sys
+import threading
 import warnings
 import weakref
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class NotIncrementalError(Exception):
 # A reason is kept as text: an exception would keep the frames, and with them the model, alive.
 _GRAPHS: weakref.WeakKeyDictionary[nn.Module, dict[Any, Graph | str]] = weakref.WeakKeyDictionary()
 _KEPT = 4
+_ONE_AT_A_TIME = threading.Lock()  # the exporter patches PyTorch for its time; two at once trip over each other
 
 
 def graph_of(network: Network) -> Graph:
@@ -79,16 +81,17 @@ def graph_of(network: Network) -> Graph:
 
     """
     key = (signature(network.module), tuple(network.x.shape[1:]), network.x.dtype, network.x.device)
-    graphs = _GRAPHS.setdefault(network.model, {})
-    found = graphs.get(key)
-    if found is None:
-        try:
-            found = _export(network)
-        except NotIncrementalError as reason:
-            found = str(reason)
-        while len(graphs) >= _KEPT:
-            graphs.pop(next(iter(graphs)), None)
-        graphs[key] = found
+    with _ONE_AT_A_TIME:
+        graphs = _GRAPHS.setdefault(network.model, {})
+        found = graphs.get(key)
+        if found is None:
+            try:
+                found = _export(network)
+            except NotIncrementalError as reason:
+                found = str(reason)
+            while len(graphs) >= _KEPT:
+                graphs.pop(next(iter(graphs)), None)
+            graphs[key] = found
     if isinstance(found, str):
         raise NotIncrementalError(found)
     return found
