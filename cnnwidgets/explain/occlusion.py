@@ -250,8 +250,9 @@ def occlusion(
         seed: of the noise.
         incremental: recompute only what the window can reach, where the network is understood. The result is the same
             to rounding; False runs whole passes.
-        dtype: what to compute the passes in. `torch.bfloat16` is faster on processors that have it and less exact.
-            None is the model's own.
+        dtype: what to compute the passes in. `torch.bfloat16` is faster on processors that have it and less exact: on
+            `demo.imagenet()` and three photographs, maps whose largest drops are 0.4 to 2.0 logits were off by up to
+            0.10 to 0.20. None is the model's own.
         why: the same as `target`, to go with `instead_of`.
         instead_of: a class whose score is subtracted.
         chunk: places per pass, at most. It bounds the memory and does not change the result.
