@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnwidgets.explain.calls import Edit, PathError, argument
+from cnnwidgets.explain.folding import Normalisation, folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,14 +35,7 @@ class _Convolution:
         norm = self._normalisation
         if norm is not None:
             mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)  # _pair saw them
-            scale = (variance.double() + norm.eps).rsqrt()
-            if norm.weight is not None:
-                scale = scale * norm.weight.double()
-            shift = -mean.double() if bias is None else bias.double() - mean.double()
-            shift = shift * scale
-            if norm.bias is not None:
-                shift = shift + norm.bias.double()
-            weight, bias = weight * scale.to(weight.dtype)[:, None, None, None], shift.to(weight.dtype)
+            weight, bias = folded(weight, bias, Normalisation(norm.weight, norm.bias, mean, variance, norm.eps))
         return weight.contiguous(memory_format=torch.channels_last), bias
 
     def edit(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
