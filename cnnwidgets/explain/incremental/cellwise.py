@@ -21,6 +21,10 @@ _SAME = (
     "contiguous.default",
     "dropout.default",
     "_to_copy.default",
+    "to.dtype",
+    "to.dtype_layout",
+    "hardswish.default",
+    "log_sigmoid.default",
 )
 _SOFTMAXES = ("softmax.int", "_softmax.default", "log_softmax.int", "_log_softmax.default")
 _CHANNELS = ("sum.dim_IntList", "mean.dim", "amax.default", "amin.default")
@@ -49,29 +53,13 @@ def is_global_mean(node: fx.Node, layout: Layout) -> bool:
     return sorted(dim % len(layout.shape) for dim in dims or ()) == list(layout.dims)
 
 
-def followed(node: fx.Node, layout: Layout, kind: Callable[[Any], Kind]) -> Followed | None:  # noqa: PLR0911
+def followed(node: fx.Node, layout: Layout, kind: Callable[[Any], Kind]) -> Followed | None:
     """Return how a call on one map carries it on; None if it does more than work cell by cell."""
-    name, count = operation(node), len(layout.shape)
+    name = operation(node)
     if any(isinstance(kind(argument), Count) for argument in node.all_input_nodes) and name not in VIEWS:
         return None
-    if name in _SAME:
-        return Followed(layout.dims)
-    if name in VIEWS:
-        return _view(node, layout)
-    if name in ("permute.default", "transpose.int"):
-        return _permuted(node, layout)
-    if name == "unsqueeze.default":
-        return _unsqueezed(node, layout)
-    if name in ("linear.default", "layer_norm.default"):
-        last = 1 if name == "linear.default" else len(arguments(node)[1])
-        return Followed(layout.dims) if max(layout.dims) < count - last else None
-    if name in _SOFTMAXES:
-        return Followed(layout.dims) if arguments(node)[1] % count not in (0, *layout.dims) else None
-    if name in _CHANNELS:
-        return _reduced(node, layout)
-    if name in _SPLITS:
-        return _split(node, layout)
-    return None
+    rule = _RULES.get(name)
+    return None if rule is None else rule(node, layout)
 
 
 def is_together(node: fx.Node, maps: Sequence[Layout]) -> bool:
@@ -98,6 +86,26 @@ def batch_normalised(node: fx.Node, layout: Layout, kind: Callable[[Any], Kind])
     if operation(node) == "batch_norm.default" and node.args[5]:
         return None
     return Followed(layout.dims)
+
+
+def _same(node: fx.Node, layout: Layout) -> Followed | None:
+    del node
+    return Followed(layout.dims)
+
+
+def _channels_second(node: fx.Node, layout: Layout) -> Followed | None:
+    """A function with a number for each channel, and channels are what lies in the second dimension."""
+    del node
+    return None if 1 in layout.dims else Followed(layout.dims)
+
+
+def _along_the_last(node: fx.Node, layout: Layout) -> Followed | None:
+    last = 1 if operation(node) == "linear.default" else len(arguments(node)[1])
+    return Followed(layout.dims) if max(layout.dims) < len(layout.shape) - last else None
+
+
+def _softmax(node: fx.Node, layout: Layout) -> Followed | None:
+    return Followed(layout.dims) if arguments(node)[1] % len(layout.shape) not in (0, *layout.dims) else None
 
 
 def _view(node: fx.Node, layout: Layout) -> Followed | None:
@@ -181,3 +189,16 @@ def _split(node: fx.Node, layout: Layout) -> Followed | None:
 def is_map_first(node: fx.Node, kind: Callable[[Any], Kind]) -> bool:
     """Whether the first argument is the map that a call works on."""
     return bool(node.args) and isinstance(kind(node.args[0]), Layout)
+
+
+_RULES: dict[str, Callable[[fx.Node, Layout], Followed | None]] = {
+    **dict.fromkeys(_SAME, _same),
+    **dict.fromkeys(VIEWS, _view),
+    **dict.fromkeys(("permute.default", "transpose.int"), _permuted),
+    "unsqueeze.default": _unsqueezed,
+    **dict.fromkeys(("linear.default", "layer_norm.default"), _along_the_last),
+    **dict.fromkeys(("prelu.default", "_prelu_kernel.default"), _channels_second),
+    **dict.fromkeys(_SOFTMAXES, _softmax),
+    **dict.fromkeys(_CHANNELS, _reduced),
+    **dict.fromkeys(_SPLITS, _split),
+}

@@ -7,17 +7,14 @@ from typing import Any
 import torch
 from torch import fx
 
-# They may hand on the memory that they are given, though their schemas do not say so.
-_SOMETIMES_VIEWS = (
-    "reshape",
-    "contiguous",
-    "flatten",
-    "dropout",
-    "feature_dropout",
-    "alpha_dropout",
-    "to",
-    "expand_as",
+# They make new memory for their results and no view of what they are given, as do calls that work element by element.
+# A list of those that do not cannot be had: some hand on what they are given without saying so in their schemas.
+_MAKERS = frozenset(
+    {"conv2d", "convolution", "batch_norm", "_native_batch_norm_legit_no_training", "layer_norm", "group_norm"}
+    | {"linear", "matmul", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "mean", "sum", "cat", "stack"}
+    | {"hardswish", "prelu", "sym_size"}
 )
+_HANDED_ON = frozenset({"positive", "conj_physical"})
 
 
 def without_writing(graph: fx.Graph) -> bool:
@@ -32,7 +29,12 @@ def without_writing(graph: fx.Graph) -> bool:
         if node.op != "call_function" or schema is None or not schema.is_mutable:
             continue
         twin, written = _twin(node.target), node.args[0] if node.args else None
-        if twin is None or not isinstance(written, fx.Node) or not _is_alone(written, node):
+        if (
+            twin is None
+            or not isinstance(written, fx.Node)
+            or not _is_alone(written, node)
+            or not _keeps(written, node)
+        ):
             return False
         node.target = twin
         later = [user for user in written.users if user is not node and order[user] > order[node]]
@@ -50,15 +52,23 @@ def _twin(function: Any) -> Any:
 
 def _is_alone(value: fx.Node, writer: fx.Node) -> bool:
     """Whether a value has memory of its own, which only calls without views read."""
-    makes = value.op == "call_function" and not _may_view(value)
-    return makes and not any(_may_view(user) for user in value.users if user is not writer)
+    return _makes(value) and all(user is writer or user.op == "output" or _makes(user) for user in value.users)
 
 
-def _may_view(node: fx.Node) -> bool:
+def _makes(node: fx.Node) -> bool:
+    """Whether a call surely gives memory of its own, or writes to the memory that it is given and gives that."""
     schema = getattr(node.target, "_schema", None)
-    if schema is None:  # getitem: a part of what may be views
-        return node.op == "call_function"
-    if schema.is_mutable:
+    if node.op != "call_function" or schema is None:
         return False
     name = schema.name.removeprefix("aten::")
-    return name in _SOMETIMES_VIEWS or any(result.alias_info is not None for result in schema.returns)
+    if schema.is_mutable:
+        return True
+    elementwise = torch.Tag.pointwise in getattr(node.target, "tags", ()) and name not in _HANDED_ON
+    return elementwise or name in _MAKERS
+
+
+def _keeps(written: fx.Node, writer: fx.Node) -> bool:
+    """Whether the twin gives what is written its shape and dtype, which memory that is written to keeps."""
+    value: Any = written.meta["val"]
+    others = [node.meta["val"] for node in writer.all_input_nodes if isinstance(node.meta.get("val"), torch.Tensor)]
+    return all(other.dtype == value.dtype for other in others) and all(other.ndim <= value.ndim for other in others)

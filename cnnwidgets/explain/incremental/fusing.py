@@ -45,11 +45,19 @@ def vanishes(compiler: Compiler, node: fx.Node) -> bool:
     user = compiler.only_user(node) if is_padding(node) else None
     if user is None or operation(user) not in _CONVOLUTIONS[:2] or user.args[0] is not node:
         return False
-    weight = user.args[1]
-    transposed = operation(user) == "convolution.default" and user.args[6]
-    return (
-        isinstance(weight, fx.Node) and weight.op == "placeholder" and weight.meta["val"].ndim == 4 and not transposed
-    )
+    cuts = any(side < 0 for side in arguments(node)[1])  # zeros around what is cut are more than less zeros
+    parameters = [item for item in user.args[1:3] if item is not None]
+    fixed = all(item in compiler.graph.placeholders and isinstance(compiler.kind(item), Known) for item in parameters)
+    return not cuts and fixed and _fits(compiler, user, arguments(node)[0])
+
+
+def _fits(compiler: Compiler, conv: fx.Node, source: Any) -> bool:
+    """Whether a call is a convolution in two dimensions over rows and columns, read from `source`."""
+    size = shape_of(source.meta.get("val")) if isinstance(source, fx.Node) else None
+    if size is None or len(size) != 4 or (operation(conv) == "convolution.default" and conv.args[6]):
+        return False
+    kind = compiler.kind(source)
+    return isinstance(kind, Whole) or (isinstance(kind, Layout) and kind.is_standard)
 
 
 def convolve(compiler: Compiler, conv: fx.Node) -> bool:
@@ -57,23 +65,16 @@ def convolve(compiler: Compiler, conv: fx.Node) -> bool:
     if operation(conv) not in _CONVOLUTIONS:
         return False
     if operation(conv) == "convolution.default":
-        _, weight_node, bias_node, stride, padding, dilation, transposed, _, groups = arguments(conv)
+        _, weight_node, bias_node, stride, padding, dilation, _, _, groups = arguments(conv)
     else:
         _, weight_node, bias_node, stride, padding, dilation, groups = arguments(conv, None, None, None, 1, 0, 1, 1)
-        transposed = False
     read = arguments(conv)[0]
     pad = read if is_padding(read) and read in compiler.inner else None
     source = read if pad is None else arguments(pad)[0]
     weight_kind, bias_kind = compiler.kind(weight_node), compiler.kind(bias_node)
-    size = shape_of(source.meta.get("val")) if isinstance(source, fx.Node) else None
-    if (
-        transposed
-        or size is None
-        or len(size) != 4
-        or not isinstance(weight_kind, Known)
-        or not isinstance(bias_kind, Known)
-    ):
+    if not _fits(compiler, conv, source) or not isinstance(weight_kind, Known) or not isinstance(bias_kind, Known):
         return False
+    size: Any = shape_of(source.meta["val"])
     weight, bias = weight_kind.value, bias_kind.value
     kernel, stride, spread = tuple(weight.shape[2:]), pair(stride, 1), pair(dilation, 1)
     before, own = _padding(padding, kernel, spread)
@@ -89,8 +90,7 @@ def convolve(compiler: Compiler, conv: fx.Node) -> bool:
     made = Convolution(
         weight, bias, stride=stride, padding=own, dilation=spread, groups=groups, activation=activation, size=size
     )
-    kind = compiler.kind(source)
-    layout = layout_of(last.meta["val"], (2, 3)) if isinstance(kind, Layout) and kind.is_standard else None
+    layout = layout_of(last.meta["val"], (2, 3)) if isinstance(compiler.kind(source), Layout) else None
     compiler.inner.update(members)
     step = Convolve(place_of(conv), compiler.slots[source], compiler.new_slot(last), Window(rows, columns), made)
     compiler.add(last, step, layout or Whole())

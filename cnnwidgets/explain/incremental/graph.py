@@ -37,7 +37,7 @@ class Graph:
         nodes: the calls in order, functional (nothing is written in place).
         placeholders: the picture, and the tensors that the network brings.
         image: name of the placeholder that takes the picture.
-        weights: placeholder -> path of the parameter or buffer in the network.
+        weights: placeholder -> path of the parameter, buffer or other tensor in the network.
         constants: placeholder -> tensor that the forward pass made.
         results: what the graph returns, in order.
         form: how the network packs its results: a tensor, a tuple, a dict.
@@ -54,13 +54,15 @@ class Graph:
 
     def weights_of(self, module: nn.Module) -> dict[str, Tensor]:
         """Return the tensors of a network of this structure, by placeholder."""
-        found = {}
-        for name, path in self.weights.items():
-            value: Any = module
-            for part in path.split("."):
-                value = getattr(value, part)
-            found[name] = value
-        return found
+        return {name: _held(module, path) for name, path in self.weights.items()}
+
+
+def _held(module: nn.Module, path: str) -> Any:
+    """Return what a module holds under a dotted path, None if nothing."""
+    value: Any = module
+    for part in path.split("."):
+        value = getattr(value, part, None)
+    return value
 
 
 class NotIncrementalError(Exception):
@@ -116,30 +118,27 @@ def _export(network: Network) -> Graph:
         raise NotIncrementalError(
             f"torch.export gives up: {first[0][:200] if first else type(error).__name__}"
         ) from error
-    return _graph(program)
+    return _graph(program, network.module)
 
 
-def _graph(program: torch.export.ExportedProgram) -> Graph:
+def _graph(program: torch.export.ExportedProgram, module: nn.Module) -> Graph:
     signed = program.graph_signature
     if len(signed.user_inputs) != 1 or signed.buffers_to_mutate or signed.user_inputs_to_mutate:
         raise NotIncrementalError("its forward pass writes to its buffers or its input")
-    constants = {
-        name: program.constants[target]
-        for name, target in {**signed.inputs_to_lifted_tensor_constants, **signed.inputs_to_buffers}.items()
-        if isinstance(program.constants.get(target), Tensor)
-    }
-    weights = {
-        name: path
-        for name, path in {**signed.inputs_to_parameters, **signed.inputs_to_buffers}.items()
-        if name not in constants
-    }
+    loose = signed.inputs_to_lifted_tensor_constants  # on attributes of the modules, or made in the forward pass
+    held = {name: path for name, path in loose.items() if isinstance(_held(module, path), Tensor)}
+    constants = {name: program.constants[path] for name, path in loose.items() if name not in held}
     nodes = tuple(program.graph.nodes)
+    if any(node.op == "get_attr" for node in nodes):
+        raise NotIncrementalError("its forward pass switches autocast, or holds another graph")
+    if any(str(node.target).startswith("aten.as_strided") for node in nodes):
+        raise NotIncrementalError("its forward pass reads memory by strides")
     (results,) = (node.args[0] for node in nodes if node.op == "output")
     return Graph(
         nodes=tuple(node for node in nodes if node.op == "call_function"),
         placeholders=tuple(node for node in nodes if node.op == "placeholder"),
         image=str(signed.user_inputs[0]),
-        weights=weights,
+        weights={**signed.inputs_to_parameters, **signed.inputs_to_buffers, **held},
         constants=constants,
         results=tuple(results),
         form=program.call_spec.out_spec,

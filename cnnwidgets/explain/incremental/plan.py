@@ -21,6 +21,7 @@ from cnnwidgets.explain.incremental.compiler import (
     shape_of,
 )
 from cnnwidgets.explain.incremental.fusing import convolve, vanishes
+from cnnwidgets.explain.incremental.graph import NotIncrementalError
 from cnnwidgets.explain.incremental.patch import Clean, Layout
 from cnnwidgets.explain.incremental.sliding import slide
 from cnnwidgets.explain.incremental.step import Slot, Step
@@ -75,8 +76,10 @@ def _placeholder(compiler: Compiler, node: fx.Node) -> None:
     if node.name == compiler.graph.image:
         compiler.new_slot(node)
         compiler.kinds[node] = Layout(compiler.shape)
+    elif isinstance(compiler.weights.get(node.name), Tensor):
+        compiler.kinds[node] = Known(compiler.weights[node.name])
     else:
-        compiler.kinds[node] = Known(compiler.weights.get(node.name))
+        raise NotIncrementalError(f"what its forward pass takes besides the picture is unknown: {node.name}")
 
 
 def _nothing(compiler: Compiler, node: fx.Node) -> bool:
@@ -167,24 +170,32 @@ def _together(compiler: Compiler, node: fx.Node, maps: list[Layout]) -> bool:
     if not cellwise.is_together(node, maps):
         return False
     layout = layout_of(node.meta["val"], maps[0].dims)
+    if layout is None or (operation(node) == "cat.default" and not _only_maps(compiler, node)):
+        return False
     fixed: list[tuple[int, Clean]] = []
     for place, argument in enumerate(node.args):
         kind = compiler.kind(argument) if not isinstance(argument, list | tuple) else None
-        if isinstance(kind, Count) or layout is None:
+        if isinstance(kind, Count):
             return False
         value = kind.value if isinstance(kind, Known) else None
-        if not isinstance(value, Tensor):
-            continue
-        shape = (1,) * (len(layout.shape) - value.ndim) + tuple(value.shape)
-        if all(shape[dim] == 1 for dim in layout.dims):
-            continue
-        if shape[0] != 1 or any(shape[dim] != layout.shape[dim] for dim in layout.dims):
-            return False
-        fixed.append((place, Clean(value.reshape(shape), Layout(shape, layout.dims))))
-    if layout is None or (operation(node) == "cat.default" and not _only_maps(compiler, node)):
+        if isinstance(value, Tensor) and not _is_flat(value, layout):
+            shape = (1,) * (len(layout.shape) - value.ndim) + tuple(value.shape)
+            extent = tuple(layout.shape[dim] if dim in layout.dims else size for dim, size in enumerate(shape))
+            fixed.append((place, Clean(value.reshape(shape).expand(extent), Layout(extent, layout.dims))))
+    if any(isinstance(compiler.kind(argument), Known) for argument in node.kwargs.values() if _is_node(argument)):
         return False
     compiler.add(node, Together(compiler.call(node), layout, fixed), layout)
     return True
+
+
+def _is_node(value: Any) -> bool:
+    return isinstance(value, fx.Node)
+
+
+def _is_flat(value: Tensor, layout: Layout) -> bool:
+    """Whether a constant is the same in every row and column, once broadcast to a map."""
+    behind = [dim - len(layout.shape) for dim in layout.dims]
+    return all(value.ndim < -dim or value.shape[dim] == 1 for dim in behind)
 
 
 def _only_maps(compiler: Compiler, node: fx.Node) -> bool:

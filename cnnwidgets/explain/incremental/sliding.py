@@ -101,7 +101,7 @@ def _sliced(node: fx.Node, layout: Layout, results: tuple[int, ...]) -> Any:
         return None
     size = (layout.height, layout.width)
     if start < 0:
-        start += size[dim - 2]
+        start = max(0, start + size[dim - 2])
     strides = tuple(step if dim == 2 + i else 1 for i in (0, 1))
     before = tuple(-start if dim == 2 + i else 0 for i in (0, 1))
     window = _window(layout, results, (1, 1), strides, before)
