@@ -1,6 +1,7 @@
 /**
- * Bounds what is under way to the kernel: one request in flight, one waiting, the latest. When an answer is overdue
- * the newest place goes out all the same, for a kernel may have lost a request.
+ * Bounds what is under way to the kernel: one request in flight, the newest place waits here. When the answer is
+ * overdue the newest place goes out all the same, once, for a kernel may have lost a request; a kernel that is busy
+ * for long still finds no more than these two.
  */
 import type { Box } from "./protocol";
 
@@ -15,6 +16,7 @@ export interface Sent extends Place {
 }
 
 export interface Flight {
+  /** The newest request without an answer. */
   readonly current: Sent | null;
   readonly waiting: Place | null;
   readonly sent: number;
@@ -22,42 +24,50 @@ export interface Flight {
   /** Since when the kernel owes an answer: an object to tell one wait from the next, null for none. */
   readonly owed: object | null;
   place(place: Place): void;
-  /** An answer has come: returns the request if it was the one in flight. */
+  /** An answer has come: returns the request if it was one of these. */
   answer(id: number): Sent | null;
 }
 
+/** Silence after which one more request goes out. */
 export const OVERDUE_AFTER = 3_000;
+/** Silence after which the requests before are taken for lost, and one more goes out. */
+export const LOST_AFTER = 30_000;
 
 // Views of one model hear each other's answers, on one page or on several: ids must not meet.
 let serial = Math.floor(Math.random() * 2 ** 32) * 2 ** 16;
 
 export function createFlight(send: (request: Sent) => void, signal: AbortSignal): Flight {
-  let current: Sent | null = null;
+  /** Without an answer, oldest first: two at most. */
+  let open: readonly Sent[] = [];
   let waiting: Place | null = null;
   let owed: object | null = null;
-  let overdue: ReturnType<typeof setTimeout> | undefined;
+  let patience: ReturnType<typeof setTimeout> | undefined;
   let sent = 0;
   let answered = 0;
 
   const launch = (place: Place) => {
-    clearTimeout(overdue);
     waiting = null;
     serial += 1;
-    current = { ...place, id: serial, since: performance.now() };
-    owed ??= current;
+    const request = { ...place, id: serial, since: performance.now() };
+    open = [...open.slice(-1), request];
+    owed ??= request;
     sent += 1;
-    overdue = setTimeout(() => {
-      overdue = undefined;
+    wait(open.length > 1 ? LOST_AFTER : OVERDUE_AFTER);
+    send(request);
+  };
+  const wait = (time: number) => {
+    clearTimeout(patience);
+    patience = setTimeout(() => {
+      patience = undefined;
       if (waiting) launch(waiting);
-    }, OVERDUE_AFTER);
-    send(current);
+    }, time);
   };
 
-  signal.addEventListener("abort", () => clearTimeout(overdue), { once: true });
+  signal.addEventListener("abort", () => clearTimeout(patience), { once: true });
 
   return {
     get current() {
-      return current;
+      return open.at(-1) ?? null;
     },
     get waiting() {
       return waiting;
@@ -73,22 +83,24 @@ export function createFlight(send: (request: Sent) => void, signal: AbortSignal)
     },
     place(place) {
       if (signal.aborted) return;
-      if (current && overdue !== undefined) waiting = place;
+      if (open.length > 0 && patience !== undefined) waiting = place;
       else launch(place);
     },
     answer(id) {
-      if (id !== current?.id) {
-        // Not this one, but a sign of life: the wait starts anew.
-        if (current) owed = {};
-        return null;
+      const at = open.findIndex((request) => request.id === id);
+      // Whoever it was for, it is a sign of life: the wait starts anew.
+      if (open.length > 0) owed = {};
+      if (at < 0) return null;
+      const done = open[at];
+      // The kernel keeps to the order: what came before this one was lost.
+      answered += at + 1;
+      open = open.slice(at + 1);
+      if (open.length > 0) wait(OVERDUE_AFTER);
+      else {
+        clearTimeout(patience);
+        owed = null;
+        if (waiting) launch(waiting);
       }
-      const done = current;
-      clearTimeout(overdue);
-      overdue = undefined;
-      current = null;
-      owed = null;
-      answered += 1;
-      if (waiting) launch(waiting);
       return done;
     },
   };

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { createFlight, OVERDUE_AFTER, type Sent } from "../src/flight";
+import { createFlight, LOST_AFTER, OVERDUE_AFTER, type Sent } from "../src/flight";
 import type { Box } from "../src/protocol";
 
 beforeEach(() => {
@@ -41,24 +41,65 @@ test("every request has an id of its own, and another view's answers change noth
   expect(sent.length).toBe(1);
 });
 
-test("an overdue answer lets the newest place go out, once in three seconds", () => {
-  const { flight, place, at, last } = flying();
+test("an overdue answer lets the newest place go out once, and no more for a long time", () => {
+  const { flight, place, at } = flying();
   place(1);
   vi.advanceTimersByTime(OVERDUE_AFTER - 1);
   place(2);
   expect(at()).toEqual([1]);
   vi.advanceTimersByTime(1);
   expect(at()).toEqual([1, 2]);
-  for (let x = 3; x < 300; x++) {
-    place(x);
-    vi.advanceTimersByTime(20);
-  }
-  expect(at().length).toBeLessThanOrEqual(4);
   const owed = flight.owed;
   expect(owed).not.toBe(null);
+  for (let x = 3; x < 1_000; x++) {
+    place(x);
+    vi.advanceTimersByTime(LOST_AFTER / 1_000);
+  }
+  expect(at()).toEqual([1, 2]);
+  expect(flight.owed).toBe(owed);
+  vi.advanceTimersByTime(LOST_AFTER);
+  expect(at()).toEqual([1, 2, 999]);
+});
+
+test("late answers free the flight: at no time are more than two without one", () => {
+  const { sent, flight, place, at } = flying();
+  place(1);
+  place(2);
   vi.advanceTimersByTime(OVERDUE_AFTER);
-  flight.answer(last().id);
-  expect(flight.owed).toBe(null);
+  place(3);
+  expect(at()).toEqual([1, 2]);
+  expect(flight.answer(sent[0].id)).toBe(sent[0]);
+  expect([at(), flight.current]).toEqual([[1, 2], sent[1]]);
+  expect(flight.answer(sent[1].id)).toBe(sent[1]);
+  expect([at(), flight.current]).toEqual([[1, 2, 3], sent[2]]);
+  expect(flight.answer(sent[2].id)).toBe(sent[2]);
+  expect([flight.current, flight.owed, flight.sent, flight.answered]).toEqual([null, null, 3, 3]);
+});
+
+test("an answer to the second request says that the first was lost", () => {
+  const { sent, flight, place, at } = flying();
+  place(1);
+  place(2);
+  vi.advanceTimersByTime(OVERDUE_AFTER);
+  place(3);
+  expect(flight.answer(sent[1].id)).toBe(sent[1]);
+  expect(at()).toEqual([1, 2, 3]);
+  expect([flight.answer(sent[0].id), flight.current]).toEqual([null, sent[2]]);
+});
+
+test("after a sign of life patience begins anew", () => {
+  const { sent, flight, place, at } = flying();
+  place(1);
+  place(2);
+  vi.advanceTimersByTime(OVERDUE_AFTER);
+  place(3);
+  const owed = flight.owed;
+  flight.answer(sent[0].id);
+  expect(flight.owed).not.toBe(owed);
+  vi.advanceTimersByTime(OVERDUE_AFTER - 1);
+  expect(at()).toEqual([1, 2]);
+  vi.advanceTimersByTime(1);
+  expect(at()).toEqual([1, 2, 3]);
 });
 
 test("without a newer place an overdue request is not repeated", () => {
