@@ -28,6 +28,10 @@ export interface Scoring {
   move(place: Place): void;
   /** Another question about the same place: the kernel scores it by itself. */
   change(changes: Partial<Hiding>): void;
+  /** Asks for something that shows as another status or score. */
+  ask(kind: "sweep" | "cancel" | "retry"): void;
+  /** Clears the visits. */
+  forget(): void;
   /** To be called when the answer has been painted. */
   painted(): void;
 }
@@ -51,13 +55,14 @@ function sameScores(seen: readonly Visit[], written: readonly Visit[]): boolean 
 }
 
 export function createScoring(session: OcclusionSession, refresh: () => void, signal: AbortSignal): Scoring {
-  let { answer, history, photo } = session.state;
+  let { answer, history, photo, status } = session.state;
   let kept = answer;
   let question = questionOf(session.state);
   let visits: Visit[] = [...history];
   let error: Scoring["error"] = null;
   let fault = "";
-  let changed: object | null = null;
+  /** What the kernel has been asked for beside places, until a sign that it has heard. */
+  let asked: object | null = null;
   let resting = true;
   let restless = false;
   let still: ReturnType<typeof setTimeout> | undefined;
@@ -98,7 +103,7 @@ export function createScoring(session: OcclusionSession, refresh: () => void, si
       const reply = readReply(content);
       if (!reply) return;
       fault = "";
-      changed = null;
+      asked = null;
       const done = flight.answer(reply.id);
       if (reply.kind === "answer") {
         take(reply.answer);
@@ -116,12 +121,16 @@ export function createScoring(session: OcclusionSession, refresh: () => void, si
 
   session.subscribe(() => {
     const { state } = session;
-    const asked = questionOf(state);
-    if (asked !== question || state.photo !== photo) {
+    const now = questionOf(state);
+    if (now !== question || state.photo !== photo) {
       if (state.photo !== photo) answer = null;
-      question = asked;
+      question = now;
       photo = state.photo;
       visits = [];
+    }
+    if (state.status !== status) {
+      status = state.status;
+      asked = null;
     }
     if (state.history !== history) {
       history = state.history;
@@ -149,7 +158,7 @@ export function createScoring(session: OcclusionSession, refresh: () => void, si
       return fault;
     },
     get owed() {
-      return flight.owed ?? changed;
+      return flight.owed ?? asked;
     },
     get resting() {
       return resting;
@@ -162,8 +171,18 @@ export function createScoring(session: OcclusionSession, refresh: () => void, si
       flight.place(place);
     },
     change(changes) {
-      changed = {};
+      asked = {};
       session.put(changes);
+      refresh();
+    },
+    ask(kind) {
+      asked = {};
+      session.send({ kind });
+      refresh();
+    },
+    forget() {
+      visits = [];
+      session.send({ kind: "forget" });
       refresh();
     },
     painted() {

@@ -26,7 +26,7 @@ export interface Session<S> {
   show(changes: Partial<S>): void;
   /** Shows at once and tells the kernel at once, with all that `show` still holds back. */
   put(changes: Partial<S>): void;
-  /** Sends a message to the kernel. Nobody says whether it arrives. */
+  /** Sends a message to the kernel. Nobody says whether it arrives: one that cannot be sent is as good as lost. */
   send(content: Readonly<Record<string, unknown>>): void;
   /** Calls back with every message from the kernel, until the session ends. */
   listen(listener: Heard): void;
@@ -97,7 +97,13 @@ export function openSession<S extends object>(
       write(changes);
       model.save_changes();
     },
-    send: (content) => model.send(content),
+    send(content) {
+      try {
+        model.send(content);
+      } catch {
+        // After the kernel was shut down ipywidgets refuses to send. Whoever waits for an answer tells of the silence.
+      }
+    },
     listen: (listener) => on("msg:custom", listener),
     subscribe: (listener) => void listeners.add(listener),
   };

@@ -242,6 +242,46 @@ test("Silence of a kernel is named after a second, called silence after ten, and
   expect(words(view)).toBe(hint);
 });
 
+test("Silence of a kernel that was shut down, where sending throws: what is here can still be explored", async () => {
+  const view = await renderOcclusion({ show: "visited", opacity: 1 });
+  await view.hand.drag([26, 16], [30, 16]);
+  while (view.fact("in-flight") === "1") await reply(view);
+  const painted = view.underAt(30, 16);
+  expect(painted).not.toEqual([90, 90, 90, 255]);
+  const send = vi.spyOn(view.model, "send").mockImplementation(() => {
+    throw new Error("Cannot send");
+  });
+  await after(400);
+  await view.hand.drag([30, 16], [40, 20]);
+  await after(4_000);
+  await view.hand.drag([40, 20], [36, 20]);
+  expect(close(view.boxes()[0], [30, 14, 42, 26])).toBe(true);
+  view
+    .all<HTMLButtonElement>("button")
+    .find((each) => each.textContent === "Sweep the picture")
+    ?.click();
+  view.model.set("show", "visited");
+  await after(10_000);
+  const kinds = send.mock.calls.map(([content]) => (content as { kind: string }).kind);
+  expect(kinds).toEqual(["rest", "place", "place", "sweep"]);
+  expect(words(view)).toMatch(/^The kernel does not answer/);
+  expect(view.underAt(30, 16)).toEqual(painted);
+});
+
+test("Silence after a sweep was asked for is named too, until its status comes", async () => {
+  const view = await renderOcclusion();
+  view
+    .all<HTMLButtonElement>("button")
+    .find((each) => each.textContent === "Sweep the picture")
+    ?.click();
+  await after(1_100);
+  expect(words(view)).toBe("Waiting for the kernel…");
+  const status = view.model.get("_status") as object;
+  view.model.receive({ _status: { ...status, state: "busy", message: "places", done: 0, total: 0 } });
+  await after(300);
+  expect(words(view)).toBe("Sweep: preparing");
+});
+
 test("Silence after another question is named too", async () => {
   const view = await renderOcclusion();
   view.all<HTMLButtonElement>("[role=radio]")[1].click();

@@ -20,12 +20,17 @@ import { createStatusStrip } from "./status_strip";
 const CANCEL = "Cancel";
 const RETRY = "Retry";
 const SWEEP = "Sweep";
+const KINDS: Readonly<Record<string, "cancel" | "retry" | "sweep">> = {
+  [CANCEL]: "cancel",
+  [RETRY]: "retry",
+  [SWEEP]: "sweep",
+};
 const HINT = "Drag the box over the picture to hide a part of it. Click elsewhere to bring it there.";
 
 function progressWords({ done, total, message, seconds_left }: Status): string {
   const left = seconds_left === null ? "" : `, about ${seconds(seconds_left)} left`;
   if (message.includes(" of ")) return message + left;
-  return total > 0 ? `Sweep: ${done} of ${total} ${message}${left}` : `${message || "Working"}${left}`;
+  return total > 0 ? `Sweep: ${done} of ${total} ${message}${left}` : "Sweep: preparing";
 }
 
 function idleNotice(context: OcclusionContext, state: OcclusionState): Notice {
@@ -64,8 +69,8 @@ export function createOcclusionStatus(context: OcclusionContext): Part<Occlusion
   const working = createStopwatch([SHOW_PROGRESS_AFTER], refresh, signal);
 
   const strip = createStatusStrip((action) => {
-    const kind = { [CANCEL]: "cancel", [RETRY]: "retry", [SWEEP]: "sweep" }[action];
-    if (kind) session.send({ kind });
+    const kind = KINDS[action];
+    if (kind) scoring.ask(kind);
   }, signal);
 
   const noticeFor = (state: OcclusionState): Notice => {

@@ -47,7 +47,7 @@ export function createSweepPanel(context: OcclusionContext): Part<OcclusionState
   const start = button("Sweep the picture", () => {
     // What was chosen last must be there before the message.
     session.put({ show: "sweep" });
-    session.send({ kind: "sweep" });
+    scoring.ask("sweep");
   });
   const goTo = (sign: 1 | -1) => () => {
     const { sweep, seen, boxes, active } = session.state;
@@ -61,7 +61,7 @@ export function createSweepPanel(context: OcclusionContext): Part<OcclusionState
   };
   const hardest = button("Hardest hit", goTo(1));
   const helped = button("Most helped", goTo(-1));
-  const forget = button("Clear", () => session.send({ kind: "forget" }));
+  const forget = button("Clear", scoring.forget);
   forget.title = "Forget the places that the hand has visited";
 
   const updateExtreme = (
