@@ -56,7 +56,7 @@ class JupyterServer:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        own = ("JUPYTER", "IPYTHON", "ANYWIDGET")
+        own = ("JUPYTER", "IPYTHON", "ANYWIDGET", "MPLBACKEND")  # a person's shell sets none of these
         env = {key: value for key, value in os.environ.items() if not key.startswith(own)} | {
             "HOME": str(home),
             "IPYTHONDIR": str(home / "ipython"),
