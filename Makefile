@@ -5,6 +5,7 @@
 PYTHON ?= python3
 TORCH_ARGS ?=
 ARGS ?=
+BENCH ?= attribution occlusion
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -55,8 +56,8 @@ notebooks: $(VENV)/dev.stamp frontend  ## run every notebook and keep its pictur
 	$(PY) -m nbconvert --to notebook --inplace --execute --ExecutePreprocessor.store_widget_state=False \
 		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
-picture: $(VENV)/dev.stamp frontend  ## take the picture for the README anew
-	PICTURE=notebooks/pictures/heatmap-view.png $(PY) -m pytest tests/browser/test_picture.py
+picture: $(VENV)/dev.stamp frontend  ## take the pictures for the README anew
+	PICTURES=notebooks/pictures $(PY) -m pytest tests/browser/test_picture.py
 
 test-browser: $(VENV)/dev.stamp frontend  ## JupyterLab and Notebook 7 in Chromium
 	@$(CHROMIUM_FIND) --install >/dev/null || true
@@ -65,8 +66,8 @@ test-browser: $(VENV)/dev.stamp frontend  ## JupyterLab and Notebook 7 in Chromi
 build: $(VENV)/dev.stamp  ## a wheel and an sdist in dist/
 	$(PY) -m build --no-isolation
 
-bench: $(VENV)/dev.stamp  ## side by side with other libraries; ARGS="--help" lists the choices
-	$(PY) benchmarks/attribution.py $(ARGS)
+bench: $(VENV)/dev.stamp  ## side by side with other libraries; BENCH=occlusion chooses, ARGS="--help" lists more
+	@for name in $(BENCH); do $(PY) benchmarks/$$name.py $(ARGS) || exit; done
 
 clean:  ## remove everything that was made, the environment included
 	rm -rf $(VENV) dist cnnwidgets/static js/node_modules tests/browser/screenshots
