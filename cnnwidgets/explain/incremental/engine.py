@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from cnnwidgets.explain.incremental.apart import keeps_apart
+from cnnwidgets.explain.incremental.checking import check, check_apart
 from cnnwidgets.explain.incremental.graph import NotIncrementalError, graph_of
 from cnnwidgets.explain.incremental.patch import Clean, Patch
 from cnnwidgets.explain.incremental.plan import Plan, planned
@@ -17,8 +20,9 @@ from cnnwidgets.explain.incremental.step import Run, filled
 from cnnwidgets.explain.provenance import ModelStamp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from cnnwidgets.explain.incremental.graph import Graph
     from cnnwidgets.explain.network import Network
 
 
@@ -111,46 +115,38 @@ def incremental_passes(network: Network, base: Tensor) -> Incremental:
     """
     graph = graph_of(network)
     key = (tuple(base.shape), ModelStamp.of(network.model).state)
-    with torch.no_grad():
-        known = _PLANS.get(network)
-        if known is not None and known[0] == key:
-            engine = Incremental(known[1], base)
-            if _agree(engine.output, network.run(base)):
-                return engine  # else weights have changed in a way that PyTorch does not count
-        weights = {**graph.constants, **graph.weights_of(network.module)}
-        engine = Incremental(planned(graph, weights, tuple(base.shape)), base)
-        _check(engine, network)
-        _PLANS[network] = (key, engine.plan)
+    known = _PLANS.get(network)
+    if known is not None and known[0] == key:
+        with contextlib.suppress(NotIncrementalError):  # weights may change in ways that PyTorch does not count
+            return _checked(known[1], network, base)
+    plan = _plan(graph, network, base)
+    engine = _checked(plan, network, base)
+    if not keeps_apart(graph):
+        with _giving_up("cannot be run"):
+            check_apart(engine)
+    _PLANS[network] = (key, plan)
     return engine
 
 
-def _check(engine: Incremental, network: Network) -> None:
-    """Compare with whole passes: for the picture itself, and with a part of it upside down."""
-    base = engine.base
-    height, width = base.shape[2:]
-    top, left, size = height // 3, width // 3, (max(1, height // 8), max(1, width // 8))
-    patch = base[:, :, top : top + size[0], left : left + size[1]].flip(2, 3)
-    other = base.clone()
-    other[:, :, top : top + size[0], left : left + size[1]] = patch
-    right = _agree(engine.output, network.run(base)) and _agree(
-        engine.outputs([top], [left], patch), network.run(other)
-    )
-    engine.spent = 0
-    if not right:
-        raise NotIncrementalError("its graph gives other values than the network itself")
+def _plan(graph: Graph, network: Network, base: Tensor) -> Plan:
+    with torch.no_grad(), _giving_up("cannot be planned"):
+        return planned(graph, {**graph.constants, **graph.weights_of(network.module)}, tuple(base.shape))
 
 
-def _agree(mine: Any, theirs: Any) -> bool:
-    """Whether two raw outputs are the same but for rounding; NaN agrees with nothing."""
-    ours, own = pytree.tree_leaves(mine), pytree.tree_leaves(theirs)
-    return len(ours) == len(own) and all(_equal(a, b) for a, b in zip(ours, own, strict=True))
+def _checked(plan: Plan, network: Network, base: Tensor) -> Incremental:
+    with torch.no_grad(), _giving_up("cannot be run"):
+        engine = Incremental(plan, base)
+        check(engine, network)
+    return engine
 
 
-def _equal(mine: Any, theirs: Any) -> bool:
-    if not isinstance(mine, Tensor) or not isinstance(theirs, Tensor):
-        return bool(mine == theirs)
-    if mine.shape != theirs.shape:
-        return False
-    coarse = theirs.dtype in (torch.bfloat16, torch.float16)
-    span = float(theirs.double().abs().amax()) if theirs.numel() else 0.0
-    return bool(((mine - theirs).abs() <= (5e-2 if coarse else 1e-4) * span + 1e-12).all())
+@contextlib.contextmanager
+def _giving_up(what: str) -> Iterator[None]:
+    """Turn whatever a graph of somebody else's making stumbles over into a reason for whole passes."""
+    try:
+        yield
+    except NotIncrementalError:
+        raise
+    except Exception as error:
+        first = str(error).strip().splitlines() or [type(error).__name__]
+        raise NotIncrementalError(f"its graph {what}: {first[0][:200]}") from error

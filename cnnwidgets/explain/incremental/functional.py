@@ -29,12 +29,9 @@ def without_writing(graph: fx.Graph) -> bool:
         if node.op != "call_function" or schema is None or not schema.is_mutable:
             continue
         twin, written = _twin(node.target), node.args[0] if node.args else None
-        if (
-            twin is None
-            or not isinstance(written, fx.Node)
-            or not _is_alone(written, node)
-            or not _keeps(written, node)
-        ):
+        if twin is None or not isinstance(written, fx.Node):
+            return False
+        if not _writes_nothing(node) and not (_is_alone(written, node) and _keeps(written, node)):
             return False
         node.target = twin
         later = [user for user in written.users if user is not node and order[user] > order[node]]
@@ -48,6 +45,11 @@ def _twin(function: Any) -> Any:
     packet = getattr(torch.ops.aten, name[:-1], None) if name.endswith("_") else None
     found = getattr(packet, overload, None)
     return None if found is None or found._schema.is_mutable else found  # noqa: SLF001
+
+
+def _writes_nothing(node: fx.Node) -> bool:
+    """Whether a call is a dropout in evaluation mode, often the one that writes to a view: of flattened maps."""
+    return "dropout_" in str(node.target) and node.args[2:] == (False,)
 
 
 def _is_alone(value: fx.Node, writer: fx.Node) -> bool:

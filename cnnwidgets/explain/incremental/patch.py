@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -87,6 +88,12 @@ class Clean:
             inside = found.narrow(down, top, self.layout.height).narrow(across, left, self.layout.width)
             self.values = inside  # the padded map holds it; two of them would be one too many
         return found
+
+    @cached_property
+    def mean(self) -> Tensor | None:
+        """The mean over rows and columns, which are kept as one of each, float64; None if it is not finite."""
+        found = self.values.double().mean(self.layout.dims, keepdim=True)
+        return found if bool(found.isfinite().all()) else None
 
     @property
     def bytes(self) -> int:

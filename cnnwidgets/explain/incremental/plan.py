@@ -145,7 +145,8 @@ def _alone(compiler: Compiler, node: fx.Node, layout: Layout) -> bool:
     if not cellwise.is_map_first(node, compiler.kind):
         return False
     if cellwise.is_global_mean(node, layout):
-        compiler.add(node, GlobalMean(compiler.call(node), layout), Whole())
+        keepdim = node.meta["val"].ndim == len(layout.shape)
+        compiler.add(node, GlobalMean(compiler.call(node), layout, keepdim=keepdim), Whole())
         return True
     normalised = cellwise.batch_normalised(node, layout, compiler.kind)
     found = normalised or cellwise.followed(node, layout, compiler.kind)

@@ -195,21 +195,31 @@ class Convolve(Slide):
 
 
 class GlobalMean(Call):
-    """The mean over all cells, updated by the difference that the changed ones make."""
+    """The mean over all cells, updated by the difference that the changed ones make.
 
-    def __init__(self, call: Call, layout: Layout) -> None:
+    Args:
+        call: the mean of whole maps.
+        layout: of the maps.
+        keepdim: whether the result keeps rows and columns, one of each.
+
+    """
+
+    def __init__(self, call: Call, layout: Layout, *, keepdim: bool) -> None:
         super().__init__(call.name, call.out, call.function, call.args, call.kwargs)
-        self.layout = layout
+        self.layout, self.keepdim = layout, keepdim
 
     def on_part(self, run: Run, values: Sequence[Any]) -> Any:
-        """Return the clean mean and the mean difference."""
+        """Return the clean mean and the mean difference, in double precision: rounding must not outweigh it."""
         (patch,) = values
         clean = run.clean[self.inputs[0]]
-        mean = self.called({self.inputs[0]: clean.values})
-        before = clean.cut(patch.rows, patch.columns)
+        mean = clean.mean
+        if mean is None:
+            return self.on_whole(run, [run.whole(self.inputs[0], patch)])
+        change = patch.values.double() - clean.cut(patch.rows, patch.columns).double()
         cells = self.layout.height * self.layout.width
-        change = (patch.values - before).sum(self.layout.dims, keepdim=mean.ndim == patch.values.ndim) / cells
-        return mean + change
+        found = mean + change.sum(self.layout.dims, keepdim=True) / cells
+        shaped = found if self.keepdim else found.squeeze(self.layout.dims)
+        return shaped.to(self.kwargs.get("dtype") or patch.values.dtype)
 
 
 class Item(Step):
