@@ -79,12 +79,20 @@ export function handlesOf(box: Box, least: number): readonly (readonly [Handle, 
   });
 }
 
+/** Handles reach no further inwards than this share of the way to the middle, so that the middle moves the box. */
+const INWARD = 0.35;
+
 /** The nearest handle within reach of a point. */
 export function handleAt(box: Box, x: number, y: number, reach: number, least: number): Handle | null {
   let found: Handle | null = null;
-  let best = reach;
+  let best = 1;
+  const away = (offset: number, side: number, length: number) => {
+    const inwards = offset * side < 0;
+    return Math.abs(offset) / (inwards ? Math.min(reach, (INWARD * Math.max(length, least)) / 2) : reach);
+  };
   for (const [handle, hx, hy] of handlesOf(box, least)) {
-    const distance = Math.max(Math.abs(x - hx), Math.abs(y - hy));
+    const [sideX, sideY] = HANDLES[handle];
+    const distance = Math.max(away(x - hx, sideX, widthOf(box)), away(y - hy, sideY, heightOf(box)));
     if (distance <= best) {
       best = distance;
       found = handle;

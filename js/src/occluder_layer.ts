@@ -93,13 +93,19 @@ function outline(context: Context, dark: number, light: number, draw: () => void
   draw();
 }
 
-/** A pin in the top left corner: this one stays. */
-function paintPin(context: Context, [x, y]: Rectangle): void {
+/** How far an ellipse stands off the corners of its box, as a share of the side. */
+const CORNER = (1 - Math.SQRT1_2) / 2;
+
+/** A pin inside the top left corner: this one stays. */
+function paintPin(context: Context, shape: Shape, [left, top, width, height]: Rectangle): void {
+  const inset = shape === "ellipse" ? CORNER : 0;
+  const x = left + inset * width + 9;
+  const y = top + inset * height + 8;
   outline(context, 4, 1.5, () => {
     context.beginPath();
-    context.arc(x + 9, y + 8, 3, 0, 7);
-    context.moveTo(x + 9, y + 11);
-    context.lineTo(x + 9, y + 17);
+    context.arc(x, y, 3, 0, 7);
+    context.moveTo(x, y + 3);
+    context.lineTo(x, y + 9);
     context.stroke();
   });
 }
@@ -109,7 +115,7 @@ function paintPinned(context: Context, shape: Shape, rectangle: Rectangle): void
     trace(context, shape, rectangle);
     context.stroke();
   });
-  if (rectangle[2] > 26 && rectangle[3] > 26) paintPin(context, rectangle);
+  if (rectangle[2] > 26 && rectangle[3] > 26) paintPin(context, shape, rectangle);
 }
 
 function paintActive(context: Context, { viewport, shape }: OccluderScene, box: Box): void {
@@ -136,10 +142,10 @@ function paintActive(context: Context, { viewport, shape }: OccluderScene, box: 
 
 function paintGhost(context: Context, { viewport, shape }: OccluderScene, ghost: Box): void {
   context.setLineDash([4, 4]);
-  context.strokeStyle = "rgb(255 255 255 / 0.75)";
-  context.lineWidth = 1;
-  trace(context, shape, rectangleOf(viewport, ghost));
-  context.stroke();
+  outline(context, 2.5, 1, () => {
+    trace(context, shape, rectangleOf(viewport, ghost));
+    context.stroke();
+  });
   context.setLineDash([]);
 }
 

@@ -56,6 +56,15 @@ test("a finger takes a handle from further away than a mouse", () => {
   expect(holdAt(state, at, 5, true)).toEqual({ kind: "handle", handle: "se", index: 0 });
 });
 
+test("the middle of a box moves it, however small it is and however broad the finger", () => {
+  for (const scale of [5, 3, 1, 0.2]) {
+    expect(holdAt(state, [26, 16], scale, true).kind).toBe("occluder");
+    expect(holdAt(state, [27, 15], scale, true).kind).toBe("occluder");
+  }
+  expect(holdAt(state, [33, 16], 5, true)).toEqual({ kind: "handle", handle: "e", index: 0 });
+  expect(holdAt(state, [31, 16], 5, true)).toEqual({ kind: "handle", handle: "e", index: 0 });
+});
+
 test("a grip on nothing brings the occluder there", () => {
   expect(grip(state, { kind: "nothing" }, [40, 30])([41, 31]).boxes).toEqual([[35, 25, 47, 37]]);
 });

@@ -50,7 +50,7 @@ export function createReadout({ cursor }: ViewContext): Readout {
       setAttribute(element, "aria-live", cursor.byKeyboard ? "polite" : "off");
       const words = cursor.point
         ? wordsFor(state, map, missing, cursor.point)
-        : { value: "", units: HINT, place: "" };
+        : { value: "", units: map ? HINT : "", place: "" };
       setText(value, words.value);
       setClippedText(units, words.units);
       setClippedText(place, words.place);

@@ -56,7 +56,8 @@ export function createScorePanel({ session, signal, scoring }: OcclusionContext)
   let traced: readonly unknown[] = [];
 
   const paintTrace = ({ clean }: OcclusionState) => {
-    const needs = [scoring.visits, scoring.visits.length, clean, trace.canvas.clientWidth];
+    const { color } = getComputedStyle(trace.canvas);
+    const needs = [scoring.visits, scoring.visits.length, clean, trace.canvas.clientWidth, color];
     if (!clean || needs.every((need, i) => need === traced[i])) return;
     traced = needs;
     const scores = scoring.visits.slice(-LENGTH).map(({ score }) => score);
