@@ -61,7 +61,11 @@ class Convolution:
         activation: Activation | None,
         size: tuple[int, ...],
     ) -> None:
-        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
+        # A kernel of one tap that strides reads few of the cells that it is given; oneDNN goes over all of them.
+        picks = tuple(weight.shape[2:]) == (1, 1) and stride != (1, 1) and padding in (None, (0, 0))
+        self._picks = stride if picks else None
+        self.stride = (1, 1) if self._picks else stride
+        self.padding, self.dilation, self.groups = padding, dilation, groups
         self.activation, self.bias = activation, bias
         self.kernel = tuple(weight.shape[2:])
         self.macs_per_cell = weight.numel()
@@ -71,7 +75,7 @@ class Convolution:
             self.weight = weight.contiguous(memory_format=torch.channels_last)
         else:
             self.weight = native._reorder_convolution_weight(  # noqa: SLF001
-                weight.contiguous(), list(padding or (0, 0)), list(stride), list(dilation), groups, list(size)
+                weight.contiguous(), list(padding or (0, 0)), list(self.stride), list(dilation), groups, list(size)
             )
         self._attribute = activation[0] if activation else "none"
         self._scalars = list(activation[1]) if activation else []
@@ -87,6 +91,8 @@ class Convolution:
 
     def __call__(self, x: Tensor, padding: tuple[int, int] = (0, 0)) -> Tensor:
         """Convolve (B,C,h,w)."""
+        if self._picks:
+            x = x[:, :, :: self._picks[0], :: self._picks[1]].contiguous(memory_format=torch.channels_last)
         return self._run(
             x, self.weight, self.bias, padding, self.stride, self.dilation, self.groups,
             self._attribute, self._scalars, "",
