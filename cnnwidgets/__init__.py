@@ -6,7 +6,9 @@ import cnnwidgets as cw
 clf = cw.demo.imagenet()
 img = cw.demo.photo("chelsea")
 clf.predict(img)
-cw.HeatmapView(clf, img)
+cw.HeatmapView(clf, img)  # where does the score come from?
+cw.OcclusionCanvas(clf, img)  # what does the network need to see?
+cw.SketchPad(cw.demo.digits())  # draw, and it says what it sees
 ```
 """
 
