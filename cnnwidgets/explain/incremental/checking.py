@@ -19,29 +19,41 @@ _NEAR_IN_HALF = 5e-2
 _MIXED = "the images of a batch influence each other"
 
 
-def check(engine: Incremental, network: Network) -> None:
+def check(engine: Incremental, network: Network, *, lightly: bool = False) -> None:
     """Compare with whole passes of single images: the picture itself, and noise in its middle and in a corner.
+
+    Args:
+        engine: the engine.
+        network: the network.
+        lightly: compare the picture alone, where only weights or the picture are new.
 
     Raises:
         NotIncrementalError: they differ, or the images of a batch influence each other.
 
     """
     base, spent = engine.base, engine.spent
+    if lightly:
+        _compare([engine.output], [_leaves(network.run(base))])
+        return
     (height, width), size = base.shape[2:], [max(1, cells // 8) for cells in base.shape[2:]]
     tops, lefts = [height // 3, height - size[0]], [width // 2 - size[1] // 2, width - size[1]]
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn((2, base.shape[1], *size), generator=generator).to(base)
     patches = base.mean() + noise * (base.std(correction=0) + 1e-3)
     expected = [_leaves(network.run(image)) for image in (base, *_patched(base, tops, lefts, patches))]
-    if any(isinstance(leaf, Tensor) and not leaf.isfinite().all() for leaves in expected for leaf in leaves):
-        raise NotIncrementalError("the network's output holds NaN or infinite values")
     alone = [engine.output, *(engine.outputs([tops[i]], [lefts[i]], patches[i : i + 1]) for i in range(2))]
-    if not all(_agree(_leaves(mine), theirs) for mine, theirs in zip(alone, expected, strict=True)):
-        raise NotIncrementalError("its graph gives other values than the network itself")
+    _compare(alone, expected)
     both = _leaves(engine.outputs(tops, lefts, patches))
     if not all(_agree([_of_image(leaf, i) for leaf in both], expected[1 + i]) for i in range(2)):
         raise NotIncrementalError(_MIXED)
     engine.spent = spent
+
+
+def _compare(found: list[Any], expected: list[list[Any]]) -> None:
+    if any(isinstance(leaf, Tensor) and not leaf.isfinite().all() for leaves in expected for leaf in leaves):
+        raise NotIncrementalError("the network's output holds NaN or infinite values")
+    if not all(_agree(_leaves(mine), theirs) for mine, theirs in zip(found, expected, strict=True)):
+        raise NotIncrementalError("its graph gives other values than the network itself")
 
 
 def check_apart(engine: Incremental) -> None:
