@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class _Convolution:
     """A convolution with the scale and shift of the normalisation behind it, if any, in its weights."""
 
-    def __init__(self, normalisation: nn.modules.batchnorm._BatchNorm | None) -> None:
-        self._normalisation = normalisation
+    def __init__(self, normalisation: nn.modules.batchnorm._BatchNorm | None, layout: torch.memory_format) -> None:
+        self._normalisation, self._layout = normalisation, layout
         self._ready: tuple[Tensor, Tensor | None] | None = None
         self._weight: Tensor | None = None
 
@@ -36,7 +36,7 @@ class _Convolution:
         if norm is not None:
             mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)  # _pair saw them
             weight, bias = folded(weight, bias, Normalisation(norm.weight, norm.bias, mean, variance, norm.eps))
-        return weight.contiguous(memory_format=torch.channels_last), bias
+        return weight.contiguous(memory_format=self._layout), bias
 
     def edit(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the convolution with the prepared weights, which are made at the first call."""
@@ -83,7 +83,7 @@ def _pair(trace: Trace, call: Call, module: nn.Module) -> tuple[Call, nn.modules
 
 
 def fused(network: Network, keep: AbstractSet[int] = frozenset()) -> dict[int, tuple[str, Edit]]:
-    """Return edits that fold normalisations into convolutions and lay the weights out channels last.
+    """Return edits that fold normalisations into convolutions and lay the weights out channels last, if that works.
 
     Args:
         network: the network.
@@ -91,6 +91,7 @@ def fused(network: Network, keep: AbstractSet[int] = frozenset()) -> dict[int, t
 
     """
     trace = network.trace
+    layout = torch.contiguous_format if trace.rigid else torch.channels_last
     edits: dict[int, tuple[str, Edit]] = {}
     for call in trace.calls:
         if call.name != "conv2d":
@@ -98,5 +99,5 @@ def fused(network: Network, keep: AbstractSet[int] = frozenset()) -> dict[int, t
         pair = _pair(trace, call, network.module) if call.number not in keep else None
         if pair is not None:
             edits[pair[0].number] = (pair[0].name, _skipping(pair[1]))
-        edits[call.number] = (call.name, _Convolution(pair[1] if pair else None).edit)
+        edits[call.number] = (call.name, _Convolution(pair[1] if pair else None, layout).edit)
     return edits

@@ -62,7 +62,7 @@ class Network:
 
         def watch() -> Trace:
             with PrivateRandomness():
-                return trace(make_twin(self.model), self.x[:1])
+                return trace(lambda: make_twin(self.model), self.x[:1])
 
         return remembered(self.model, key, watch)
 
@@ -93,12 +93,14 @@ class Network:
         """
         if self.trace.classes is None:
             with torch.no_grad(), PrivateRandomness():
-                class_scores(self.module(self.x[:1].clone()))  # raises, in words
+                class_scores(self.run(self.x[:1].clone()))  # raises, in words
             raise ModelError("The model's output changed its form between two calls.")
         return self.trace.classes
 
     def run(self, x: Tensor, edits: Edits | None = None) -> Any:
         """Return the model's raw output for `x`, with the numbered calls of the trace edited."""
+        if self.trace.rigid:
+            x = x.clone(memory_format=torch.contiguous_format)  # one channel is contiguous in either order
         if INPUT in self.trace.overwritten:
             x = x.clone()  # the network may not write to ours, nor to a leaf of autograd
         with ExitStack() as stack:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -70,6 +70,7 @@ class Trace:
         draws: whether the pass drew random numbers.
         consumers: for each value, the calls that were given it.
         overwritten: the values that a later call wrote over in place, or that share memory with one that was.
+        rigid: whether the pass only works with channels before rows in memory, as a `view` of maps does.
 
     """
 
@@ -81,6 +82,7 @@ class Trace:
     draws: bool
     consumers: dict[int, tuple[int, ...]] = field(repr=False)
     overwritten: frozenset[int] = field(repr=False)
+    rigid: bool = False
 
 
 class _Recorder(CallMode):
@@ -131,7 +133,25 @@ class _Recorder(CallMode):
         return grid
 
 
-def trace(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
+def trace(make: Callable[[], nn.Module], x: Tensor) -> Trace:
+    """Run a network once on `x` (1,C,H,W) without gradients and return what it did.
+
+    Args:
+        make: makes a twin of the network, which is given hooks for the time of the pass.
+        x: the image.
+
+    """
+    last = torch.channels_last
+    try:
+        found = _traced(make().to(memory_format=last), x.clone(memory_format=last))
+        if all(call.name != "as_strided" for call in found.calls):
+            return found
+    except RuntimeError:  # "view size is not compatible with input tensor's size and stride"
+        pass
+    return replace(_traced(make(), x.clone(memory_format=torch.contiguous_format)), rigid=True)
+
+
+def _traced(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
     """Run `module` once on `x` (1,C,H,W) without gradients and return what it did.
 
     `module` must be a twin: it is given hooks for the time of the pass.
