@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from cnnwidgets.images import colormaps
 from cnnwidgets.images.colormaps import AUTO, Sign
 from cnnwidgets.images.compose import check_sign
+from cnnwidgets.images.font import font
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,10 +50,10 @@ def legend(
     low, high = _ends(vmax, sign)
     last = f"{_number(high)} {units}".rstrip()
     below = _MARGIN + _BAR + 4
-    pen.text((_MARGIN, below), _number(low), fill="black", font=_font(), anchor="la")
-    pen.text((width - _MARGIN, below), last, fill="black", font=_font(), anchor="ra")
+    pen.text((_MARGIN, below), _number(low), fill="black", font=font(_TEXT), anchor="la")
+    pen.text((width - _MARGIN, below), last, fill="black", font=font(_TEXT), anchor="ra")
     if sign == "both":
-        pen.text((width / 2, below), "0", fill="black", font=_font(), anchor="ma")
+        pen.text((width / 2, below), "0", fill="black", font=font(_TEXT), anchor="ma")
     return strip
 
 
@@ -74,11 +73,3 @@ def _ends(vmax: float, sign: Sign) -> tuple[float, float]:
 
 def _number(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
-
-
-@functools.cache
-def _font() -> ImageFont.FreeTypeFont:
-    # matplotlib ships DejaVu Sans, which has the minus sign and Greek letters; Pillow's own font has not.
-    import matplotlib as mpl
-
-    return ImageFont.truetype(str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), _TEXT)

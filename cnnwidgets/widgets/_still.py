@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from cnnwidgets.explain.drawing import beside, overlay, stacked
 from cnnwidgets.images.compose import largest
+from cnnwidgets.images.font import font, shortened
 from cnnwidgets.images.legend import legend
 
 if TYPE_CHECKING:
@@ -64,10 +65,8 @@ def _panel(heatmap: Heatmap, view: Any, side: int, *, titled: bool) -> Image.Ima
 def title(text: str, width: int) -> Image.Image:
     """Return a line of text, cut to the width."""
     strip = Image.new("RGB", (width, _TITLE + 12), "white")
-    font = ImageFont.load_default(_TITLE)
-    while text and ImageDraw.Draw(strip).textlength(text, font) > width - 8:
-        text = text.removesuffix("…")[:-1] + "…" if len(text) > 1 else ""
-    ImageDraw.Draw(strip).text((4, 4), text, fill="black", font=font)
+    face = font(_TITLE)
+    ImageDraw.Draw(strip).text((4, 4), shortened(text, face, width - 8), fill="black", font=face)
     return strip
 
 

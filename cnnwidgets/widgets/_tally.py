@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from cnnwidgets.images.font import font, shortened
 
 if TYPE_CHECKING:
     from cnnwidgets.widgets._scored import Scored
@@ -92,14 +94,15 @@ class Tally:
         rows = self.rows()
         sheet = Image.new("RGB", (_WIDTH, 34 + (_LINE + _BAR + 7) * len(rows)), "white")
         draw = ImageDraw.Draw(sheet)
-        large, small = ImageFont.load_default(18), ImageFont.load_default(13)
+        large, small = font(17), font(12)
         numbers = "  ".join(part for part in (share, change) if part)
         draw.text((_WIDTH - 6, 4), numbers, "black", large, anchor="ra")
-        _write(draw, (6, 4), name or "Nothing drawn yet", large, _WIDTH - 24 - int(draw.textlength(numbers, large)))
+        room = _WIDTH - 24 - large.getlength(numbers)
+        draw.text((6, 4), shortened(name or "Nothing drawn yet", large, room), "black", large)
         for number, (label, value, before) in enumerate(rows):
             top = 34 + number * (_LINE + _BAR + 7)
             draw.text((_WIDTH - 6, top), percent(value), "black", small, anchor="ra")
-            _write(draw, (6, top), label, small, _WIDTH - 72)
+            draw.text((6, top), shortened(label, small, _WIDTH - 72), "black", small)
             bar = top + _LINE
             draw.rectangle((6, bar, _WIDTH - 6, bar + _BAR - 1), "#dddddd")
             draw.rectangle((6, bar, 6 + round((_WIDTH - 12) * value), bar + _BAR - 1), "#1565c0")
@@ -129,16 +132,3 @@ def _row(name: str, value: float, before: float | None) -> str:
         f"</span><span>{percent(value)}</span>{change}</div>"
         f'<div class="cnnw-tally-bar"><b style="width:{100 * value:.2f}%"></b>{tick}</div>'
     )
-
-
-def _write(
-    draw: ImageDraw.ImageDraw,
-    place: tuple[int, int],
-    text: str,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    room: int,
-) -> None:
-    """Write a text, cut where there is no room left."""
-    while text and draw.textlength(text, font) > room:
-        text = text.removesuffix("…")[:-1] + "…" if len(text) > 1 else ""
-    draw.text(place, text, "black", font)
