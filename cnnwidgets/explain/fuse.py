@@ -39,16 +39,21 @@ class _Convolution:
         return weight.contiguous(memory_format=self._layout), bias
 
     def edit(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run the convolution with the prepared weights, which are made at the first call."""
+        """Run the convolution with the prepared weights, which are made at the first call if they are parameters."""
         given: Tensor = argument(args, kwargs, 1, "weight")
-        if self._ready is None:
-            self._weight, self._ready = given, self._prepare(given, argument(args, kwargs, 2, "bias"))
-        elif given is not self._weight and isinstance(given, nn.Parameter):
+        bias: Tensor | None = argument(args, kwargs, 2, "bias")
+        ready = self._ready
+        if not isinstance(given, nn.Parameter) or not isinstance(bias, nn.Parameter | None):
+            ready = self._prepare(given, bias)  # made in every pass, maybe of the picture
+        elif ready is None:
+            self._weight, ready = given, self._prepare(given, bias)
+            self._ready = ready
+        elif given is not self._weight:
             raise PathError(
                 "The model took another path than before: a convolution has other weights now. Models whose forward "
                 "pass depends on chance or on the input's values cannot be explained by averages over many passes."
             )
-        weight, bias = self._ready
+        weight, bias = ready
         rest = {key: value for key, value in kwargs.items() if key not in ("weight", "bias")}
         if args:
             return func(args[0], weight, bias, *args[3:], **rest)

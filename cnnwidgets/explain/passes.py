@@ -115,7 +115,7 @@ def make_passes(
 def _passes(network: Network, base: Tensor, *, incremental: bool) -> Passes:
     if not incremental:
         return FullPasses(network, base)
-    reason = "it tells the images of a batch apart"
+    reason = "its forward pass draws random numbers" if network.trace.draws else "it normalises over the batch"
     if not _tells_apart(network):
         # Loading what writes a graph takes a second, which whole passes need not pay.
         from cnnwidgets.explain.incremental import NotIncrementalError, incremental_passes

@@ -68,7 +68,7 @@ class _Cloner:
         self.model = model
         self.share_hooks = share_hooks
         self.seen: dict[int, Any] = {}
-        originals = list(model.modules())
+        originals = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
         for module in originals:
             self.seen[id(module)] = type(module).__new__(type(module))
         for module in originals:
@@ -117,6 +117,8 @@ class _Cloner:
             return known
         if isinstance(value, Tensor):
             twin: Any = self.tensor(value)
+        elif isinstance(value, torch.jit.ScriptModule):
+            twin = make_twin(value)
         elif isinstance(value, nn.Module):
             # A module that hangs on an attribute which is no registered child, in a list for instance.
             twin = self.seen[id(value)] = type(value).__new__(type(value))

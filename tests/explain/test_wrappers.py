@@ -336,3 +336,11 @@ def test_no_constructor_runs_again():
     net = seeded(Careful())
     explain.saliency(net, X, 1)
     assert Careful.built == 1
+
+
+def test_a_scripted_part():
+    net, model = seeded(Gap()), seeded(Gap())
+    model.features = scripted(lambda: torch.jit.script(net.features))
+    for method in (explain.saliency, functools.partial(explain.occlusion, window=4)):
+        expected = method(net, X, 1).values
+        np.testing.assert_allclose(method(model, X, 1).values, expected, rtol=0, atol=1e-5 * np.abs(expected).max())

@@ -105,20 +105,26 @@ def _export(network: Network) -> Graph:
     if any(isinstance(part, torch.jit.ScriptModule) for part in network.module.modules()):
         raise NotIncrementalError("it holds TorchScript")
     example = network.x[:1].detach().expand(2, -1, -1, -1).contiguous()
-    batch = torch.export.Dim("batch", min=1, max=_LARGEST_BATCH)
     try:
         with _quiet(), torch.no_grad(), PrivateRandomness():
+            batch = torch.export.Dim("batch", min=1, max=_LARGEST_BATCH)  # loads SymPy, which sets filters of warnings
             program = torch.export.export(
                 make_twin(network.module), (example,), dynamic_shapes=({0: batch},), strict=False
             )
             if not without_writing(program.graph):
                 program = program.run_decompositions({})  # functional, too, but takes several times as long
     except Exception as error:  # whatever stops the exporter, full passes work
-        first = str(error).strip().splitlines()
-        raise NotIncrementalError(
-            f"torch.export gives up: {first[0][:200] if first else type(error).__name__}"
-        ) from error
+        raise NotIncrementalError(_in_words(error)) from error
     return _graph(program, network.module)
+
+
+def _in_words(error: Exception) -> str:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if "data-dependent" in first:
+        return "its forward pass depends on the values of the picture"
+    if "Constraints violated" in first:
+        return "its forward pass fixes the number of images, as len(x) does where x.shape[0] would not"
+    return f"torch.export gives up: {first[:200]}"
 
 
 def _graph(program: torch.export.ExportedProgram, module: nn.Module) -> Graph:
