@@ -142,9 +142,12 @@ def test_dead_kernel(in_lab):
     assert drag.most <= 1
     canvas.wait_status("The kernel does not answer", timeout=15)
     assert canvas.fact("score") == score
+    canvas.root.get_by_role("button", name="Sweep the picture").click()
+    canvas.root.get_by_role("radio", name="None").click()
     before = pixels(canvas)
     canvas.root.get_by_role("radio", name="By hand").click()
     canvas.nb.wait_until(lambda: np.abs(pixels(canvas) - before).mean() > 0.2, "the map of the hand is still here")
+    canvas.wait_status("The kernel does not answer")
 
 
 def test_reload_keeps_the_occluder_the_score_and_the_map(in_lab):

@@ -62,6 +62,7 @@ def test_60_events_a_second_over_a_model_of_45_ms(notebook, capsys):
 # on while a cell runs, or (after a send from a cell) on the main thread, which does not.
 SLOW = """
 if globals().get("slow"):
+    print("the cell runs", flush=True)
     {first}
     time.sleep(7)
 log_of_cell = len(log)
@@ -79,7 +80,7 @@ def test_the_same_while_the_kernel_is_busy_in_a_cell(notebook, capsys, first):
     canvas.nb.execute("log.clear()")
     sent = int(canvas.fact("sent"))
     canvas.nb.start(2)
-    canvas.nb.wait_until(lambda: canvas.nb.kernel_status() == "busy", "the kernel computes")
+    canvas.nb.page.locator(".jp-OutputArea-output", has_text="the cell runs").wait_for()
     drag = canvas.drag(SECONDS * PER_SECOND, PER_SECOND, at=(x + 9, y + 9))
     if first != "pass":
         canvas.wait_status("kernel", timeout=1)
@@ -91,7 +92,7 @@ def test_the_same_while_the_kernel_is_busy_in_a_cell(notebook, capsys, first):
         print(f"\nbusy kernel, handlers on the {'subshell' if first == 'pass' else 'main thread'}: {drag}; "
               f"{answered} requests were answered while the cell ran")  # fmt: skip
     assert np.percentile(drag.drawn, 95) <= TWO_FRAMES
-    assert drag.most <= 2, "one in flight; another once the kernel has been silent for seconds"
+    assert drag.most <= (1 if first == "pass" else 2), "one in flight; one more once the kernel is silent for seconds"
     assert outstanding(log) <= 2, "one runs, one waits"
     asked = [entry[1] for entry in log if entry[0] == "asked"]
     assert sorted(asked) == sorted(entry[1] for entry in log if entry[0] == "answered" and entry[1] >= 0)
