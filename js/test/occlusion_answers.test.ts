@@ -166,6 +166,7 @@ test("a model that raises says so in words, and the next drag works again", asyn
   expect(view.find(".cnnw-remedy").textContent).toContain("the next drag tries again");
   await view.hand.drag([40, 16], [22, 16]);
   await until(() => view.find(".cnnw-status").dataset.kind === "quiet", "the error is gone");
+  await until(() => view.fact("in-flight") === "0", "all is answered");
   expect(view.fact("scored")).toBe(view.fact("box"));
 });
 
