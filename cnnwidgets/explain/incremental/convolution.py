@@ -64,6 +64,8 @@ class Convolution:
         # A kernel of one tap that strides reads few of the cells that it is given; oneDNN goes over all of them.
         picks = tuple(weight.shape[2:]) == (1, 1) and stride != (1, 1) and padding in (None, (0, 0))
         self._picks = stride if picks else None
+        if picks:
+            size = (*size[:2], -(-size[2] // stride[0]), -(-size[3] // stride[1]))
         self.stride = (1, 1) if self._picks else stride
         self.padding, self.dilation, self.groups = padding, dilation, groups
         self.activation, self.bias = activation, bias
