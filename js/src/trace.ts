@@ -65,7 +65,8 @@ export function createTrace(signal: AbortSignal): Trace {
         context.arc(x(i), y(scores[i]), radius, 0, 7);
         context.fill();
       };
-      context.fillStyle = style.getPropertyValue("--cnnw-fg");
+      // Nothing calls when the theme changes: these colours can be read on either until the next answer.
+      context.fillStyle = style.getPropertyValue("--cnnw-edge");
       for (const extreme of [Math.min(...scores), Math.max(...scores)]) dot(scores.lastIndexOf(extreme), 2);
       context.fillStyle = style.getPropertyValue("--cnnw-accent");
       dot(scores.length - 1, 3);
