@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,3 +129,37 @@ def page(made):
     from tests.widgets.occlusion import Page
 
     return Page(made)
+
+
+@pytest.fixture
+def pad():
+    made = cw.SketchPad(make_classifier(channels=1))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def photo():
+    return make_picture(320, 240)
+
+
+@pytest.fixture
+def painted(clf, photo):
+    made = cw.SketchPad(clf, photo)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """Holds the model before its answer until it is set."""
+    opened, answer = threading.Event(), Net.forward
+
+    def forward(self, x):
+        assert opened.wait(20)
+        return answer(self, x)
+
+    opened.set()
+    monkeypatch.setattr(Net, "forward", forward)
+    yield opened
+    opened.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -74,3 +75,17 @@ class Page:
         for point in points[1:]:
             self.move(*point)
         self.up(*points[-1])
+
+
+SEVEN = ((80, 64), (160, 64), (240, 64), (200, 170), (150, 280))
+
+
+def pixels(picture) -> np.ndarray:
+    return np.asarray(picture.convert("RGB"))
+
+
+def wait_until(condition):
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
