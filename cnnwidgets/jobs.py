@@ -53,6 +53,17 @@ class Job:
     context: Context = field(default_factory=copy_context)
 
 
+def _answer(job: Job, error: BaseException | None) -> None:
+    """Say how a job ended, in the context of whoever asked for it.
+
+    The worker serves every widget: one that cannot take its answer, or leaves with `sys.exit()`, must not end it.
+    """
+    try:
+        job.context.run(job.done, job, error)
+    except BaseException:  # noqa: BLE001 - whatever it is
+        _LOG.exception("An answer could not be delivered.")
+
+
 @dataclass(eq=False)
 class _Turn:
     """A job that has begun: its lane, and the steps that are left of it if it is a generator."""
@@ -77,10 +88,7 @@ class _Turn:
 
     def answer(self, error: BaseException | None) -> None:
         """Say how it ended."""
-        try:
-            self.job.context.run(self.job.done, self.job, error)
-        except Exception:  # noqa: BLE001 - the worker serves every widget: one that cannot take its answer must not end it
-            _LOG.exception("An answer could not be delivered.")
+        _answer(self.job, error)
 
 
 class Worker:
@@ -108,7 +116,7 @@ class Worker:
                 self._thread = threading.Thread(target=self._work, name="cnnwidgets-worker", daemon=True)
                 self._thread.start()
         if replaced is not None:
-            replaced.done(replaced, Cancelled("Replaced by a newer request before it began."))
+            _answer(replaced, Cancelled("Replaced by a newer request before it began."))
 
     def cancel(self, lane: Lane) -> None:
         """Drop what waits in a lane and ask what runs in it to stop."""
@@ -117,7 +125,7 @@ class Worker:
             self._stop(lane)
             self._condition.notify_all()
         if dropped is not None:
-            dropped.done(dropped, Cancelled("Cancelled before it began."))
+            _answer(dropped, Cancelled("Cancelled before it began."))
 
     def _stop(self, lane: Lane) -> None:
         begun = self._begun(lane)

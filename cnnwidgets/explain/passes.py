@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from cnnwidgets.errors import OptionError
-from cnnwidgets.explain.calls import PathError
+from cnnwidgets.explain.calls import PathError, tensors_in
 from cnnwidgets.explain.fuse import fused
 from cnnwidgets.explain.twin import make_twin
 
@@ -27,14 +28,16 @@ class Passes(Protocol):
 
     Attributes:
         base: (1,C,H,W), the picture around the patches, as the network takes it.
-        at_once: how many images one call takes with bounded memory; more in a call only cost memory.
         facts: what a result says about how it was computed; goes into `Heatmap.params`.
 
     """
 
     base: Tensor
-    at_once: int
     facts: dict[str, Any]
+
+    @property
+    def at_once(self) -> int:
+        """How many images one call takes with bounded memory; more in a call only cost memory."""
 
     def outputs(self, tops: Sequence[int], lefts: Sequence[int], patches: Tensor) -> Any:
         """Return the network's raw output, a batch of B, for `base` with a patch each.
@@ -61,8 +64,21 @@ class FullPasses:
         self._edits = fused(network)
         self.base = base
         pixels = _PIXELS_ON_CPU if base.device.type == "cpu" else _PIXELS_ON_GPU
-        self.at_once = 1 if _tells_apart(network) else max(1, pixels // (base.shape[2] * base.shape[3]))
+        self._most = max(1, pixels // (base.shape[2] * base.shape[3]))
         self.facts: dict[str, Any] = {"engine": "full passes"}
+
+    @cached_property
+    def at_once(self) -> int:
+        """How many images one pass takes: one, where a network's output for an image depends on those beside it."""
+        alone = self._most > 1 and not _tells_apart(self._network) and self._keeps_apart()
+        return self._most if alone else 1
+
+    def _keeps_apart(self) -> bool:
+        """Whether the picture's output stays what it is beside strong noise."""
+        noise = 10 * torch.randn(self.base.shape, generator=torch.Generator().manual_seed(0)).to(self.base)
+        one, two = (self.outputs([0] * len(x), [0] * len(x), x) for x in (self.base, torch.cat([self.base, noise])))
+        pairs = zip(tensors_in(one), tensors_in(two), strict=True)
+        return all(b.ndim > 0 and len(b) == 2 and _near(a.reshape(-1), b[0].reshape(-1)) for a, b in pairs)
 
     def outputs(self, tops: Sequence[int], lefts: Sequence[int], patches: Tensor) -> Any:
         """Return the network's raw output; see `Passes.outputs`."""
@@ -76,6 +92,13 @@ class FullPasses:
             except PathError:  # the forward pass depends on the values of its input
                 self._edits = {}
                 return self._network.run(images)
+
+
+def _near(mine: Tensor, theirs: Tensor) -> bool:
+    if mine.shape != theirs.shape:
+        return False
+    span = mine.double().abs().max() if mine.numel() else 0.0
+    return bool(((mine.double() - theirs.double()).abs() <= 1e-3 * span + 1e-30).all())
 
 
 def _tells_apart(network: Network) -> bool:
@@ -125,7 +148,6 @@ def _passes(network: Network, base: Tensor, *, incremental: bool) -> Passes:
         except NotIncrementalError as error:
             reason = str(error)
     whole = FullPasses(network, base)
-    whole.at_once = 1  # in what cannot be followed, an image's output may depend on the others of its batch
     whole.facts["engine"] = f"full passes: {reason}"
     return whole
 
@@ -146,8 +168,8 @@ def checked_dtype(dtype: Any) -> torch.dtype | None:
         OptionError: anything else.
 
     """
-    if dtype is None or (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        return dtype
+    if dtype is None or dtype in (torch.bfloat16, torch.float16, torch.float32, torch.float64):
+        return dtype  # type: ignore[no-any-return]
     raise OptionError(
         f"dtype={dtype!r}: give a floating point dtype such as torch.bfloat16, or None for the model's own."
     )

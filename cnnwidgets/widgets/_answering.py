@@ -55,6 +55,9 @@ class Answering(Occluders):
 
     def _see(self, looked: Looked) -> None:
         super()._see(looked)
+        before: Scorer | None = getattr(self, "_scorer", None)
+        if before is not None:
+            before.engines.clear()  # what is being prepared for another picture is not wanted any more
         self._scorer = Scorer(self.clf, looked, incremental=self.incremental)
         self._grain = self._scorer.pack_grain()
 
@@ -143,7 +146,7 @@ class Answering(Occluders):
         """Set a trait; return in words what went wrong with an observer of the user's, or ""."""
         try:
             self.set_trait(name, value)
-        except Exception as error:  # noqa: BLE001 - an observer of the user's: it may fail, the hand goes on
+        except BaseException as error:  # noqa: BLE001 - an observer of the user's: it may fail, the hand goes on
             words = f"An observer of {name}: {type(error).__name__}: {error}"
             _LOG.warning("%s", words, exc_info=True)
             return words

@@ -52,7 +52,7 @@ class Listeners:
         for call in self._calls:
             try:
                 call(value)
-            except Exception as error:  # noqa: BLE001 - the user's own code: it may fail, the loop goes on
+            except BaseException as error:  # noqa: BLE001 - the user's own code may fail or call sys.exit(): the loop goes on
                 words = f"{self._name} callback {getattr(call, '__name__', call)!s}: {type(error).__name__}: {error}"
                 if self._said.get(call) != words:
                     self._said[call] = words

@@ -77,6 +77,7 @@ class OcclusionCanvas(Answering, Overlay):
     def _begin(self) -> None:
         super()._begin()
         self._sweeps = Sweep(self.clf, self._lock, self._show_sweep, self._say)
+        self._told: BaseException | None = None  # the sweep's error that `wait` has raised
         self._say("idle")
 
     def _asked_otherwise(self, name: str) -> None:
@@ -179,9 +180,12 @@ class OcclusionCanvas(Answering, Overlay):
         for work in (self._live, self._sweeps):
             if not work.wait(None if end is None else max(0.0, end - time.monotonic())):
                 raise TimeoutError(f"Still computing after {timeout} s; canvas.cancel() stops a sweep.")
-        for error in (self._failed, self._sweeps.failed):
-            if error is not None:
-                raise error
+        swept = self._sweeps.failed
+        told, self._told = self._told, swept
+        if self._failed is not None:
+            raise self._failed
+        if swept is not None and swept is not told:  # once: a later score is not made wrong by an earlier sweep
+            raise swept
         found: Score | None = self.scores
         return found
 
@@ -193,6 +197,7 @@ class OcclusionCanvas(Answering, Overlay):
         if hasattr(self, "_live"):  # Python closes a canvas that refused its arguments, too
             self._live.stop()
             self._sweeps.cancel()
+            self._scorer.engines.clear()
         super().close()
 
     def snapshot(self) -> Image.Image:

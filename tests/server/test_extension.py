@@ -19,6 +19,7 @@ from tornado.web import Application
 from tornado.websocket import WebSocketHandler, websocket_connect
 
 from cnnwidgets import server
+from tests.server.client import close
 from tools.frontend import ROOT
 
 
@@ -44,7 +45,7 @@ def connect(handler) -> str:
         http.add_socket(sock)
         client = await websocket_connect(f"ws://127.0.0.1:{port}/word")
         answer = await client.read_message()
-        client.close()
+        await close(client)
         http.stop()
         await http.close_all_connections()
         return answer

@@ -13,6 +13,7 @@ import pytest
 from tornado.websocket import websocket_connect
 
 from tests.browser.server import JupyterServer
+from tests.server.client import close
 from tools.frontend import ROOT
 
 BARE = ("--ServerApp.jpserver_extensions=tests.server.witness=True", "--ServerApp.disable_check_xsrf=True")
@@ -71,7 +72,7 @@ async def talk(server, count):
     assert reply["status"] == "ok", reply
     times = [await kernel.round_trip(number) for number in range(count + 5)][5:]
     found = await asyncio.to_thread(request, server, "/nodelay")
-    socket.close()
+    await close(socket)
     return found["nodelay"], times
 
 

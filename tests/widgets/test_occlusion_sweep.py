@@ -150,3 +150,24 @@ def test_a_sweep_does_not_wait_for_the_fast_passes(clf):
     made.wait(60)
     assert made.heatmap.params["engine"] == "incremental"
     np.testing.assert_allclose(made.heatmap.values, first.values, atol=1e-6)
+
+
+def test_the_error_of_a_sweep_is_raised_once_and_a_later_score_is_given(made, page):
+    made.window = 40
+    page.send(kind="sweep")
+    with pytest.raises(cw.CnnWidgetsError, match="larger than the input"):
+        made.wait(20)
+    made.boxes = [[1, 1, 9, 9]]
+    assert made.wait(20) is made.scores
+
+
+def test_a_callback_that_leaves_python_does_not_end_the_worker(made):
+    def leave(_score):
+        raise SystemExit
+
+    made.on_score(leave)
+    made.boxes = [[1, 1, 9, 9]]
+    made.wait(20)
+    made.on_score(leave, remove=True)
+    made.boxes = [[2, 2, 9, 9]]
+    assert made.wait(20).boxes[0][:2] == (2, 2)

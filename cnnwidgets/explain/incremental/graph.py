@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import io
 import logging
 import sys
 import threading
-import warnings
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -83,7 +81,8 @@ def graph_of(network: Network) -> Graph:
 
     """
     key = (signature(network.module), tuple(network.x.shape[1:]), network.x.dtype, network.x.device)
-    with _ONE_AT_A_TIME:
+    found = _GRAPHS.get(network.model, {}).get(key)
+    with _ONE_AT_A_TIME if found is None else contextlib.nullcontext():
         graphs = _GRAPHS.setdefault(network.model, {})
         found = graphs.get(key)
         if found is None:
@@ -160,12 +159,10 @@ def _quiet() -> Iterator[None]:
     interval = bars.tqdm.monitor_interval if bars else None
     if bars:
         bars.tqdm.monitor_interval = 0
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        logger.setLevel(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
-            if bars:
-                bars.tqdm.monitor_interval = interval
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        if bars:
+            bars.tqdm.monitor_interval = interval
