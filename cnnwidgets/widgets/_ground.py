@@ -15,12 +15,13 @@ from cnnwidgets.widgets._scored import Scored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from numpy.typing import NDArray
 
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.images.strokes import Stroke
+
+    State = tuple[tuple[int, int], ...]  # of the weights
 
 SIDE = 320  # pixels of a pad without a photograph
 _SMALLEST, _LARGEST = 320, 480  # pixels that a picture's longer side has on the page
@@ -34,8 +35,12 @@ class Ground:
     """A picture to draw on, and the two paintings of it: exact for the network, of the page's size for the eye.
 
     Args:
+        clf: the classifier, asked once, so that a picture it cannot read is refused.
         picture: RGB.
         tools: names of the tools: those of `DRAWING` or of `PAINTING`.
+
+    Raises:
+        ModelError: as `Scored.of`; other exceptions are those of the model.
 
     Attributes:
         shown: the painting for the page; for one thread at a time.
@@ -43,8 +48,11 @@ class Ground:
 
     """
 
-    def __init__(self, picture: Image.Image, tools: Sequence[str]) -> None:
+    def __init__(self, clf: Classifier, picture: Image.Image, tools: Sequence[str]) -> None:
         self.picture = picture
+        self._clf = clf
+        self._asking = threading.Lock()
+        self._clean = self._asked()
         longer = max(picture.size)
         self.scale = min(max(longer, _SMALLEST), _LARGEST) / longer
         size = (max(1, round(picture.width * self.scale)), max(1, round(picture.height * self.scale)))
@@ -53,7 +61,6 @@ class Ground:
         self._exact = Painting(np.asarray(picture), _fills(tools, picture, soft))
         self._lock = threading.Lock()
         self.shown = Painting(np.asarray(below), _fills(tools, below, soft_below), scale=self.scale)
-        self._clean: tuple[Any, Scored] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -67,12 +74,29 @@ class Ground:
             self._exact.show(strokes)
             return Image.fromarray(self._exact.pixels.copy())
 
-    def clean(self, clf: Classifier) -> Scored:
-        """Return what the network says of the untouched picture, asked anew when its weights have changed."""
-        state = ModelStamp.of(clf.model).state
-        if self._clean is None or self._clean[0] != state:
-            self._clean = (state, Scored.of(clf, self.picture))
+    @property
+    def clean(self) -> Scored:
+        """What the network said last of the untouched picture; never waits for it."""
         return self._clean[1]
+
+    def refresh(self) -> Scored:
+        """Return `clean`, asked anew if the network's weights have changed: for the worker's thread.
+
+        Raises:
+            ModelError: as `Scored.of`; other exceptions are those of the model. `clean` is then what it was.
+
+        """
+        with self._asking:
+            if self._clean[0] != _state(self._clf):
+                self._clean = self._asked()
+            return self._clean[1]
+
+    def _asked(self) -> tuple[State, Scored]:
+        return _state(self._clf), Scored.of(self._clf, self.picture)
+
+
+def _state(clf: Classifier) -> State:
+    return ModelStamp.of(clf.model).state
 
 
 def _fills(tools: Sequence[str], picture: Image.Image, soft: Image.Image) -> dict[str, NDArray[np.uint8]]:

@@ -114,7 +114,7 @@ class SketchWork:
                 self._show(replace(self.tally, message="Computing…", is_error=False))
             began = time.monotonic()
             try:
-                clean = ground.clean(self._clf) if self._compares else None
+                clean = ground.refresh() if self._compares else None
                 tally = Tally(Scored.of(self._clf, picture), clean, target)
             except Exception as error:  # noqa: BLE001 - the user's model may raise anything; the next stroke works
                 failed, tally = error, Tally(None, message=_spoken(error), is_error=True)

@@ -110,15 +110,13 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
         return {"tool": next(iter(self._tools)), "brush": max(1, round(share)), "target": self._default_target()}
 
     def _default_target(self) -> int | None:
-        return self._ground.clean(self.clf).predictions[0].index if self._paints else None
+        return self._ground.clean.predictions[0].index if self._paints else None
 
     # The picture.
 
     def _ground_of(self, image: Any) -> Ground:
         """Return a picture to draw on, once the network has shown that it can read it."""
-        ground = Ground(to_picture(image), tuple(self._tools))
-        ground.clean(self.clf)
-        return ground
+        return Ground(self.clf, to_picture(image), tuple(self._tools))
 
     @traitlets.validate("image")
     def _image(self, proposal: Any) -> Image.Image:
@@ -183,7 +181,7 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
     @traitlets.validate("target")
     def _class(self, proposal: Any) -> int:
         with refusing():
-            return class_index(proposal.value, len(self._ground.clean(self.clf).shares), self.clf.classes)
+            return class_index(proposal.value, len(self._ground.clean.shares), self.clf.classes)
 
     def _on_choice(self, change: Any) -> None:
         if change.name == "target":
@@ -191,7 +189,8 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
                 self.target = self._default_target()
                 return
             self._changed()
-        self._show_state()
+        else:
+            self._show_state()
 
     def _show_state(self) -> None:
         """Show the state in the controls."""
@@ -200,7 +199,7 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
             max(self._ground.picture.size) * _WIDEST,
             can_undo=self._drawing.can_undo,
             can_redo=self._drawing.can_redo,
-            target="" if target is None else self._ground.clean(self.clf).name(target),
+            target="" if target is None else self._ground.clean.name(target),
         )
 
     def say(self, message: str) -> None:
@@ -235,8 +234,8 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
 
     def _changed(self) -> None:
         """Have a new state shown and scored."""
-        self._show_state()
         self._work.follow(self.target)
+        self._show_state()
 
     # The answer.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -82,6 +84,39 @@ def test_weights_that_have_changed_count_for_the_untouched_photograph_too(painte
     best = painted.clf.predict(photo)
     target = next(item for item in best if item.index == painted.target)
     assert painted._work.tally.clean.share(painted.target) == pytest.approx(target.probability)
+
+
+def test_weights_that_the_model_fails_with_never_fail_the_hand(painted):
+    Page(painted)
+    painted.wait(20)
+    threads = set()
+    painted.clf.model.register_forward_pre_hook(lambda *_: threads.add(threading.current_thread()))
+    weight = painted.clf.model.linear.weight
+    kept = weight.detach().clone()
+
+    def stroke(y):  # past ipycanvas, which would catch an exception and only log it
+        painted._on_down(60, y)
+        painted._on_move(260, y)
+        painted._on_up()
+
+    with torch.no_grad():
+        weight.fill_(torch.nan)
+    stroke(60)
+    with pytest.raises(cw.CnnWidgetsError, match="NaN"):
+        painted.wait(20)
+    assert 'role="alert"' in painted._controls.tally.value
+    assert "NaN" in painted._controls.tally.value
+    painted.undo()
+    painted.target = "lynx"
+    assert painted._controls._target.value == "lynx"
+    with torch.no_grad():
+        weight.copy_(kept)
+    stroke(120)
+    painted.wait(20)
+    assert threading.current_thread() not in threads
+    assert painted.wait(20) == painted.clf.predict(painted.image)
+    assert [stroke.points for stroke in painted.strokes] == [((60, 120), (260, 120))]
+    assert "NaN" not in painted._controls.tally.value
 
 
 @pytest.mark.parametrize("size", [(1200, 700), (8, 8), (1, 30)])
