@@ -148,6 +148,7 @@ def _passes(network: Network, base: Tensor, *, incremental: bool) -> Passes:
         except NotIncrementalError as error:
             reason = str(error)
     whole = FullPasses(network, base)
+    whole.at_once = 1  # in what cannot be followed, an image's output may depend on the others of its batch
     whole.facts["engine"] = f"full passes: {reason}"
     return whole
 

@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import sys
 import threading
+import warnings
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -159,10 +160,15 @@ def _quiet() -> Iterator[None]:
     interval = bars.tqdm.monitor_interval if bars else None
     if bars:
         bars.tqdm.monitor_interval = 0
+    # Filters belong to all threads: one narrow entry goes in and out, and the user's stay as they are.
+    warnings.filterwarnings("ignore", "The tensor attribute", UserWarning)
+    (entry,) = warnings.filters[:1]
     logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
         logger.setLevel(level)
+        with contextlib.suppress(ValueError):
+            warnings.filters.remove(entry)  # type: ignore[attr-defined]
         if bars:
             bars.tqdm.monitor_interval = interval
