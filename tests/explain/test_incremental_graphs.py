@@ -97,6 +97,9 @@ FOLLOWED = {
     "written in place many times": lambda: between(overwritten, c=conv()),
     "kept, then written in place": lambda: between(kept_and_overwritten, c=conv()),
     "added to itself in place": lambda: between(doubled, c=conv()),
+    "branches that look to opposite sides": lambda: between(
+        lambda _, y: F.pad(y, (3, -3, 0, 0)) + F.pad(y, (-3, 3, 1, -1)).relu()
+    ),
     "a module twice": lambda: between(lambda m, y: m.c(m.c(y).relu()), c=conv()),
     "a part that nobody uses": lambda: between(lambda m, y: [m.c(y), y][1], c=conv()),
 }
