@@ -2,6 +2,7 @@
 
     python benchmarks/occlusion.py                              # everything, about half an hour on two cores
     python benchmarks/occlusion.py --networks ResNet18 --strides 16 --rounds 5
+    python benchmarks/occlusion.py --clock cpu --threads 1      # where other programs run: processor time
 
 224 x 224 pixels, a window of 32 x 32. Sweeps are compared with captum at the `perturbations_per_eval` that was the
 fastest of 1, 2, 4, 8 and 16 in a trial; the time includes making the engine, but not the first export of the
@@ -23,6 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 warnings.filterwarnings("ignore")
 
+import measuring  # noqa: E402
 from measuring import (  # noqa: E402
     can_measure_memory,
     interleaved,
@@ -211,18 +213,23 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=["sweeps", "live", "memory"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=list(measuring.CLOCKS), default="wall", help="cpu: on a busy machine")
     parser.add_argument("--measure-memory", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     import torch
 
     torch.set_num_threads(chosen.threads)
+    measuring.chosen_clock = chosen.clock
     if chosen.measure_memory:
         measure_memory(*chosen.measure_memory)
         return
     import peers
 
     load = os.getloadavg()[0]
-    print(f"torch {torch.__version__}, {chosen.threads} threads, {chosen.rounds} rounds, load {load:.1f} at the start")
+    print(
+        f"torch {torch.__version__}, {chosen.threads} threads, {chosen.rounds} rounds, {chosen.clock} clock, "
+        f"load {load:.1f} at the start"
+    )
     for name in chosen.networks or peers.NETWORKS:
         model, x = peers.make(name)
         if "live" in chosen.parts:
