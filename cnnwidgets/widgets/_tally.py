@@ -86,7 +86,9 @@ class Tally:
         if self.message:
             role = ' role="alert"' if self.is_error else ""
             parts.append(f'<div class="cnnw-tally-words"{role}>{escape(self.message)}</div>')
-        return f'<div class="cnnw-tally">{"".join(parts)}</div>'
+        # A new answer replaces the old one on the page, which a screen reader is told only of a live region.
+        live = "" if self.is_error else ' role="status" aria-live="polite"'
+        return f'<div class="cnnw-tally"{live}>{"".join(parts)}</div>'
 
     def picture(self) -> Image.Image:
         """Return it as a still picture, black on white."""
