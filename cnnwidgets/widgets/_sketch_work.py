@@ -60,7 +60,8 @@ class SketchWork:
         self._clf, self._drawing, self._surface, self._ground = clf, drawing, surface, ground
         self._compares, self._tell, self._publish = compares, tell, publish
         self._blank = None if compares else ground
-        self._page_is_new = True
+        self._page = object()  # another one for each page or canvas that shows nothing yet
+        self._drawn: tuple[Ground, object] | None = None  # what was drawn last, and on which page
         self._seconds = 0.0
         self._lane, self._ink = Lane(), Lane(Worker())  # the ink never waits for a network
 
@@ -71,7 +72,7 @@ class SketchWork:
 
     def draw_all(self) -> None:
         """Draw on a page that shows nothing yet."""
-        self._page_is_new = True
+        self._page = object()
         self._ink.submit(Job(self._draw, self._ended))
 
     def follow(self, target: int | None) -> None:
@@ -90,17 +91,18 @@ class SketchWork:
 
     def wait(self, timeout: float | None) -> bool:
         """Wait until page and answer are up to date; return whether that was reached in time (seconds)."""
-        return self._ink.wait(timeout) and self._lane.wait(timeout)
+        end = None if timeout is None else time.monotonic() + timeout
+        return self._ink.wait(timeout) and self._lane.wait(None if end is None else max(0.0, end - time.monotonic()))
 
     def _draw(self, _job: Job) -> None:
-        ground, whole = self._ground, self._page_is_new
-        self._page_is_new = False
+        ground, page = self._ground, self._page
         box = ground.shown.show(self._drawing.strokes)
-        if whole:
+        if self._drawn != (ground, page):
             box = (0, 0, *ground.size)
         if box is None:
             return
         self._surface.put(ground.shown.pixels, box)
+        self._drawn = ground, page
         if not self._drawing.is_down:
             self._surface.keep(ground.shown.pixels)
 

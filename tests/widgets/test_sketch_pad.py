@@ -17,6 +17,7 @@ def test_a_seven_is_named_seven():
     page.draw(*SEVEN)
     assert pad.wait(20)[0].name == "7"
     assert pad.score == pad.predictions[0].probability > 0.5
+    assert 'role="status" aria-live="polite"' in pad._controls.tally.value
     assert "7" in pad._described()
     assert pad.clf.predict(pad.image) == pad.predictions
 
@@ -150,6 +151,25 @@ def test_the_network_is_asked_about_the_latest_only_and_the_ink_does_not_wait(pa
     assert 1 <= Net.passes <= 2
     np.testing.assert_array_equal(page.rgb, pixels(pad.image))
     assert pad.predictions == pad.clf.predict(pad.image)
+
+
+def test_waiting_for_ink_and_answer_has_one_deadline(pad, monkeypatch):
+    now, seen = [0.0], []
+
+    def takes(seconds):
+        def wait(timeout):
+            seen.append(timeout)
+            now[0] += seconds
+            return True
+
+        return wait
+
+    monkeypatch.setattr("cnnwidgets.widgets._sketch_work.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(pad._work._ink, "wait", takes(3))
+    monkeypatch.setattr(pad._work._lane, "wait", takes(0))
+    for timeout in (5, 2, None):
+        pad.wait(timeout)
+    assert seen == [5, 2, 2, 0, None, None]
 
 
 def test_a_slow_network_says_that_it_computes(pad, gate, monkeypatch):
