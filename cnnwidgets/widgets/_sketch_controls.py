@@ -71,8 +71,9 @@ class SketchControls:
         """Show the pad's state; `longest` is the widest brush that makes sense."""
         pad = self._pad
         self._tool.value = pad.tool
-        self._brush.max = max(longest, pad.brush)
+        self._brush.max = max(self._brush.max, pad.brush)
         self._brush.value = pad.brush
+        self._brush.max = max(longest, pad.brush)  # last: a slider whose end falls below its value moves the value
         self._undo.disabled, self._redo.disabled = not can_undo, not can_redo
         self._target.value = target
 

@@ -12,12 +12,12 @@ from cnnwidgets.widgets._traits import RefusedOptionError
 
 
 class Diameter(traitlets.Float):  # type: ignore[type-arg]
-    """A length above 0."""
+    """A length of a pixel or more."""
 
     def validate(self, obj: Any, value: Any) -> float:
         """Return the value if it is a length."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise RefusedOptionError(f"{self.name}={value!r}: give a number of pixels of the picture, above 0.")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < math.inf:
+            raise RefusedOptionError(f"{self.name}={value!r}: give a number of pixels of the picture, 1 or more.")
         return float(super().validate(obj, float(value)))
 
 
@@ -35,7 +35,9 @@ class SketchChoices(traitlets.HasTraits):
         "'erase', which brings the photograph back."
     )
     brush = Diameter(
-        1.0, help="Diameter of the brush in pixels of the picture. Default: about a tenth of the shorter side."
+        1.0,
+        help="Diameter of the brush in pixels of the picture, 1 to its longer side. Default: about a tenth of the "
+        "shorter side.",
     )
     target = traitlets.Any(
         None,

@@ -132,11 +132,12 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
 
     def _begin_on(self, ground: Ground) -> None:
         brush = self.brush * min(ground.picture.size) / min(self._ground.picture.size)
+        brush = min(max(1.0, brush), max(ground.picture.size))
         self._drawing.forget()
         self._ground = ground
         self._surface.resize(*ground.size)
         self._work.begin_on(ground)
-        self.brush = max(1.0, brush)
+        self.brush = brush
         self.target = self._default_target()
         self._changed()
 
@@ -177,6 +178,13 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
                 f"tool={tool!r} is not known.{nearest(tool, self._tools)} This pad has: {', '.join(self._tools)}."
             )
         return tool
+
+    @traitlets.validate("brush")
+    def _width(self, proposal: Any) -> float:
+        width, longer = float(proposal.value), max(self._ground.picture.size)
+        if width > longer:
+            raise RefusedOptionError(f"brush={width:g}: give 1 to {longer} pixels, the picture's longer side.")
+        return width
 
     @traitlets.validate("target")
     def _class(self, proposal: Any) -> int:

@@ -33,7 +33,7 @@ def test_painting_over_a_photograph(painted, photo):
     np.testing.assert_array_equal(page.rgb, image)
     assert image[120, 160].tolist() == [128] * 3
     assert 0 < image[50:70, 100:200].std() < pixels(photo)[50:70, 100:200].std() / 3
-    painted.tool, painted.brush = "erase", 400
+    painted.tool, painted.brush = "erase", 320
     page.draw((0, 120), (320, 120))
     painted.wait(20)
     np.testing.assert_array_equal(pixels(painted.image), pixels(photo))
@@ -148,6 +148,13 @@ def test_another_picture_replaces_what_is_drawn(painted):
     assert (page.canvas.width, page.canvas.height) == (480, 360)
     painted.undo()
     assert painted.strokes == ()
+    painted.brush = 300
+    painted.image = make_picture(64, 48)
+    assert painted.brush == painted._controls._brush.value == 30
+    painted.image = make_picture(60, 2)
+    painted.brush = 60
+    painted.image = make_picture(64, 48)  # as thick would be 1440
+    assert painted.brush == painted._controls._brush.value == 64
 
 
 @pytest.mark.parametrize("bad", ["no-such-file.png", np.zeros((3, 4, 7), np.uint8), None, 7])

@@ -58,6 +58,8 @@ def test_bad_strokes_change_nothing(pad, bad, words):
         ({"tool": "erode"}, "Did you mean 'erase'"),
         ({"tool": "blur"}, "This pad has: draw, erase"),
         ({"brush": 0}, "brush=0"),
+        ({"brush": 0.5}, "1 or more"),
+        ({"brush": 1e308}, r"brush=1e\+308: give 1 to 320 pixels"),
         ({"brush": "wide"}, "brush='wide'"),
         ({"target": "tabbi"}, "tabby"),
         ({"target": 5}, "5"),
@@ -75,8 +77,12 @@ def test_options_and_controls(photo):
     assert (controls._tool.value, controls._brush.value, controls._target.value) == ("blur", 17, "crane")
     controls._tool.value, controls._brush.value = "grey", 50
     assert (pad.tool, pad.brush) == ("grey", 50)
-    pad.brush = 900
-    assert controls._brush.value == 900
+    for wide in (0.5, 320.5, float("inf")):
+        with pytest.raises(cw.CnnWidgetsError, match="pixels"):
+            pad.brush = wide
+        assert pad.brush == controls._brush.value == 50
+    pad.brush = 300
+    assert controls._brush.value == 300
     pad.strokes = [[(5, 5)]]
     assert (controls._undo.disabled, controls._redo.disabled) == (False, True)
     controls._undo.click()
