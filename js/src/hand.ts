@@ -24,6 +24,8 @@ export type Hold =
 
 /** How far from a handle a pointer takes it, in CSS pixels. */
 const REACH = { fine: 9, coarse: 20 };
+/** Occluders that the kernel takes at once. */
+export const MOST = 32;
 /** An arrow key moves by about this share of what the network sees. */
 const STEP_SHARE = 1 / 48;
 
@@ -69,9 +71,9 @@ export function broughtTo(state: OcclusionState, point: Pair): Place {
   return withBox(state, around(point, [widthOf(held), heightOf(held)], seen));
 }
 
-/** The active occluder stays where it is, and a new one is held. */
-export function pinned(state: OcclusionState): Place {
-  const { boxes, active, seen } = state;
+/** The active occluder stays where it is, and a new one is held; null if there are as many as can be. */
+export function pinned({ boxes, active, seen }: OcclusionState): Place | null {
+  if (boxes.length >= MOST) return null;
   return { boxes: [...boxes, another(boxes, active, seen)], active: boxes.length };
 }
 

@@ -71,6 +71,7 @@ test("a grip on nothing brings the occluder there", () => {
 
 test("pinning adds one beside the last and holds it; the last one cannot be removed", () => {
   const two = pinned(state);
+  if (!two) throw new Error("Nothing was pinned.");
   expect(two.active).toBe(1);
   expect(two.boxes[0]).toEqual(box);
   expect(two.boxes[1][0]).toBeGreaterThanOrEqual(box[2]);

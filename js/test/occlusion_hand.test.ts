@@ -118,6 +118,23 @@ test("several occluders are pinned, drawn, sent together and taken hold of again
   expect(view.boxes().length).toBe(1);
 });
 
+test("no more occluders are pinned than the kernel takes", async () => {
+  const boxes = Array.from({ length: 31 }, (_, i): Box => [10 + i, 10, 14 + i, 14]);
+  const view = await renderOcclusion({ boxes });
+  const pin = view.all<HTMLButtonElement>(".cnnw-toolbar button").find((each) => each.textContent === "Pin");
+  expect(pin?.ariaDisabled).toBe(null);
+  pin?.click();
+  await nextFrame();
+  expect([view.boxes().length, pin?.ariaDisabled]).toEqual([32, "true"]);
+  expect(pin?.title).toContain("32");
+  pin?.click();
+  view.hand.press("p");
+  expect([view.boxes().length, view.requests().length]).toEqual([32, 1]);
+  view.hand.press("Delete");
+  await nextFrame();
+  expect(pin?.ariaDisabled).toBe(null);
+});
+
 test("without an occluder a press makes one", async () => {
   const view = await renderOcclusion({ boxes: [] });
   view.hand.point("pointerdown", 30, 20);

@@ -1,6 +1,6 @@
 /** The row above the picture: the occluder's shape and fill, what is kept, pins, its size, zoom. */
 import { h, setAttribute, setText } from "../dom";
-import { pinned, removed } from "../hand";
+import { MOST, pinned, removed } from "../hand";
 import { heightOf, widthOf } from "../occluder";
 import type { OcclusionState, Shape } from "../occlusion_state";
 import type { Part } from "./context";
@@ -8,6 +8,9 @@ import { createFillRow } from "./fill_row";
 import type { OcclusionContext } from "./occlusion_context";
 import { createRadioRow } from "./radio_row";
 import { createZoomButtons } from "./zoom_buttons";
+
+const PIN = "Leave this occluder where it is and take another (P)";
+const FULL = `There are ${MOST} occluders, as many as can be`;
 
 /** The size in pixels of the network's input: "32×48 px". */
 function sizeWords({ boxes, active, grain }: OcclusionState): string {
@@ -38,9 +41,10 @@ export function createOccluderToolbar(context: OcclusionContext): Part<Occlusion
   const keep = button("Keep only this", "Hide everything outside the occluders instead", () =>
     scoring.change({ keep: !session.state.keep }),
   );
-  const pin = button("Pin", "Leave this occluder where it is and take another (P)", () =>
-    scoring.move(pinned(session.state)),
-  );
+  const pin = button("Pin", PIN, () => {
+    const more = pinned(session.state);
+    if (more) scoring.move(more);
+  });
   const remove = button("Remove", "Remove this occluder (Delete)", () => {
     const rest = removed(session.state);
     if (rest) scoring.move(rest);
@@ -60,6 +64,9 @@ export function createOccluderToolbar(context: OcclusionContext): Part<Occlusion
       shape.update(state.shape);
       fill.update(state);
       setAttribute(keep, "aria-pressed", String(state.keep));
+      const full = state.boxes.length >= MOST;
+      setAttribute(pin, "aria-disabled", full ? "true" : undefined);
+      setAttribute(pin, "title", full ? FULL : PIN);
       setAttribute(remove, "aria-disabled", state.boxes.length < 2 ? "true" : undefined);
       setText(size, sizeWords(state));
       zoom.update(state);

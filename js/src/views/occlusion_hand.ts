@@ -134,8 +134,10 @@ export function guide(
       if (arrow) {
         place(stepped(state, arrow, event.shiftKey), event);
         reveal();
-      } else if (event.key === "p" || event.key === "P") place(pinned(state), event);
-      else if (event.key === "Delete" || event.key === "Backspace") {
+      } else if (event.key === "p" || event.key === "P") {
+        const more = pinned(state);
+        if (more) place(more, event);
+      } else if (event.key === "Delete" || event.key === "Backspace") {
         const rest = removed(state);
         if (rest) place(rest, event);
       } else if (!navigation.zoomByKey(event.key, null)) return;
