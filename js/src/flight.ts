@@ -1,7 +1,7 @@
 /**
  * Bounds what is under way to the kernel: one request in flight, the newest place waits here. When the answer is
- * overdue the newest place goes out all the same, once, for a kernel may have lost a request; a kernel that is busy
- * for long still finds no more than these two.
+ * overdue the newest place goes out all the same, for a kernel may have lost a request; after that no more than one
+ * every `LOST_AFTER`. So a kernel that was busy finds two requests, and one more for each `LOST_AFTER` that it took.
  */
 import type { Box } from "./protocol";
 
