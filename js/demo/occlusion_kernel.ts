@@ -116,8 +116,7 @@ export function playOcclusion(model: MockModel, signal: AbortSignal, options: Ke
     if (request.kind === "sweep" || request.kind === "retry") sweep(0);
     if (request.kind === "cancel") {
       clearTimeout(sweeping);
-      const { done } = model.get("_status") as { done: number };
-      model.receive({ _status: { ...IDLE, state: "cancelled", done, total, message: "" } });
+      model.receive({ _status: { ...IDLE, state: "cancelled", done: 0, total: 0, message: "Cancelled." } });
     }
   };
 }

@@ -29,7 +29,6 @@ const HINT = "Drag the box over the picture to hide a part of it. Click elsewher
 
 function progressWords({ done, total, message, seconds_left }: Status): string {
   const left = seconds_left === null ? "" : `, about ${seconds(seconds_left)} left`;
-  if (message.includes(" of ")) return message + left;
   return total > 0 ? `Sweep: ${done} of ${total} ${message}${left}` : "Sweep: preparing";
 }
 
@@ -48,10 +47,8 @@ function statusNotice(context: OcclusionContext, state: OcclusionState, working:
   switch (status.state) {
     case "error":
       return { kind: "error", text: status.message, remedy: status.remedy, action: RETRY };
-    case "cancelled": {
-      const text = status.message || `Cancelled: the sweep was stopped at ${status.done} of ${status.total}.`;
-      return { kind: "notice", text, action: SWEEP };
-    }
+    case "cancelled":
+      return { kind: "notice", text: status.message, action: SWEEP };
     case "busy": {
       if (working < SHOW_PROGRESS_AFTER) return idleNotice(context, state);
       const done = status.total > 0 ? { done: Math.min(1, status.done / status.total) } : {};
