@@ -88,9 +88,9 @@ def test_windows_hold_the_padded_map_with_the_patch_in_place(data):
         full = x[0].clone()
         top, left = rows.starts[image], columns.starts[image]
         full[:, top : top + rows.size, left : left + columns.size] = patch.values[image]
-        padded = F.pad(full, sides, value=7.0)
-        top = reach[0].out.starts[image] * down.stride
-        left = reach[1].out.starts[image] * across.stride
+        padded = F.pad(full, [max(side, 0) for side in sides], value=7.0)
+        top = reach[0].out.starts[image] * down.stride - min(down.before, 0)
+        left = reach[1].out.starts[image] * across.stride - min(across.before, 0)
         expected = padded[:, top : top + reach[0].window.size, left : left + reach[1].window.size]
         assert torch.equal(found[image], expected)
     assert torch.equal(clean.values, x)
