@@ -1,5 +1,5 @@
 /** Sends places to the kernel and keeps what comes back: the answer on show, the visits so far, errors in words. */
-import { createFlight, type Flight, type Place } from "./flight";
+import { createFlight, type Flight, type Place, type Sent } from "./flight";
 import { measured } from "./marks";
 import {
   type Answer,
@@ -22,7 +22,9 @@ export interface Scoring {
   readonly fault: string;
   /** What the kernel owes an answer for; null for nothing. */
   readonly owed: object | null;
-  /** The hand has been still for a while and every answer is there. */
+  /** The hand has been still for a while. */
+  readonly still: boolean;
+  /** The hand is still and every answer is there. */
   readonly resting: boolean;
   /** Occluders have moved: shown at once, scored when the kernel has time. */
   move(place: Place): void;
@@ -65,37 +67,42 @@ export function createScoring(session: OcclusionSession, refresh: () => void, si
   let asked: object | null = null;
   let resting = true;
   let restless = false;
-  let still: ReturnType<typeof setTimeout> | undefined;
+  let moving: ReturnType<typeof setTimeout> | undefined;
   let unpainted: { readonly id: number; readonly since: number } | null = null;
 
-  const flight = createFlight(
-    ({ id, boxes, active }) => session.send({ kind: "place", id, boxes, active }),
-    signal,
-  );
+  /** What was asked with each request: the question may be another one when its answer comes. */
+  const questions = new WeakMap<Sent, string>();
+  const flight = createFlight((request) => {
+    const { id, boxes, active } = request;
+    questions.set(request, questionOf({ ...session.state, boxes, active }));
+    session.send({ kind: "place", id, boxes, active });
+  }, signal);
 
   const settle = () => {
-    if (still !== undefined || flight.current) return;
+    if (moving !== undefined || flight.current) return;
     resting = true;
     if (restless) session.send({ kind: "rest" });
     restless = false;
-    refresh();
   };
   const stir = () => {
     resting = false;
-    clearTimeout(still);
-    still = setTimeout(() => {
-      still = undefined;
+    clearTimeout(moving);
+    moving = setTimeout(() => {
+      moving = undefined;
       settle();
+      refresh();
     }, REST_AFTER);
   };
-  signal.addEventListener("abort", () => clearTimeout(still), { once: true });
+  signal.addEventListener("abort", () => clearTimeout(moving), { once: true });
 
-  const take = (news: Answer) => {
+  const take = (news: Answer, request: Sent | null) => {
     answer = news;
     error = null;
     const box = news.hidden[news.active] ?? news.boxes[news.active];
-    if (box && news.target.index === session.state.target) visits.push({ box, score: news.score });
-    if (still === undefined) stir();
+    const { state } = session;
+    const current = !request || questions.get(request) === questionOf(state);
+    if (box && current && news.target.index === state.target) visits.push({ box, score: news.score });
+    if (moving === undefined) stir();
   };
 
   session.listen((content) => {
@@ -106,7 +113,7 @@ export function createScoring(session: OcclusionSession, refresh: () => void, si
       asked = null;
       const done = flight.answer(reply.id);
       if (reply.kind === "answer") {
-        take(reply.answer);
+        take(reply.answer, done);
         unpainted = done;
       } else if (reply.kind === "error" && (done || reply.id === UNASKED)) {
         error = { text: reply.error, remedy: reply.remedy };
@@ -159,6 +166,9 @@ export function createScoring(session: OcclusionSession, refresh: () => void, si
     },
     get owed() {
       return flight.owed ?? asked;
+    },
+    get still() {
+      return moving === undefined;
     },
     get resting() {
       return resting;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { historyOf, sweepOf } from "../demo/occlusion_example";
+import { historyOf, scoreMessage, sweepOf } from "../demo/occlusion_example";
 import { wireMap } from "../demo/wire";
 import { valueAt } from "../src/field";
 import { EMPTY, type OcclusionState, type Visit } from "../src/occlusion_state";
@@ -83,6 +83,36 @@ test("another fill or target empties the map of the hand, and so does Clear", as
   await nextFrame();
   expect(kinds(view)).toEqual(["forget"]);
   expect(view.underAt(20, 15)).toEqual([90, 90, 90, 255]);
+});
+
+test("an answer to another question than the present one is neither painted nor traced", async () => {
+  const other = [
+    { shape: "ellipse" },
+    { fill: "blur" },
+    { keep: true },
+    { measure: "output" },
+    { fill: "colour", color: "#ff0000" },
+    { boxes: [SEEN, [20, 10, 32, 22]], active: 1 },
+  ];
+  for (const change of other) {
+    const view = await renderOcclusion({ show: "visited", opacity: 1 });
+    const range = () => view.find(".cnnw-trace-range").textContent;
+    const say = async (request: { id: number; boxes: Box[]; active: number }) => {
+      view.model.say(scoreMessage(await tinyOcclusion(), request.id, request.boxes, request.active));
+      await nextFrame();
+    };
+    await view.hand.drag([26, 16], [30, 16], 1);
+    const [late] = view.requests();
+    view.model.receive(change);
+    await say(late);
+    expect(view.fact("answered")).toBe("1");
+    expect(range()).toContain("no places visited yet");
+    expect(view.underAt(30, 16)).toEqual([90, 90, 90, 255]);
+    view.hand.press("ArrowDown");
+    await say(view.requests()[1]);
+    expect(range()).not.toContain("no places visited yet");
+    view.end();
+  }
 });
 
 test("a sweep is asked for with what was chosen, shows its progress and the time left, and can be cancelled", async () => {
