@@ -84,6 +84,12 @@ export function removed({ boxes, active }: OcclusionState): Place | null {
   return { boxes: rest, active: rest.length - 1 };
 }
 
+/** The next occluder is held, or with `step` -1 the one before; null where there is no other. */
+export function selected({ boxes, active }: OcclusionState, step: 1 | -1): Place | null {
+  if (boxes.length < 2) return null;
+  return { boxes, active: (active + step + boxes.length) % boxes.length };
+}
+
 /** A whole number of pixels of the network's input, at least one. */
 function stepOf({ grain, seen }: OcclusionState): Pair {
   const pixels = (length: number, size: number) =>

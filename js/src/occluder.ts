@@ -27,6 +27,11 @@ export const widthOf = ([left, , right]: Box): number => right - left;
 export const heightOf = ([, top, , bottom]: Box): number => bottom - top;
 export const centreOf = ([left, top, right, bottom]: Box): Pair => [(left + right) / 2, (top + bottom) / 2];
 
+/** The size in whole pixels of the network's input; `grain` is the size of one of these. */
+export function inputSize(box: Box, grain: Pair): Pair {
+  return [Math.round(widthOf(box) / grain[0]), Math.round(heightOf(box) / grain[1])];
+}
+
 /** Whether two boxes agree to within `tolerance` at every edge. */
 export function nearly(a: Box, b: Box, tolerance: number): boolean {
   return a.every((edge, i) => Math.abs(edge - b[i]) <= tolerance);

@@ -126,14 +126,29 @@ test("the score, its change, the bars and the flag are those of the answer", asy
   expect(Number.parseFloat(tick?.style.left ?? "")).toBeCloseTo(57.9, 0);
 });
 
-test("a screen reader hears the score once the hand rests", async () => {
+test("a screen reader hears the score and the place once the hand rests", async () => {
   const view = await renderOcclusion({}, { delay: 1 });
   const aloud = view.find(".cnnw-aloud");
   view.stage.focus();
   view.hand.press("ArrowRight");
-  await until(() => aloud.textContent !== "", "the score is said");
+  await until(() => aloud.textContent?.includes("clean") ?? false, "the score is said");
   expect(aloud.ariaLive).toBe("polite");
-  expect(aloud.textContent).toMatch(/^Egyptian cat \d+\.\d %, \d+ points less than clean\./);
+  expect(aloud.textContent).toMatch(
+    /^Egyptian cat \d+\.\d %, \d+ points less than clean\. Occluder at 11, 10, 12 by 12 pixels\.$/,
+  );
+});
+
+test("a screen reader hears the place of every step, even if the kernel does not answer", async () => {
+  const view = await renderOcclusion({}, { dead: true });
+  const said = (words: string) =>
+    until(() => view.find(".cnnw-aloud").textContent === words, `"${words}" is said`);
+  view.hand.press("ArrowRight");
+  await said("Occluder at 11, 10, 12 by 12 pixels.");
+  view.hand.press("ArrowDown", { shiftKey: true });
+  await said("Occluder at 11, 10, 12 by 13 pixels.");
+  view.hand.press("p");
+  view.hand.press("n");
+  await said("Occluder 1 of 2 at 11, 10, 12 by 13 pixels.");
 });
 
 test("a score that nobody asked for is shown, as are those of another view", async () => {

@@ -100,6 +100,25 @@ test("keys move, size, pin and remove", async () => {
   expect(view.boxes().length).toBe(1);
 });
 
+test("a key takes hold of the next occluder or the one before, and arrows then move that one", async () => {
+  const boxes: Box[] = [
+    [12, 2, 16, 6],
+    [20, 2, 24, 6],
+    [30, 2, 34, 6],
+  ];
+  const view = await renderOcclusion({ boxes, active: 2 });
+  const held = () => view.model.get("active");
+  view.hand.press("n");
+  expect(held()).toBe(0);
+  view.hand.press("n");
+  view.hand.press("ArrowDown");
+  expect(view.boxes()).toEqual([boxes[0], [20, 3, 24, 7], boxes[2]]);
+  view.hand.press("N", { shiftKey: true });
+  view.hand.press("N", { shiftKey: true });
+  expect(held()).toBe(2);
+  expect(view.stage.ariaLabel).toContain("N and Shift with N");
+});
+
 test("several occluders are pinned, drawn, sent together and taken hold of again", async () => {
   const view = await renderOcclusion({}, { delay: 1 });
   const button = (label: string) =>

@@ -1,7 +1,7 @@
 /** The row above the picture: the occluder's shape and fill, what is kept, pins, its size, zoom. */
 import { h, setAttribute, setText } from "../dom";
 import { MOST, pinned, removed } from "../hand";
-import { heightOf, widthOf } from "../occluder";
+import { inputSize } from "../occluder";
 import type { OcclusionState, Shape } from "../occlusion_state";
 import type { Part } from "./context";
 import { createFillRow } from "./fill_row";
@@ -16,7 +16,7 @@ const FULL = `There are ${MOST} occluders, as many as can be`;
 function sizeWords({ boxes, active, grain }: OcclusionState): string {
   const box = boxes[active];
   if (!box) return "";
-  return `${Math.round(widthOf(box) / grain[0])}×${Math.round(heightOf(box) / grain[1])} px`;
+  return `${inputSize(box, grain).join("×")} px`;
 }
 
 export function createOccluderToolbar(context: OcclusionContext): Part<OcclusionState> {

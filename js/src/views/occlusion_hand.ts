@@ -1,6 +1,6 @@
 /** Pointer, touch and keys on the stage of OcclusionCanvas. */
 import type { Place } from "../flight";
-import { broughtTo, grip, type Hold, holdAt, pinned, removed, stepped } from "../hand";
+import { broughtTo, grip, type Hold, holdAt, pinned, removed, selected, stepped } from "../hand";
 import { centreOf, type Handle } from "../occluder";
 import { listenToPointer } from "../pointer";
 import { revealing, type Size, toPicture } from "../viewport";
@@ -137,6 +137,10 @@ export function guide(
       } else if (event.key === "p" || event.key === "P") {
         const more = pinned(state);
         if (more) place(more, event);
+      } else if (event.key === "n" || event.key === "N") {
+        const other = selected(state, event.shiftKey ? -1 : 1);
+        if (other) place(other, event);
+        reveal();
       } else if (event.key === "Delete" || event.key === "Backspace") {
         const rest = removed(state);
         if (rest) place(rest, event);

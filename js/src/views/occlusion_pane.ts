@@ -23,7 +23,7 @@ const GHOST_FROM = 2;
 const COVER_ON_MAP = 0.55;
 
 const KEYS =
-  "Arrow keys move the occluder, Shift with arrow keys changes its size, P pins it and adds another, Delete removes it, plus and minus zoom.";
+  "Arrow keys move the occluder, Shift with arrow keys changes its size, P pins it and adds another, N and Shift with N take hold of the next and the one before, Delete removes it, plus and minus zoom.";
 
 function sceneOf(context: OcclusionContext, state: OcclusionState, size: Size): OccluderScene {
   const { scoring, fills } = context;

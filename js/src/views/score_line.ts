@@ -1,5 +1,6 @@
 /** The target's score now, large and close to the picture, with the change and with news of another winner. */
 import { h, setAttribute, setClippedText, setText } from "../dom";
+import { inputSize } from "../occluder";
 import type { Answer, OcclusionState } from "../occlusion_state";
 import { className } from "../state";
 import type { Part } from "./context";
@@ -19,6 +20,16 @@ function spoken(state: OcclusionState, answer: Answer | null, comparable: boolea
   const news = newsOf(state, answer);
   const score = `${className(state, answer.target.index)} ${scoreWords(answer.score, answer.units)}`;
   return `${score}, ${changeSpoken(answer.score, clean)}.${news && ` ${news}.`}`;
+}
+
+/** Where the occluder lies, in pixels of the network's input: finer than any step of the arrow keys. */
+function placeSpoken({ boxes, active, seen, grain }: OcclusionState): string {
+  const box = boxes[active];
+  if (!box) return "";
+  const [x, y] = [0, 1].map((axis) => Math.round((box[axis] - seen[axis]) / grain[axis]));
+  const [width, height] = inputSize(box, grain);
+  const which = boxes.length > 1 ? `Occluder ${active + 1} of ${boxes.length}` : "Occluder";
+  return `${which} at ${x}, ${y}, ${width} by ${height} pixels.`;
 }
 
 export function createScoreLine({ scoring }: OcclusionContext): Part<OcclusionState> {
@@ -44,7 +55,10 @@ export function createScoreLine({ scoring }: OcclusionContext): Part<OcclusionSt
         clean ? `${scoreWords(clean.score, clean.units)} with nothing hidden` : null,
       );
       setClippedText(flag, newsOf(state, answer));
-      if (scoring.resting) setText(aloud, spoken(state, answer, comparable));
+      if (!scoring.still) return;
+      // A kernel that takes its time must not keep the place from being said.
+      const score = scoring.resting ? spoken(state, answer, comparable) : "";
+      setText(aloud, [score, placeSpoken(state)].filter(Boolean).join(" "));
     },
   };
 }
