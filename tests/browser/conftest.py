@@ -86,6 +86,7 @@ def _opener(server: JupyterServer, browser: Browser, request: pytest.FixtureRequ
     """Yield a function that opens notebooks for one test; afterwards, close them and look for errors."""
     opened: list[NotebookPage] = []
     test = re.sub(r"\W+", "-", request.node.name).strip("-")
+    server.restore_settings()
 
     def open_notebook(
         *cells: str, file: str | None = None, run: bool = True, viewport: tuple[int, int] = (1400, 1000)

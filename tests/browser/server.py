@@ -40,6 +40,7 @@ class JupyterServer:
 
     app: App
     folder: Path
+    settings: Path
     url: str
     log: Path
     process: subprocess.Popen
@@ -49,10 +50,6 @@ class JupyterServer:
         """Start the server with `home` as its home and wait until it answers; `options` as on its command line."""
         folder, settings = home / "files", home / "settings"
         folder.mkdir(parents=True)
-        for name, values in USER_SETTINGS.items():
-            path = settings / f"{name}.jupyterlab-settings"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(values))
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -75,7 +72,8 @@ class JupyterServer:
         log = home / "server.log"
         with log.open("w") as out:
             process = subprocess.Popen(command, env=env, cwd=folder, stdout=out, stderr=subprocess.STDOUT)
-        server = cls(app, folder, f"http://127.0.0.1:{port}", log, process)
+        server = cls(app, folder, settings, f"http://127.0.0.1:{port}", log, process)
+        server.restore_settings()
         try:
             server._wait_until_it_answers(timeout)
         except BaseException:
@@ -94,6 +92,14 @@ class JupyterServer:
             except (urllib.error.URLError, TimeoutError):
                 time.sleep(0.05)
         raise TimeoutError(f"{self.app} did not answer in {timeout} s:\n{self.log.read_text()[-3000:]}")
+
+    def restore_settings(self) -> None:
+        """Forget what a test has set in the page, such as its theme: the server keeps it for the pages that follow."""
+        shutil.rmtree(self.settings, ignore_errors=True)
+        for name, values in USER_SETTINGS.items():
+            path = self.settings / f"{name}.jupyterlab-settings"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(values))
 
     def page_url(self, path: str) -> str:
         """Return the address of the page of a notebook; `path` is relative to `folder`."""
