@@ -1,36 +1,23 @@
 /** HeatmapView: one picture, the map of one method over it or all methods side by side, and the controls. */
 import { h } from "../dom";
-import { framed } from "../frame";
 import { type HeatmapSession, type HeatmapState, mapOf } from "../heatmap_state";
-import { layoutFor } from "../layout";
-import { createPhotoSource } from "../photo";
 import { createBoxCheck } from "./box_check";
 import { createClassPicker } from "./class_picker";
 import { createClassesList } from "./classes_list";
 import { createCompare } from "./compare";
-import type { Cursor, ViewContext } from "./context";
+import type { ViewContext } from "./context";
 import { createDisplayControls } from "./display_controls";
 import { createHeatmapStatus } from "./heatmap_status";
 import { createLayerChoice } from "./layer_choice";
 import { createLegend } from "./legend";
+import { mountView, type View } from "./mount";
 import { createPane } from "./pane";
 import { createQuestionLine } from "./question_line";
 import { createReadout } from "./readout";
 import { createToolbar } from "./toolbar";
 
-/** The shape of the space that is kept while there is no picture. */
-const NO_PHOTO = { width: 3, height: 2 };
-
-export function renderHeatmapView(session: HeatmapSession, host: HTMLElement, signal: AbortSignal): void {
-  const cursor: Cursor = { point: null, byKeyboard: false };
-  const refresh = framed(() => update(), signal);
-  const context: ViewContext<HeatmapState> = {
-    session,
-    signal,
-    photo: createPhotoSource(refresh, signal),
-    cursor,
-    refresh,
-  };
+function build(context: ViewContext<HeatmapState>): View<HeatmapState> {
+  const { session, signal, refresh } = context;
 
   /** Holds until the next choice: `question` is what was asked when the method was refused. */
   let refusal = { text: "", question: "" };
@@ -66,40 +53,25 @@ export function renderHeatmapView(session: HeatmapSession, host: HTMLElement, si
     h("div", { class: "cnnw-main" }, picture, instruments, status.element),
     h("div", { class: "cnnw-side" }, what, how),
   );
-  const frame = h("div", { class: "cnnw-frame" }, toolbar.element, question.element, body);
-  const root = h("div", { class: "cnnw", role: "group", "aria-label": "Heat map view" }, frame);
 
-  const update = () => {
-    const width = Math.floor(frame.clientWidth);
-    // Not laid out (a hidden tab): the observer calls again when it is.
-    if (width === 0) return;
-    const { state } = session;
-    const layout = layoutFor(width, state.photo ?? NO_PHOTO, state.compare ? state.methods.length : 0);
-    root.dataset.layout = layout.wide ? "wide" : width >= 480 ? "narrow" : "slim";
-    frame.style.setProperty("--cnnw-column", `${layout.column}px`);
-    pane.element.hidden = state.compare;
-    compare.element.hidden = !state.compare;
-    if (state.compare) compare.update(state, layout);
-    else pane.update(state, state.method, layout.pane, false);
-    for (const part of parts) part.update(state);
-    const map = mapOf(state, state.method);
-    legend.update(state, map, state.compare);
-    readout.update(state, map, "not computed yet");
-    if (refusal.question !== questionKey()) refusal = { text: "", question: "" };
-    status.update(state, refusal.text);
-  };
-
-  host.append(root);
-  session.subscribe(refresh);
-  const observer = new ResizeObserver(refresh);
-  observer.observe(frame);
-  signal.addEventListener(
-    "abort",
-    () => {
-      observer.disconnect();
-      root.remove();
+  return {
+    content: [toolbar.element, question.element, body],
+    panels: ({ compare, methods }) => (compare ? methods.length : 0),
+    update(state, layout) {
+      pane.element.hidden = state.compare;
+      compare.element.hidden = !state.compare;
+      if (state.compare) compare.update(state, layout);
+      else pane.update(state, state.method, layout.pane, false);
+      for (const part of parts) part.update(state);
+      const map = mapOf(state, state.method);
+      legend.update(state, map, state.compare);
+      readout.update(state, map, "not computed yet");
+      if (refusal.question !== questionKey()) refusal = { text: "", question: "" };
+      status.update(state, refusal.text);
     },
-    { once: true },
-  );
-  update();
+  };
+}
+
+export function renderHeatmapView(session: HeatmapSession, host: HTMLElement, signal: AbortSignal): void {
+  mountView({ session, host, signal, label: "Heat map view" }, build);
 }

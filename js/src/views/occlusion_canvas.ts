@@ -1,16 +1,14 @@
 /** OcclusionCanvas: a hand hides a part of the picture, and sees at once what the network says of the rest. */
 import { h, setAttribute } from "../dom";
 import { createFills } from "../fills";
-import { framed } from "../frame";
-import { layoutFor } from "../layout";
-import type { OcclusionSession } from "../occlusion_state";
-import { createPhotoSource } from "../photo";
+import type { OcclusionSession, OcclusionState } from "../occlusion_state";
 import type { Box } from "../protocol";
 import { createScoring } from "../scoring";
 import { createVisited } from "../visited";
-import type { Cursor } from "./context";
+import type { ViewContext } from "./context";
 import { createDisplayControls } from "./display_controls";
 import { createLegend } from "./legend";
+import { mountView, type View } from "./mount";
 import { createOccluderToolbar } from "./occluder_toolbar";
 import { type OcclusionContext, shownMap } from "./occlusion_context";
 import { createOcclusionPane } from "./occlusion_pane";
@@ -20,25 +18,16 @@ import { createScoreLine } from "./score_line";
 import { createScorePanel } from "./score_panel";
 import { createSweepPanel } from "./sweep_panel";
 
-/** The shape of the space that is kept while there is no picture. */
-const NO_PHOTO = { width: 3, height: 2 };
-
 const MISSING = { photo: "no map on show", visited: "not visited yet", sweep: "not swept yet" } as const;
 
 const written = (box: Box | undefined) => box?.map((edge) => edge.toFixed(1)).join(",");
 
-export function renderOcclusionCanvas(
-  session: OcclusionSession,
-  host: HTMLElement,
-  signal: AbortSignal,
-): void {
-  const cursor: Cursor = { point: null, byKeyboard: false };
-  const refresh = framed(() => update(), signal);
-  const photo = createPhotoSource(refresh, signal);
+function build(view: ViewContext<OcclusionState>, root: HTMLElement): View<OcclusionState> {
+  const { session, signal, photo, refresh } = view;
   const scoring = createScoring(session, refresh, signal);
   const fills = createFills(photo, refresh, signal);
   const visited = createVisited();
-  const context: OcclusionContext = { session, signal, photo, cursor, refresh, scoring, fills, visited };
+  const context: OcclusionContext = { ...view, scoring, fills, visited };
 
   const toolbar = createOccluderToolbar(context);
   const pane = createOcclusionPane(context);
@@ -60,12 +49,7 @@ export function renderOcclusionCanvas(
     score.element,
   );
   const maps = h("div", { class: "cnnw-maps" }, sweep.element, display.element);
-  const frame = h("div", { class: "cnnw-frame" }, toolbar.element, line.element, body, maps);
-  const root = h(
-    "div",
-    { class: "cnnw", role: "group", "aria-label": "Occlusion canvas", "data-view": "occlusion" },
-    frame,
-  );
+  root.dataset.view = "occlusion";
 
   /** What a test in a page can read: counts of requests, the box on screen, the box and value of the score on show. */
   const publish = () => {
@@ -83,34 +67,24 @@ export function renderOcclusionCanvas(
     for (const [name, value] of Object.entries(facts)) setAttribute(root, `data-${name}`, value);
   };
 
-  const update = () => {
-    const width = Math.floor(frame.clientWidth);
-    // Not laid out (a hidden tab): the observer calls again when it is.
-    if (width === 0) return;
-    const { state } = session;
-    const layout = layoutFor(width, state.photo ?? NO_PHOTO, 0);
-    root.dataset.layout = layout.wide ? "wide" : width >= 480 ? "narrow" : "slim";
-    frame.style.setProperty("--cnnw-column", `${layout.column}px`);
-    pane.update(state, layout.pane);
-    for (const part of parts) part.update(state);
-    const map = shownMap(context, state);
-    legend.update(state, map);
-    readout.update(state, map, MISSING[state.show]);
-    publish();
-    scoring.painted();
-  };
-
-  host.append(root);
-  session.subscribe(refresh);
-  const observer = new ResizeObserver(refresh);
-  observer.observe(frame);
-  signal.addEventListener(
-    "abort",
-    () => {
-      observer.disconnect();
-      root.remove();
+  return {
+    content: [toolbar.element, line.element, body, maps],
+    update(state, layout) {
+      pane.update(state, layout.pane);
+      for (const part of parts) part.update(state);
+      const map = shownMap(context, state);
+      legend.update(state, map);
+      readout.update(state, map, MISSING[state.show]);
+      publish();
+      scoring.painted();
     },
-    { once: true },
-  );
-  update();
+  };
+}
+
+export function renderOcclusionCanvas(
+  session: OcclusionSession,
+  host: HTMLElement,
+  signal: AbortSignal,
+): void {
+  mountView({ session, host, signal, label: "Occlusion canvas" }, build);
 }
