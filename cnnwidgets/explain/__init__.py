@@ -16,7 +16,9 @@ from cnnwidgets.explain.frame import Box, Frame
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.grad_cam import grad_cam
 from cnnwidgets.explain.gradient import saliency
-from cnnwidgets.explain.layers import Layer, layers
+from cnnwidgets.explain.layer import Layer
+from cnnwidgets.explain.layer_table import Layers
+from cnnwidgets.explain.layers import layers
 from cnnwidgets.explain.method import Snapshot
 from cnnwidgets.explain.occlusion import occlusion
 from cnnwidgets.explain.occlusion_sweep import occlusion_sweep, sweep_snapshots
@@ -33,6 +35,7 @@ __all__ = [
     "Grid",
     "Heatmap",
     "Layer",
+    "Layers",
     "OcclusionSweep",
     "Probability",
     "Snapshot",

@@ -11,7 +11,7 @@ from torch import Tensor
 from cnnwidgets.errors import ModelError, TargetError
 from cnnwidgets.explain.calls import Edit, argument, first_tensor, not_reached
 from cnnwidgets.explain.head import Head, find_head
-from cnnwidgets.explain.layers import Layer, layer_list
+from cnnwidgets.explain.layers import layer_list, layer_of_call
 from cnnwidgets.explain.measured import grid_of
 from cnnwidgets.explain.method import Method, MethodRun, explain
 from cnnwidgets.explain.public import public
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cnnwidgets.explain.control import Cancel, Progress
+    from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.network import Network
     from cnnwidgets.explain.result import Heatmap
 
@@ -70,11 +71,7 @@ class Cam(Method):
 
 def _layer_of(network: Network, head: Head) -> Layer:
     found = next((layer for layer in layer_list(network.trace) if layer.call == head.features), None)
-    if found is not None:
-        return found
-    call = network.trace.calls[head.features]
-    name = f"{call.owner}.{call.name}()".lstrip(".")
-    return Layer(name, (call.shape[1], call.shape[2], call.shape[3]), call.number, call.grid)
+    return found or layer_of_call(network.trace.calls[head.features])
 
 
 class _Taken:

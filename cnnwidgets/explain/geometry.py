@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cnnwidgets.errors import OptionError
+from cnnwidgets.explain.frame import Box
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -94,6 +97,11 @@ class Axis:
         index = start + step * np.arange(cells)
         return self.windows(index, index, self.stride * step)
 
+    def seeing(self, pixel: float) -> range:
+        """Return the cells that see a pixel."""
+        cells = np.flatnonzero((self.low - 0.5 <= pixel) & (pixel < self.high + 0.5))
+        return range(int(cells[0]), int(cells[-1]) + 1) if len(cells) else range(0)
+
     def joined(self, other: Axis) -> Axis:
         """Return the axis of cells that see what the cells of either see."""
         return Axis(
@@ -138,6 +146,30 @@ class Grid:
         """Row and column centres in pixels of the input, (h,) and (w,)."""
         return self.y.centres, self.x.centres
 
+    def field(self, row: int, column: int) -> Box:
+        """Return what a cell sees: the smallest box around it, in pixels of the input, right and bottom exclusive.
+
+        It is not clipped to the input: padding counts as pixels. Of a measured grid it is the one pixel at the centre.
+
+        Args:
+            row: 0 is the first; negative numbers count from the end.
+            column: likewise.
+
+        Raises:
+            OptionError: no such cell.
+
+        """
+        y, x = _index(row, len(self.y), "row"), _index(column, len(self.x), "column")
+        low, high = (self.y.low[y], self.x.low[x]), (self.y.high[y], self.x.high[x])
+        return Box(float(low[1]), float(low[0]), float(high[1]) + 1, float(high[0]) + 1)
+
+    def cells_seeing(self, row: float, column: float) -> tuple[range, range]:
+        """Return the rows and the columns of the cells that see a pixel of the input; empty ranges where none does.
+
+        A cell sees a pixel of its box even if a dilated kernel steps over it.
+        """
+        return self.y.seeing(row), self.x.seeing(column)
+
     @classmethod
     def at(cls, rows: npt.ArrayLike, columns: npt.ArrayLike, *, measured: bool = True) -> Grid:
         """Return a grid with the given centres."""
@@ -147,6 +179,12 @@ class Grid:
             stride = float(np.diff(array).mean()) if len(array) > 1 else 1.0
             axes.append(Axis(array, array.copy(), stride))
         return cls(axes[0], axes[1], measured=measured)
+
+
+def _index(cell: int, cells: int, what: str) -> int:
+    if not -cells <= cell < cells:
+        raise OptionError(f"{what}={cell} is out of range: the map has {cells} {what}{'s' * (cells > 1)}.")
+    return cell % cells
 
 
 def interpolation(centres: Floats, positions: Floats) -> Floats:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from cnnwidgets.errors import LayerError, nearest
+from cnnwidgets.explain.layer import Layer
+from cnnwidgets.explain.layer_table import Layers
 from cnnwidgets.explain.network import Network
 from cnnwidgets.explain.subject import subject_of
 
 if TYPE_CHECKING:
-    from cnnwidgets.explain.geometry import Grid
     from cnnwidgets.explain.trace import Call, Trace
 
 _POOLING = {
@@ -30,25 +32,6 @@ _POOLING = {
 LayerLike = str | int | nn.Module | None
 
 
-@dataclass(frozen=True)
-class Layer:
-    """A value in a network that has rows and columns.
-
-    Attributes:
-        name: path of the module that returns it ("layer4"), or of the module that calls the function, and the
-            function ("features.add()"); "#1" is the second call of a thing called more than once.
-        shape: (C, h, w).
-        call: number of the call that makes it.
-        grid: what its cells see; None if that can only be measured.
-
-    """
-
-    name: str
-    shape: tuple[int, int, int]
-    call: int
-    grid: Grid | None
-
-
 def _is_map(call: Call) -> bool:
     """Whether a call's result is (N,C,h,w) with more than one cell."""
     if call.grid is not None and call.grid.dims != (2, 3):
@@ -56,40 +39,53 @@ def _is_map(call: Call) -> bool:
     return len(call.shape) == 4 and call.shape[2] * call.shape[3] > 1
 
 
+def layer_of_call(call: Call, name: str = "") -> Layer:
+    """Return the layer that a function call makes; `name` is by default that of the function."""
+    shape = (call.shape[1], call.shape[2], call.shape[3])
+    return Layer(name or _function(call), shape, call.number, call.grid, call.name)
+
+
+def _function(call: Call) -> str:
+    return f"{call.owner}.{call.name}()".lstrip(".")
+
+
 @lru_cache(maxsize=16)
 def _named(trace: Trace) -> dict[str, Layer]:
-    """Return every layer under each of its names; a name without "#" is the last call."""
-    found: dict[str, Layer] = {}
-    times: dict[str, int] = {}
+    """Return every layer under each of its names: a name without "#" also is that of the last of several calls.
+
+    In order of execution; of several modules that return the same value the inner ones come first.
+    """
     owned = {module.value for module in trace.modules}
-    functions = [
-        (f"{call.owner}.{call.name}()".lstrip("."), call.number) for call in trace.calls if call.number not in owned
+    made = [
+        (_function(call), layer_of_call(call)) for call in trace.calls if call.number not in owned and _is_map(call)
     ]
-    modules = [(module.path, module.value) for module in trace.modules]
-    for name, number in sorted([*modules, *functions], key=lambda pair: pair[1]):
-        call = trace.calls[number] if number >= 0 else None
-        if call is None or not _is_map(call):
-            continue
-        nth = times[name] = times.get(name, -1) + 1
-        shape = (call.shape[1], call.shape[2], call.shape[3])
-        for key in (f"{name}#{nth}", name):
-            found[key] = Layer(key, shape, number, call.grid)
-    return {key: layer for key, layer in found.items() if "#" not in key or times[key.rpartition("#")[0]] > 0}
+    for module in trace.modules:
+        call = trace.calls[module.value] if module.value >= 0 else None
+        if call is not None and _is_map(call):
+            layer = replace(layer_of_call(call, module.path), kind=module.kind, parameters=module.parameters)
+            made.append((module.path, layer))
+    made.sort(key=lambda pair: pair[1].call)
+    total = Counter(name for name, _ in made)
+    times: Counter[str] = Counter()
+    found: dict[str, Layer] = {}
+    for name, layer in made:
+        numbered = f"{name}#{times[name]}" if total[name] > 1 else name
+        times[name] += 1
+        found[numbered] = found[name] = replace(layer, name=numbered)
+    return found
 
 
-def _is_once(name: str, layers: dict[str, Layer]) -> bool:
-    return "#" in name or f"{name}#0" not in layers
+def all_layers(trace: Trace) -> Layers:
+    """Return every module call and every other function call that gives a map, in order of execution."""
+    return Layers(layer for name, layer in _named(trace).items() if name == layer.name)
 
 
 def layer_list(trace: Trace) -> list[Layer]:
     """Return all layers in order of execution, a value once, under the outermost module's name."""
-    layers = _named(trace)
     best: dict[int, Layer] = {}
-    for name, layer in layers.items():
-        if not _is_once(name, layers):
-            continue
+    for layer in all_layers(trace):
         known = best.get(layer.call)
-        if known is None or _rank(name) < _rank(known.name):
+        if known is None or _rank(layer.name) < _rank(known.name):
             best[layer.call] = layer
     return [best[number] for number in sorted(best)]
 
@@ -98,15 +94,23 @@ def _rank(name: str) -> tuple[bool, int, int]:
     return ("()" in name, name.count("."), len(name))
 
 
-def layers(model: Any, x: Any) -> list[Layer]:
-    """Return the layers of a network that have a map, in order of execution.
+def layers(model: Any, x: Any) -> Layers:
+    """Return the layers of a network that have a map of more than one cell, in order of execution.
+
+    Every call of a module is a layer, also of one that contains others: where a block and its last module return the
+    same value, both are there, the inner one first, with the same `call`. A function that is called outside of any
+    module, such as the addition in a residual block, is a layer as well. A module that is called twice is there
+    twice, as "relu#0" and "relu#1".
 
     Args:
-        model: `nn.Module` or `Classifier`.
+        model: `nn.Module` or `Classifier`. It is left as found.
         x: float tensor (N,C,H,W), or an image with a Classifier; the first image is run once.
 
+    Returns:
+        A list of `Layer`, which a notebook shows as a table.
+
     """
-    return layer_list(Network(subject_of(model, x)).trace)
+    return all_layers(Network(subject_of(model, x)).trace)
 
 
 def _ancestors(trace: Trace) -> set[int]:

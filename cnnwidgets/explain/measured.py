@@ -12,7 +12,7 @@ from cnnwidgets.explain.geometry import Floats, Grid
 from cnnwidgets.explain.tap import Tap
 
 if TYPE_CHECKING:
-    from cnnwidgets.explain.layers import Layer
+    from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.network import Network
 
 

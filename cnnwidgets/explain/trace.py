@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from cnnwidgets.errors import ModelError
@@ -49,12 +50,24 @@ class Call:
 
 @dataclass(frozen=True)
 class ModuleCall:
-    """One call of a module: its path, how often it had been called before in this pass, the value it returned."""
+    """One call of a module.
+
+    Attributes:
+        path: where it stands in the network.
+        nth: how often it had been called before in this pass.
+        value: the value it returned.
+        shape: shape of that value, for one image.
+        kind: name of its class.
+        parameters: number of its weights and biases, its children's included, a shared one once.
+
+    """
 
     path: str
     nth: int
     value: int
     shape: tuple[int, ...]
+    kind: str
+    parameters: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,12 +179,14 @@ def _traced(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
         return lambda *_: recorder.path.append(path)
 
     def leave(path: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, _args: Any, result: Any) -> None:
+        def hook(module: nn.Module, _args: Any, result: Any) -> None:
             recorder.path.pop()
             out = first_tensor(result)
             if out is not None and out in recorder.values:
                 nth = times[path] = times.get(path, -1) + 1
-                modules.append(ModuleCall(path, nth, recorder.values[out], tuple(out.shape)))
+                kind = type_before_parametrizations(module).__name__
+                weights = sum(parameter.numel() for parameter in module.parameters())
+                modules.append(ModuleCall(path, nth, recorder.values[out], tuple(out.shape), kind, weights))
 
         return hook
 

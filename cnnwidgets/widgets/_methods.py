@@ -17,7 +17,7 @@ from cnnwidgets.widgets import _protocol as protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cnnwidgets.explain.layers import Layer
+    from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.trace import Trace
 
 

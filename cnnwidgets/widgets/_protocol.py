@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from cnnwidgets.explain.frame import Frame
-    from cnnwidgets.explain.layers import Layer
+    from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.result import Heatmap
     from cnnwidgets.predictions import Predictions
 

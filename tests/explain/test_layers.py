@@ -10,12 +10,15 @@ from torch.nn import functional as F
 
 from cnnwidgets import explain
 from cnnwidgets.errors import LayerError
+from cnnwidgets.explain.layers import layer_list
+from cnnwidgets.explain.network import Network
+from cnnwidgets.explain.subject import subject_of
 from tests.explain.nets import Gap, Residual, Vgg, noise, seeded
 
 X = noise(2, 3, 12, 12)
 
 
-def test_layers_in_order_of_execution_each_value_once():
+def test_layers_in_order_of_execution():
     listed = explain.layers(seeded(Residual()), X)
     assert [layer.name for layer in listed] == [
         "conv1", "bn1", "relu#0", "conv2", "relu#1", "conv3", "add()", "relu#2",
@@ -24,10 +27,12 @@ def test_layers_in_order_of_execution_each_value_once():
     assert [layer.call for layer in listed] == sorted({layer.call for layer in listed})
 
 
-def test_a_value_has_the_outermost_modules_name():
-    listed = {layer.name: layer.shape for layer in explain.layers(seeded(Gap()), X)}
+def test_one_value_under_the_outermost_modules_name():
+    network = Network(subject_of(seeded(Gap()), X))
+    listed = {layer.name: layer for layer in layer_list(network.trace)}
     assert list(listed) == [*(f"features.{i}" for i in range(5)), "features"]
-    assert listed["features"] == (6, 6, 6)
+    assert listed["features"].shape == (6, 6, 6)
+    assert listed["features"].kind == "Sequential"
 
 
 @pytest.mark.parametrize("name", ["features.4", "features", "features.5"])
