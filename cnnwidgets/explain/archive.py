@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 
 from cnnwidgets.errors import CnnWidgetsError
+from cnnwidgets.explain.axis import Axis
 from cnnwidgets.explain.frame import Box, Frame
-from cnnwidgets.explain.geometry import Axis, Grid
+from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.provenance import versions
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.result import Heatmap
 
 FORMAT = 1
+_EDGES = ("low", "high", "first", "last")
 _TEXTS = ("method", "title", "paper", "score_units", "units", "layer")
 
 
@@ -51,10 +53,7 @@ def save(heatmap: Heatmap, folder: Path) -> Path:
         values=heatmap.values,
         scores=heatmap.scores,
         upsampled=heatmap.upsampled(),
-        y_low=grid.y.low,
-        y_high=grid.y.high,
-        x_low=grid.x.low,
-        x_high=grid.x.high,
+        **{f"{name}_{edge}": getattr(axis, edge) for name, axis in (("y", grid.y), ("x", grid.x)) for edge in _EDGES},
         strides=np.array([grid.y.stride, grid.x.stride]),
     )
     for index, picture in enumerate(heatmap.pictures):
@@ -136,8 +135,8 @@ def load(folder: Path) -> Heatmap:
             scores=stored["scores"],
             params=manifest["params"],
             grid=Grid(
-                Axis(stored["y_low"], stored["y_high"], down),
-                Axis(stored["x_low"], stored["x_high"], across),
+                _axis(stored, "y", down),
+                _axis(stored, "x", across),
                 (int(manifest["grid"]["dims"][0]), int(manifest["grid"]["dims"][1])),
                 sees_all=manifest["grid"]["sees_all"],
                 measured=manifest["grid"]["measured"],
@@ -153,3 +152,10 @@ def load(folder: Path) -> Heatmap:
         if isinstance(error, ArchiveError):
             raise
         raise ArchiveError(f"The heat map in {str(folder)!r} is broken: {error}") from error
+
+
+def _axis(stored: dict[str, Any], name: str, stride: float) -> Axis:
+    sight = None
+    if f"{name}_first" in stored:  # earlier versions did not save it
+        sight = stored[f"{name}_first"], stored[f"{name}_last"]
+    return Axis(stored[f"{name}_low"], stored[f"{name}_high"], stride, sight)

@@ -14,101 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnwidgets.errors import OptionError
+from cnnwidgets.explain.axis import Axis, Floats
 from cnnwidgets.explain.frame import Box
-
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Axis:
-    """The receptive fields of the cells of a map along one axis.
-
-    Attributes:
-        low: first pixel that each cell sees, (cells,), not clipped to the input: padding counts as pixels.
-        high: last pixel that each cell sees, (cells,), inclusive.
-        stride: distance of neighbouring cells in pixels; needed beyond the ends and for maps of one cell.
-
-    """
-
-    low: Floats
-    high: Floats
-    stride: float
-
-    @classmethod
-    def of_input(cls, pixels: int) -> Axis:
-        """Return the axis of the input itself, in which every cell sees its own pixel."""
-        index = np.arange(pixels, dtype=np.float64)
-        return cls(index, index.copy(), 1.0)
-
-    def __len__(self) -> int:
-        return len(self.low)
-
-    @property
-    def centres(self) -> Floats:
-        """Centres of the receptive fields in pixels, (cells,)."""
-        return (self.low + self.high) / 2
-
-    def _at(self, edge: Floats, cells: npt.NDArray[np.integer]) -> Floats:
-        inside = np.clip(cells, 0, len(self) - 1)
-        return np.asarray(edge[inside] + (cells - inside) * self.stride, dtype=np.float64)
-
-    def windows(self, first: npt.ArrayLike, last: npt.ArrayLike, stride: float) -> Axis:
-        """Return the axis of a map whose cells see the cells `first` to `last` (inclusive) of this one."""
-        start, stop = np.asarray(first, dtype=np.int64), np.asarray(last, dtype=np.int64)
-        return Axis(self._at(self.low, start), self._at(self.high, stop), stride)
-
-    def convolved(self, cells: int, kernel: int, stride: int, padding: int, dilation: int) -> Axis:
-        """Return the axis behind a convolution or pooling that gives `cells` cells."""
-        first = np.arange(cells) * stride - padding
-        return self.windows(first, first + (kernel - 1) * dilation, self.stride * stride)
-
-    def transposed(self, cells: int, kernel: int, stride: int, padding: int, dilation: int) -> Axis:
-        """Return the axis behind a transposed convolution: a cell sees those that spread onto it."""
-        position = np.arange(cells) + padding
-        first = np.ceil((position - (kernel - 1) * dilation) / stride)
-        last = np.floor(position / stride)
-        first, last = np.minimum(first, last), np.maximum(first, last)
-        return self.windows(first, last, self.stride / stride)
-
-    def padded(self, before: int, after: int) -> Axis:
-        """Return the axis with cells added (or, negative, cut) at both ends; they continue its stride."""
-        cells = np.arange(-before, len(self) + after)
-        return self.windows(cells, cells, self.stride)
-
-    def adaptive(self, cells: int) -> Axis:
-        """Return the axis behind adaptive pooling to `cells` cells, whose windows may differ in size."""
-        index, old = np.arange(cells), len(self)
-        first, last = index * old // cells, -((-(index + 1) * old) // cells) - 1
-        return self.windows(first, last, self.stride * old / cells)
-
-    def resampled(self, cells: int, *, align_corners: bool, linear: bool) -> Axis:
-        """Return the axis behind interpolation to `cells` cells."""
-        old, index = len(self), np.arange(cells, dtype=np.float64)
-        position = index * ((old - 1) / max(cells - 1, 1)) if align_corners else (index + 0.5) * old / cells - 0.5
-        position = np.clip(position, 0, old - 1)
-        if linear:
-            first, last = np.floor(position), np.ceil(position)
-        else:
-            first = last = np.floor((index * old) / cells)
-        return self.windows(first, last, self.stride * old / cells)
-
-    def picked(self, start: int, step: int, cells: int) -> Axis:
-        """Return the axis of every `step`-th cell from `start` on."""
-        index = start + step * np.arange(cells)
-        return self.windows(index, index, self.stride * step)
-
-    def seeing(self, pixel: float) -> range:
-        """Return the cells that see a pixel."""
-        cells = np.flatnonzero((self.low - 0.5 <= pixel) & (pixel < self.high + 0.5))
-        return range(int(cells[0]), int(cells[-1]) + 1) if len(cells) else range(0)
-
-    def joined(self, other: Axis) -> Axis:
-        """Return the axis of cells that see what the cells of either see."""
-        return Axis(
-            np.minimum(self.low, other.low),
-            np.maximum(self.high, other.high),
-            max(self.stride, other.stride),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,29 +53,46 @@ class Grid:
         """Row and column centres in pixels of the input, (h,) and (w,)."""
         return self.y.centres, self.x.centres
 
-    def field(self, row: int, column: int) -> Box:
-        """Return what a cell sees: the smallest box around it, in pixels of the input, right and bottom exclusive.
-
-        It is not clipped to the input: padding counts as pixels. Of a measured grid it is the one pixel at the centre.
-
-        Args:
-            row: 0 is the first; negative numbers count from the end.
-            column: likewise.
+    def cell(self, row: int, column: int) -> tuple[int, int]:
+        """Return a cell counted from 0, where a negative number counts from the end.
 
         Raises:
             OptionError: no such cell.
 
         """
-        y, x = _index(row, len(self.y), "row"), _index(column, len(self.x), "column")
-        low, high = (self.y.low[y], self.x.low[x]), (self.y.high[y], self.x.high[x])
-        return Box(float(low[1]), float(low[0]), float(high[1]) + 1, float(high[0]) + 1)
+        return _checked(row, len(self.y), "row"), _checked(column, len(self.x), "column")
+
+    def field(self, row: int, column: int) -> Box:
+        """Return what a cell sees: the smallest box around it, in pixels of the input, right and bottom exclusive.
+
+        It is not clipped to the input: padding counts as pixels, so that all cells of a map see boxes of the same
+        size. Of a measured grid it is the one pixel at the centre.
+        """
+        row, column = self.cell(row, column)
+        y, x = self.y, self.x
+        return Box(float(x.low[column]), float(y.low[row]), float(x.high[column]) + 1, float(y.high[row]) + 1)
+
+    def seen(self, row: int, column: int) -> Box | None:
+        """Return the smallest box around the pixels of the input that a cell truly sees, None if it sees padding only.
+
+        It can be smaller than `field` clipped to the input, as what a convolution in the middle of a network pads is
+        no pixel either.
+        """
+        row, column = self.cell(row, column)
+        left, top = float(self.x.first[column]), float(self.y.first[row])
+        if np.isnan(left) or np.isnan(top):
+            return None
+        return Box(left, top, float(self.x.last[column]) + 1, float(self.y.last[row]) + 1)
 
     def cells_seeing(self, row: float, column: float) -> tuple[range, range]:
         """Return the rows and the columns of the cells that see a pixel of the input; empty ranges where none does.
 
-        A cell sees a pixel of its box even if a dilated kernel steps over it.
+        A cell counts as seeing all pixels of its box, also those that a dilated kernel steps over. Of a measured grid,
+        whose boxes are not known, it is the cells nearest to the pixel, of which it may be a stride away.
         """
-        return self.y.seeing(row), self.x.seeing(column)
+        if self.measured:
+            return self.y.within(row, self.y.stride / 2), self.x.within(column, self.x.stride / 2)
+        return self.y.within(row, 0.5), self.x.within(column, 0.5)
 
     @classmethod
     def at(cls, rows: npt.ArrayLike, columns: npt.ArrayLike, *, measured: bool = True) -> Grid:
@@ -181,7 +105,7 @@ class Grid:
         return cls(axes[0], axes[1], measured=measured)
 
 
-def _index(cell: int, cells: int, what: str) -> int:
+def _checked(cell: int, cells: int, what: str) -> int:
     if not -cells <= cell < cells:
         raise OptionError(f"{what}={cell} is out of range: the map has {cells} {what}{'s' * (cells > 1)}.")
     return cell % cells

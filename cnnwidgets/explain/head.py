@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cnnwidgets.errors import ModelError
 
 if TYPE_CHECKING:
-    from cnnwidgets.explain.geometry import Axis
+    from cnnwidgets.explain.axis import Axis
     from cnnwidgets.explain.trace import Call, Trace
 
 _SAME = {

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnwidgets.explain.geometry import Floats, Grid
+from cnnwidgets.explain.axis import Floats
+from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.tap import Tap
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnwidgets.errors import OptionError
-from cnnwidgets.explain.geometry import Axis, Grid, interpolation
+from cnnwidgets.explain.axis import Axis
+from cnnwidgets.explain.geometry import Grid, interpolation
 from cnnwidgets.explain.windows import whole_pair
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cnnwidgets.explain.geometry import Axis, Grid
+from cnnwidgets.explain.axis import Axis, Padding
+from cnnwidgets.explain.geometry import Grid
 
 _aten = torch.ops.aten
 Rule = Callable[[Grid, Tensor, tuple[Any, ...]], Grid | None]
@@ -71,12 +72,19 @@ def _adaptive(grid: Grid, out: Tensor, _: tuple[Any, ...]) -> Grid | None:
     return replace(grid, y=grid.y.adaptive(out.shape[2]), x=grid.x.adaptive(out.shape[3]))
 
 
-def _pad(grid: Grid, out: Tensor, args: tuple[Any, ...]) -> Grid | None:
-    amounts = list(args[1]) + [0] * (2 * out.ndim - len(args[1]))
-    before = {out.ndim - 1 - i // 2: amounts[i] for i in range(0, len(amounts), 2)}
-    after = {out.ndim - 1 - i // 2: amounts[i + 1] for i in range(0, len(amounts), 2)}
-    rows, columns = grid.dims
-    return replace(grid, y=grid.y.padded(before[rows], after[rows]), x=grid.x.padded(before[columns], after[columns]))
+def _pad(mode: Padding) -> Rule:
+    def rule(grid: Grid, out: Tensor, args: tuple[Any, ...]) -> Grid | None:
+        amounts = list(args[1]) + [0] * (2 * out.ndim - len(args[1]))
+        before = {out.ndim - 1 - i // 2: amounts[i] for i in range(0, len(amounts), 2)}
+        after = {out.ndim - 1 - i // 2: amounts[i + 1] for i in range(0, len(amounts), 2)}
+        rows, columns = grid.dims
+        return replace(
+            grid,
+            y=grid.y.padded(before[rows], after[rows], mode),
+            x=grid.x.padded(before[columns], after[columns], mode),
+        )
+
+    return rule
 
 
 def _resample(*, linear: bool) -> Rule:
@@ -175,9 +183,9 @@ RULES: dict[Any, Rule] = {
     _aten.avg_pool2d: _avg_pool,
     _aten._adaptive_avg_pool2d: _adaptive,  # noqa: SLF001
     _aten.adaptive_max_pool2d: _adaptive,
-    _aten.constant_pad_nd: _pad,
-    _aten.reflection_pad2d: _pad,
-    _aten.replication_pad2d: _pad,
+    _aten.constant_pad_nd: _pad("constant"),
+    _aten.reflection_pad2d: _pad("reflect"),
+    _aten.replication_pad2d: _pad("replicate"),
     _aten.upsample_nearest2d: _resample(linear=False),
     _aten.upsample_bilinear2d: _resample(linear=True),
     _aten.mean: _mean,

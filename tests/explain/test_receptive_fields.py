@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from cnnwidgets import explain
-from cnnwidgets.explain.geometry import Axis
+from cnnwidgets.explain.axis import Axis
 from cnnwidgets.explain.layers import default_layer, find_layer
 from cnnwidgets.explain.measured import grid_of, measured_grid
 from cnnwidgets.explain.network import Network
