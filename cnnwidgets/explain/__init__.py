@@ -10,6 +10,7 @@ heatmap.values, heatmap.units, heatmap.upsampled(), heatmap.boxes(), heatmap.plo
 
 from __future__ import annotations
 
+from cnnwidgets.explain.activations import Activations, activations
 from cnnwidgets.explain.cam import cam
 from cnnwidgets.explain.control import CancelToken
 from cnnwidgets.explain.frame import Box, Frame
@@ -17,28 +18,34 @@ from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.grad_cam import grad_cam
 from cnnwidgets.explain.gradient import saliency
 from cnnwidgets.explain.layer import Layer
+from cnnwidgets.explain.layer_activations import LayerActivations
 from cnnwidgets.explain.layer_table import Layers
 from cnnwidgets.explain.layers import layers
 from cnnwidgets.explain.method import Snapshot
 from cnnwidgets.explain.occlusion import occlusion
 from cnnwidgets.explain.occlusion_sweep import occlusion_sweep, sweep_snapshots
 from cnnwidgets.explain.public import snapshots
+from cnnwidgets.explain.ranking import Ranking
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.smoothgrad import smoothgrad
 from cnnwidgets.explain.sweep import OcclusionSweep
 from cnnwidgets.explain.targets import Probability
 
 __all__ = [
+    "Activations",
     "Box",
     "CancelToken",
     "Frame",
     "Grid",
     "Heatmap",
     "Layer",
+    "LayerActivations",
     "Layers",
     "OcclusionSweep",
     "Probability",
+    "Ranking",
     "Snapshot",
+    "activations",
     "cam",
     "grad_cam",
     "layers",

@@ -118,8 +118,8 @@ def not_reached(number: int, name: str) -> PathError:
     )
 
 
-class _Enough(Exception):  # noqa: N818 - it ends a pass, nothing is wrong
-    pass
+class Enough(Exception):  # noqa: N818 - it ends a pass, nothing is wrong
+    """Raised by an edit to end a pass: what lies behind it is not wanted."""
 
 
 def value_of_call(
@@ -139,9 +139,9 @@ def value_of_call(
 
     def stop(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         taken.extend(tensors_in(inner[1](func, args, kwargs) if inner else func(*args, **kwargs)))
-        raise _Enough
+        raise Enough
 
-    with suppress(_Enough):
+    with suppress(Enough):
         run({**edits, number: (name, stop)})
     if not taken:
         raise not_reached(number, name)

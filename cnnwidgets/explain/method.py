@@ -87,7 +87,7 @@ class Method(ABC):
 
     def default_chunk(self, height: int, width: int) -> int:
         """Return the chunk to use where none is asked for."""
-        return _few_images(height, width)
+        return few_images(height, width)
 
     def images_at_once(self, chunk: int) -> int:
         """Return how many images one call of `steps` is given."""
@@ -160,7 +160,7 @@ def _steps(
     network = Network(subject_of(model, x))
     images = network.x
     height, width = images.shape[2:]
-    at_once = chunk or _few_images(height, width)
+    at_once = chunk or few_images(height, width)
     chunk = chunk or method.default_chunk(height, width)
     bound = resolve(
         target,
@@ -204,7 +204,8 @@ def explain(method: Method, model: Any, x: Any, target: Any, **how: Any) -> Heat
     return last.heatmap()
 
 
-def _few_images(height: int, width: int) -> int:
+def few_images(height: int, width: int) -> int:
+    """Return how many images of this size one pass takes where nobody says: more are no faster and take memory."""
     return max(1, _PIXELS_PER_CHUNK // (height * width))
 
 
@@ -242,13 +243,18 @@ def _heatmap(run: MethodRun, target: Target, values: Any, scores: Any, stamp: Mo
 
 def gradient(score: Tensor, of: Tensor, what: str) -> Tensor:
     """Return the gradient of the summed scores with respect to `of`, refusing where there is none."""
+    check_differentiable(score, what)
+    (result,) = torch.autograd.grad(score.sum(), of, allow_unused=True)
+    if result is None:
+        raise ModelError(f"The score does not depend on {what}: no gradient leads there.")
+    return result
+
+
+def check_differentiable(score: Tensor, what: str) -> None:
+    """Raise `ModelError` if no gradient of the score leads to `what`."""
     if not score.requires_grad:
         raise ModelError(
             f"The score does not depend on {what} in a way that PyTorch can differentiate. Does the model's forward "
             "compute under torch.no_grad() or detach its values, or take an argmax? Without that, it can be "
             "explained."
         )
-    (result,) = torch.autograd.grad(score.sum(), of, allow_unused=True)
-    if result is None:
-        raise ModelError(f"The score does not depend on {what}: no gradient leads there.")
-    return result

@@ -64,12 +64,16 @@ class ModelStamp:
         """Return the stamp of the model as it is now."""
         return cls(weakref.ref(model), type(model).__name__, _state(model))
 
+    @property
+    def current(self) -> bool:
+        """Whether the model is still there, and its weights are what they were."""
+        model = self.model()
+        return model is not None and _state(model) == self.state
+
     def hash(self) -> str | None:
         """Return `model_hash`, or None if the model is gone or no longer what it was."""
         model = self.model()
-        if model is None or _state(model) != self.state:
-            return None
-        return model_hash(model)
+        return model_hash(model) if model is not None and self.current else None
 
 
 def _state(model: nn.Module) -> tuple[tuple[int, int], ...]:

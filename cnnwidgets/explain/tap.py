@@ -45,18 +45,24 @@ class Tap:
             raise not_reached(self._number, self._name)
         return self._value
 
+    def _starts(self, value: Tensor) -> bool:
+        """Whether the graph of gradients starts at this value."""
+        del value
+        return self._leaf
+
     def _take(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = self._inner(func, args, kwargs)
         out = first_tensor(result)
+        leaf = self._starts(args[0] if out is None else out)
         if out is None:  # an assignment, x[mask] = 0: its result is x, for which no copy can be slipped in
             if self._copy:
                 raise ModelError(
                     "This layer is an assignment, such as x[mask] = 0, whose result is overwritten by a later in-place "
                     "operation, so it cannot be taken hold of. Choose another one of explain.layers(model, x)."
                 )
-            self._value = args[0].requires_grad_(True) if self._leaf else args[0]
+            self._value = args[0].requires_grad_(True) if leaf else args[0]
             return result
-        if not self._leaf:
+        if not leaf:
             # The value must stay part of the graph; what follows in place works on a copy of it.
             self._value = out
             return _exchanged(result, out, out.clone()) if self._copy else result

@@ -1,0 +1,268 @@
+"""What layers give for some images: values as they were made, whatever a later in-place operation did to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from cnnwidgets.errors import LayerError, OptionError
+from cnnwidgets.explain.contributions import Contributions, contributions_of
+from cnnwidgets.explain.kept import Gathered, KeptActivations
+from cnnwidgets.explain.layer import Layer
+from cnnwidgets.explain.layer_activations import LayerActivations
+from cnnwidgets.explain.layers import LayerLike, find_layer, layer_list
+from cnnwidgets.explain.method import check_chunk, few_images
+from cnnwidgets.explain.network import Network
+from cnnwidgets.explain.passes import checked_dtype
+from cnnwidgets.explain.public import spelled
+from cnnwidgets.explain.subject import subject_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy.typing as npt
+    import torch
+    from PIL import Image
+
+    from cnnwidgets.explain.control import Cancel, Progress
+    from cnnwidgets.explain.frame import Frame
+    from cnnwidgets.explain.geometry import Grid
+    from cnnwidgets.explain.ranking import Ranking
+    from cnnwidgets.explain.result import Heatmap
+    from cnnwidgets.explain.statistics import ChannelStatistics
+    from cnnwidgets.explain.targets import TargetLike
+
+
+class Activations:
+    """The activations of one or several layers of a network for N images.
+
+    ```python
+    acts = explain.activations(model, x, [0, 30])
+    acts[30].values            # (N,C,h,w)
+    acts["layer4"].rank("maximum").order[:5]
+    for name, one in acts.items(): ...
+    ```
+
+    Where one layer was asked for, `values`, `layer`, `grid`, `statistics`, `rank` and `heatmap` are those of that layer.
+
+    Attributes:
+        layers: the layers, in the order asked for.
+        frames: where the network's input lies in each original picture.
+        pictures: the pictures; where only a tensor was given, a picture made of it.
+        image_hashes: SHA-256 of each image's tensor as the network got it.
+        params: how the values are kept: "memory" in bytes, "dtype", "chunk".
+
+    """
+
+    def __init__(self, kept: KeptActivations, layers: Sequence[Layer], target: TargetLike) -> None:
+        self.kept = kept
+        self.layers = tuple(layers)
+        self._target = target
+        self._by_name = {layer.name: LayerActivations(layer, self) for layer in layers}
+        self._contributions: dict[Any, Contributions] = {}
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:  # noqa: D102 - documented with the class
+        return self.kept.network.subject.images.frames
+
+    @property
+    def pictures(self) -> tuple[Image.Image, ...]:  # noqa: D102
+        return self.kept.network.pictures
+
+    @property
+    def image_hashes(self) -> tuple[str, ...]:  # noqa: D102
+        return self.kept.network.image_hashes
+
+    def __len__(self) -> int:
+        """Return the number of layers."""
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the layers' names."""
+        return iter(self._by_name)
+
+    def items(self) -> Iterator[tuple[str, LayerActivations]]:
+        """Go through names and activations."""
+        return iter(self._by_name.items())
+
+    def __getitem__(self, layer: LayerLike | Layer) -> LayerActivations:
+        """Return the activations of one layer, by any of its names, its index, the module, or the `Layer`.
+
+        Raises:
+            LayerError: the network has no such layer, or it was not asked for.
+
+        """
+        if isinstance(layer, str) and layer in self._by_name:
+            return self._by_name[layer]
+        wanted = _found(self.kept.network, layer)
+        for known in self._by_name.values():
+            if known.layer.call == wanted.call:
+                return known
+        raise LayerError(
+            f"The layer {wanted.name!r} is not among the {len(self)} layer(s) that were asked for: "
+            f"{', '.join(list(self)[:8])}{', ...' if len(self) > 8 else ''}. Ask for it in explain.activations."
+        )
+
+    def fill(self, progress: Progress | None = None, cancel: Cancel | None = None) -> None:
+        """Compute what fits into the memory, and the contributions to the target where one was given, in one pass."""
+        first = self.kept.fitting(self.layers)
+        if self._target is None:
+            self.kept.fill(first, progress, cancel)
+            return
+        network = self.kept.network
+        gathered = Gathered(first, len(network.x), self.kept.dtype)
+        found = contributions_of(
+            network,
+            self.layers,
+            self._target,
+            self.kept.chunk,
+            gathered=gathered,
+            progress=progress,
+            cancel=cancel,
+        )
+        self._contributions[_key(self._target)] = found
+        for call, value in gathered.values.items():
+            self.kept.keep(call, value)
+
+    def contributions(self, target: TargetLike = None) -> dict[str, npt.NDArray[np.float32]]:
+        """Return what every channel of every layer contributes to a score, (N,C) float32 by layer.
+
+        Activation times gradient, summed over the cells; in units of the score. One pass and one backward pass serve
+        all layers. See `explain.contributions.Contributions`.
+
+        Args:
+            target: as in `explain.grad_cam`; None is the target that was given to `explain.activations`, and without
+                one each image's top class.
+
+        """
+        found = self.contributing(target)
+        return {name: found.values[one.layer.call] for name, one in self.items()}
+
+    def contributing(self, target: TargetLike = None) -> Contributions:
+        """Return `contributions` with their units and the target's name."""
+        wanted = self._target if target is None else target
+        key = _key(wanted)
+        found = self._contributions.get(key)
+        if found is None:
+            self.kept.check_current()
+            found = contributions_of(self.kept.network, self.layers, wanted, self.kept.chunk)
+            self._contributions[key] = found
+        return found
+
+    @property
+    def only(self) -> LayerActivations:
+        """The activations of the only layer.
+
+        Raises:
+            LayerError: there are several.
+
+        """
+        if len(self) != 1:
+            names = ", ".join(map(repr, list(self)[:3]))
+            raise LayerError(f"These are the activations of {len(self)} layers; choose one by name: {names}, ...")
+        return next(iter(self._by_name.values()))
+
+    @property
+    def values(self) -> npt.NDArray[np.floating[Any]]:
+        """(N,C,h,w) of the only layer."""
+        return self.only.values
+
+    @property
+    def layer(self) -> Layer:
+        """The only layer."""
+        return self.only.layer
+
+    @property
+    def grid(self) -> Grid:
+        """Where the cells of the only layer look."""
+        return self.only.grid
+
+    @property
+    def statistics(self) -> ChannelStatistics:
+        """The statistics of the only layer's channels."""
+        return self.only.statistics
+
+    def rank(self, by: str = "maximum", **options: Any) -> Ranking:
+        """Rank the channels of the only layer; see `LayerActivations.rank`."""
+        return self.only.rank(by, **options)
+
+    def heatmap(self, channel: int) -> Heatmap:
+        """Return a channel's maps of the only layer; see `LayerActivations.heatmap`."""
+        return self.only.heatmap(channel)
+
+
+def _key(target: Any) -> Any:
+    """Return what a target is remembered by."""
+    if isinstance(target, Tensor | np.ndarray):
+        target = target.tolist()
+    return (type(target), tuple(target) if isinstance(target, list) else target)
+
+
+def _found(network: Network, layer: LayerLike | Layer) -> Layer:
+    return find_layer(network, layer.name if isinstance(layer, Layer) else layer)
+
+
+def _chosen(network: Network, wanted: Any) -> list[Layer]:
+    """Return the layers that a `layers=` argument means, each once."""
+    if isinstance(wanted, str) and wanted == "all":
+        chosen = layer_list(network.trace)
+    elif isinstance(wanted, list | tuple | set | frozenset):
+        chosen = [_found(network, one) for one in wanted]
+    else:
+        chosen = [_found(network, wanted)]
+    if not chosen:
+        raise LayerError("No layer was asked for: layers= is empty. Give names, or 'all'.")
+    return list({layer.name: layer for layer in chosen}.values())
+
+
+@spelled
+def activations(
+    model: Any,
+    x: Any,
+    layers: LayerLike | Layer | Sequence[LayerLike | Layer] = "all",
+    *,
+    target: TargetLike = None,
+    memory: int = 2**30,
+    dtype: torch.dtype | None = None,
+    chunk: int | None = None,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Activations:
+    """Return what layers give for images: the values as they were made.
+
+    One pass serves all layers. Values are as the layer made them, also if a later in-place operation, such as the
+    ReLU(inplace=True) after a convolution, overwrites them.
+
+    Args:
+        model: `nn.Module` or `Classifier`. It is run as it predicts, in evaluation mode, and left as found.
+        x: float tensor (N,C,H,W), or with a Classifier an image or a list of images.
+        layers: one layer or a list of them: a name as `explain.layers` lists it, an index into an `nn.Sequential`, the
+            module itself, or None for the last feature map. "all" takes every value of the network that is a map,
+            once, under its outermost name.
+        target: a class, name or function, as in `explain.grad_cam`, whose score the channels' contributions are
+            computed for in the same pass. Other targets can be asked for later.
+        memory: bytes of values that are kept. Layers are kept in the order asked for while they fit; the others are
+            computed on demand, by a pass that ends at that layer, and the latest ones stay within the bound.
+        dtype: what values are kept in, such as torch.float16 for half the memory; None is the model's own. They are
+            given out as float32 in any case, but for float64.
+        chunk: images per pass. It bounds the memory of a pass and does not change the result.
+        progress: called with (done, total) in images.
+        cancel: a `CancelToken` or `threading.Event` that stops the work with `Cancelled`.
+
+    Raises:
+        LayerError: no such layer, or one without rows and columns.
+        TargetError: a class that the model does not have.
+        ModelError: NaN or infinite values, which are named with their layer; values beyond the range of `dtype`.
+
+    """
+    check_chunk(chunk)
+    if isinstance(memory, bool) or not isinstance(memory, int | float) or not memory >= 0:
+        raise OptionError(f"memory={memory!r}: give the bytes to keep, 0 or more.")
+    network = Network(subject_of(model, x))
+    kept = KeptActivations(network, int(memory), checked_dtype(dtype), chunk or few_images(*network.x.shape[2:]))
+    chosen = _chosen(network, layers)
+    result = Activations(kept, chosen, target)
+    result.fill(progress, cancel)
+    return result

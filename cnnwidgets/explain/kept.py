@@ -1,0 +1,141 @@
+"""Activations kept within a bound of memory, and computed again where they were not."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from cnnwidgets.errors import ModelError
+from cnnwidgets.explain.control import check_cancelled
+from cnnwidgets.explain.network import check_finite
+from cnnwidgets.explain.provenance import ModelStamp
+from cnnwidgets.explain.taps import watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cnnwidgets.explain.control import Cancel, Progress
+    from cnnwidgets.explain.layers import Layer
+    from cnnwidgets.explain.network import Network
+
+_WIDE = (torch.float32, torch.float64)
+
+
+class KeptActivations:
+    """The values of layers for all images of a network, on the CPU; may be used from several threads.
+
+    Args:
+        network: the network with its images.
+        memory: bytes that are kept at most. What goes beyond is computed again when it is asked for.
+        dtype: what values are kept in; None is the model's own.
+        chunk: images per pass.
+
+    """
+
+    def __init__(self, network: Network, memory: int, dtype: torch.dtype | None, chunk: int) -> None:
+        self.network, self.memory, self.dtype, self.chunk = network, memory, dtype or network.x.dtype, chunk
+        self.stamp = ModelStamp.of(network.model)
+        self._kept: OrderedDict[int, Tensor] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def fitting(self, layers: Iterable[Layer]) -> list[Layer]:
+        """Return the layers whose values fit into the memory together, taken in the given order."""
+        left, chosen = self.memory, []
+        for layer in {layer.call: layer for layer in layers}.values():
+            channels, height, width = layer.shape
+            need = len(self.network.x) * channels * height * width * self.dtype.itemsize
+            if need <= left:
+                left -= need
+                chosen.append(layer)
+        return chosen
+
+    def fill(self, layers: Sequence[Layer], progress: Progress | None = None, cancel: Cancel | None = None) -> None:
+        """Compute and keep the values of several layers, all of them in one pass over the images."""
+        for call, value in self._computed(layers, progress, cancel).items():
+            self.keep(call, value)
+
+    def keep(self, call: int, value: Tensor) -> None:
+        """Keep a value; those that were used longest ago make room for it."""
+        with self._lock:
+            self._kept[call] = value
+            while sum(kept.nbytes for kept in self._kept.values()) > self.memory:
+                self._kept.popitem(last=False)
+
+    def values(self, layer: Layer) -> Tensor:
+        """Return a layer's values (N,C,h,w) in float32 or float64, not to be written to.
+
+        Raises:
+            ModelError: they have to be computed again, and the model's weights are not what they were.
+
+        """
+        with self._lock:
+            found = self._kept.pop(layer.call, None)
+            if found is None:
+                self.check_current()
+                found = self._computed([layer])[layer.call]
+            self.keep(layer.call, found)
+        return found if found.dtype in _WIDE else found.float()
+
+    def check_current(self) -> None:
+        """Raise `ModelError` if the model has been changed since the first pass."""
+        if not self.stamp.current:
+            raise ModelError(
+                "The model's weights have been changed since these activations were computed, so what is missing "
+                "would not belong to the rest. Call explain.activations again; more memory= keeps more layers."
+            )
+
+    def _computed(
+        self, layers: Sequence[Layer], progress: Progress | None = None, cancel: Cancel | None = None
+    ) -> dict[int, Tensor]:
+        x = self.network.x
+        found = Gathered(layers, len(x), self.dtype)
+        for first in range(0, len(x) if layers else 0, self.chunk):
+            check_cancelled(cancel, first, len(x))
+            part = x[first : first + self.chunk]
+            found.rows = slice(first, first + len(part))
+            with torch.no_grad():
+                watch(self.network, part, found.layers, found.see)
+            if progress is not None:
+                progress(first + len(part), len(x))
+        return found.values
+
+
+class Gathered:
+    """Values of several calls, put together from the passes over chunks of the images.
+
+    Args:
+        layers: the layers.
+        images: N, over all chunks.
+        dtype: what to keep the values in.
+
+    Attributes:
+        values: (N,C,h,w) by call, on the CPU.
+        rows: the images of the pass that is running.
+
+    """
+
+    def __init__(self, layers: Iterable[Layer], images: int, dtype: torch.dtype) -> None:
+        self.layers = {layer.call: layer for layer in layers}
+        self.rows = slice(0, images)
+        self.values: dict[int, Tensor] = {}
+        self._images, self._dtype = images, dtype
+
+    def see(self, call: int, value: Tensor) -> None:
+        """Copy what the running pass shows."""
+        layer, count = self.layers[call], self.rows.stop - self.rows.start
+        if value.shape != (count, *layer.shape):
+            raise ModelError(
+                f"The layer {layer.name!r} gave a tensor of shape {tuple(value.shape)} for {count} image(s); "
+                f"{(count, *layer.shape)} was expected."
+            )
+        check_finite(value, f"The layer {layer.name!r}")
+        if call not in self.values:
+            self.values[call] = torch.empty((self._images, *layer.shape), dtype=self._dtype)
+        kept = self.values[call][self.rows].copy_(value.detach())
+        check_finite(
+            kept, f"The layer {layer.name!r}, kept as {self._dtype},", " dtype=torch.bfloat16 reaches further."
+        )

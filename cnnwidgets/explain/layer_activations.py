@@ -1,0 +1,167 @@
+"""What one layer gives for some images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnwidgets.errors import OptionError
+from cnnwidgets.explain.measured import grid_of
+from cnnwidgets.explain.ranking import Asked, Ranking, rank
+from cnnwidgets.explain.result import Heatmap
+from cnnwidgets.explain.statistics import ChannelStatistics
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from cnnwidgets.explain.activations import Activations
+    from cnnwidgets.explain.contributions import Contributions
+    from cnnwidgets.explain.frame import Frame
+    from cnnwidgets.explain.geometry import Grid
+    from cnnwidgets.explain.layers import Layer
+    from cnnwidgets.explain.targets import TargetLike
+
+_PAPER = "Yosinski et al. 2015, arXiv:1506.06579, section 2"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerActivations:
+    """The maps of one layer's channels for N images.
+
+    Attributes:
+        layer: the layer.
+        units: "activation": what the layer puts out, in no physical unit.
+
+    """
+
+    layer: Layer
+    _of: Activations
+    units: str = field(default="activation", init=False)
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+        return self.layer.name
+
+    @property
+    def values(self) -> npt.NDArray[np.floating[Any]]:
+        """(N,C,h,w), read-only, as the layer made them; float32, or float64 where the model computes in it.
+
+        Computed again by one pass where they were not kept; see `explain.activations`.
+        """
+        array: npt.NDArray[np.floating[Any]] = self._of.kept.values(self.layer).numpy()
+        view = array.view()
+        view.flags.writeable = False
+        return view
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.frames)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Return the values."""
+        return np.array(self.values, dtype=dtype, copy=copy)
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Where the cells look, in pixels of the network's input; measured where it cannot be followed."""
+        if self.layer.grid is None:
+            self._of.kept.check_current()
+        return grid_of(self._of.kept.network, self.layer)
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """Where the network's input lies in each original picture."""
+        return self._of.frames
+
+    @property
+    def pictures(self) -> tuple[Image.Image, ...]:
+        """The pictures; where only a tensor was given, a picture made of it."""
+        return self._of.pictures
+
+    @cached_property
+    def statistics(self) -> ChannelStatistics:
+        """Maximum, minimum, mean and share of active cells of every channel, and which ones are dead."""
+        return ChannelStatistics.of(self.values)
+
+    def rank(
+        self,
+        by: str = "maximum",
+        *,
+        image: int = 0,
+        channel: int | None = None,
+        region: Any = None,
+        target: TargetLike = None,
+    ) -> Ranking:
+        """Put the channels in order.
+
+        Args:
+            by: "channel": as they are numbered.
+                "maximum", "mean": the largest activation, the average over the cells.
+                "active": the share of cells above zero.
+                "contribution": the activation times the gradient of the target's score, summed over the cells
+                (Molchanov et al. 2017, arXiv:1611.06440, without the absolute value), in units of the score.
+                "likeness": the correlation over the cells with the map of `channel`.
+                "region": the correlation over the cells with the share of `region` in each cell's territory.
+                "difference": the magnitude of the difference between the means of two images.
+            image: which image; "difference" takes both.
+            channel: for "likeness".
+            region: for "region": a mask (H,W), bool or 0 to 1, of the original picture or of the network's input (its
+                shape tells), or a `Box` in pixels of the picture.
+            target: for "contribution", as in `Activations.contributions`.
+
+        Returns:
+            `Ranking`; the channel with the largest score first, of equal ones the lower.
+
+        Raises:
+            OptionError: an order, image or channel that is not there, or one that lacks what it needs.
+
+        """
+        return rank(self, by, Asked(self.checked_image(image), channel, region, target))
+
+    def heatmap(self, channel: int) -> Heatmap:
+        """Return a channel's maps as a `Heatmap`, which lies on the pictures by true cell centres."""
+        channel = self.checked_channel(channel)
+        maps = self.values[:, channel]
+        return Heatmap(
+            values=maps,
+            method="activation",
+            title="Activation",
+            paper=_PAPER,
+            target=(f"channel {channel}",) * len(self),
+            scores=maps.max((1, 2)),
+            score_units=f"maximum {self.units}",
+            units=self.units,
+            layer=self.name,
+            params={"channel": channel},
+            grid=self.grid,
+            frames=self.frames,
+            pictures=self.pictures,
+            image_hashes=self._of.image_hashes,
+            stamp=self._of.kept.stamp,
+        )
+
+    def contributing(self, target: TargetLike = None) -> Contributions:
+        """Return the contributions to a target; see `Activations.contributing`."""
+        return self._of.contributing(target)
+
+    def checked_image(self, image: int) -> int:
+        """Return the index of an image, counted from the front."""
+        return _index("image", image, len(self), f"these are {len(self)} image(s)")
+
+    def checked_channel(self, channel: Any) -> int:
+        """Return the number of a channel, counted from the front."""
+        count = self.layer.shape[0]
+        return _index("channel", channel, count, f"the layer {self.name!r} has {count} channels")
+
+
+def _index(name: str, value: Any, count: int, there: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise OptionError(f"{name}={value!r} is a {type(value).__name__}; give a whole number: {there}.")
+    if not -count <= value < count:
+        raise OptionError(f"{name}={value} is out of range: {there}.")
+    return int(value) % count

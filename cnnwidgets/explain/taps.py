@@ -1,0 +1,107 @@
+"""Taking hold of many values of a network in one pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnnwidgets.explain.calls import Edit, Enough, first_tensor, not_reached
+from cnnwidgets.explain.tap import Tap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from torch import Tensor
+
+    from cnnwidgets.explain.network import Edits, Network
+    from cnnwidgets.explain.trace import Trace
+
+
+class _Joining(Tap):
+    """A tap that starts a graph of gradients only where none comes along from an earlier one."""
+
+    def _starts(self, value: Tensor) -> bool:
+        return not value.requires_grad
+
+
+class Taps:
+    """Keeps the values of several calls in one pass, all part of one graph of gradients.
+
+    The graph starts at the earliest of them on each path, so that nothing before it is kept for the backward pass.
+
+    Args:
+        trace: the network's trace.
+        numbers: the calls that make the values.
+        edits: edits that are in force besides.
+
+    Attributes:
+        edits: what to give to `Network.run`, with gradients enabled.
+
+    """
+
+    def __init__(self, trace: Trace, numbers: Iterable[int], edits: Edits | None = None) -> None:
+        self._taps: dict[int, Tap] = {}
+        self.edits: dict[int, tuple[str, Edit]] = dict(edits or {})
+        for number in numbers:
+            self._taps[number] = tap = _Joining(trace, number, leaf=True, edits=self.edits)
+            self.edits = tap.edits
+
+    @property
+    def values(self) -> dict[int, Tensor]:
+        """The values by call, after a run. `ModelError` where the run did not come to one of the calls."""
+        return {number: tap.value for number, tap in self._taps.items()}
+
+
+def watch(
+    network: Network,
+    x: Tensor,
+    numbers: Iterable[int],
+    see: Callable[[int, Tensor], None],
+    *,
+    edits: Edits | None = None,
+    whole: bool = False,
+) -> Any:
+    """Run a pass and show the values of some of its calls at the moment when each is made.
+
+    Whoever wants to keep a value must copy it inside `see`: a later in-place operation may write over it.
+
+    Args:
+        network: the network.
+        x: (N,C,H,W).
+        numbers: the calls.
+        see: called with the number of a call and the first tensor of its result.
+        edits: edits that are in force besides.
+        whole: run to the end also where the last of the calls has been seen.
+
+    Returns:
+        The model's raw output, None where the pass ended early.
+
+    Raises:
+        ModelError: the pass did not come to one of the calls.
+
+    """
+    waiting = set(numbers)
+
+    def seeing(number: int, inner: Edit | None) -> Edit:
+        def edit(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            result = inner(func, args, kwargs) if inner else func(*args, **kwargs)
+            out = first_tensor(result)
+            see(number, args[0] if out is None else out)  # x[mask] = 0 gives nothing and makes a new x
+            waiting.discard(number)
+            if not waiting and not whole:
+                raise Enough
+            return result
+
+        return edit
+
+    before = dict(edits or {})
+    calls = network.trace.calls
+    watched = {n: (calls[n].name, seeing(n, before[n][1] if n in before else None)) for n in waiting}
+    output = None
+    try:
+        output = network.run(x, {**before, **watched})
+    except Enough:
+        pass
+    if waiting:
+        first = min(waiting)
+        raise not_reached(first, calls[first].name)
+    return output
