@@ -174,7 +174,10 @@ export function ask(session: ActivationSession, changes: Partial<ActivationState
 
 /** Goes to another layer; what was pinned belongs to the old one. */
 export function chooseLayer(session: ActivationSession, layer: string): void {
-  if (layer !== session.state.layer) ask(session, { layer, channel: null, cell: null });
+  const { state } = session;
+  if (layer === state.layer) return;
+  // A held arrow key walks through layers faster than any can be sent: the kernel hears of the latest.
+  session.show({ layer, channel: null, cell: null, ask: state.ask + 1 });
 }
 
 /** Pins a channel and perhaps one of its cells; null for nothing. */

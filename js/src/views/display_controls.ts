@@ -2,6 +2,7 @@
 import { autoColormap } from "../colormap";
 import { h } from "../dom";
 import type { PictureState, Sign } from "../protocol";
+import type { Session } from "../session";
 import { createChoice, type Option } from "./choice";
 import type { Part, ViewContext } from "./context";
 import { createSlider } from "./slider";
@@ -23,9 +24,19 @@ function colormapOptions({ colormaps, colormap, sign }: PictureState): Option[] 
   ];
 }
 
-export function createDisplayControls({ session, signal }: ViewContext): Part {
+function createThreshold({ session, signal }: ViewContext): Part {
+  const { element, update } = createSlider("Threshold", (threshold) => session.show({ threshold }), signal);
+  return { element, update: (state) => update(state.threshold) };
+}
+
+/** `cut` stands in for the slider that leaves low values out. */
+export function createDisplayControls<S extends PictureState>(
+  context: ViewContext<S>,
+  cut: Part<S> = createThreshold(context),
+): Part<S> {
+  const { signal } = context;
+  const session: Session<PictureState> = context.session;
   const opacity = createSlider("Opacity", (value) => session.show({ opacity: value }), signal);
-  const threshold = createSlider("Threshold", (value) => session.show({ threshold: value }), signal);
   const sign = createChoice("Sign", (value) => session.show({ sign: value as Sign }), signal);
   const colormap = createChoice("Colour map", (value) => session.show({ colormap: value }), signal);
 
@@ -33,7 +44,7 @@ export function createDisplayControls({ session, signal }: ViewContext): Part {
     "section",
     { class: "cnnw-display", "aria-label": "Display" },
     opacity.element,
-    threshold.element,
+    cut.element,
     h("div", { class: "cnnw-pair" }, sign.element, colormap.element),
   );
 
@@ -41,7 +52,7 @@ export function createDisplayControls({ session, signal }: ViewContext): Part {
     element,
     update(state) {
       opacity.update(state.opacity);
-      threshold.update(state.threshold);
+      cut.update(state);
       sign.update(SIGNS, state.sign);
       colormap.update(colormapOptions(state), state.colormap);
     },

@@ -7,7 +7,7 @@ import { createClassesList } from "./classes_list";
 import { createCompare } from "./compare";
 import type { ViewContext } from "./context";
 import { createDisplayControls } from "./display_controls";
-import { createHeatmapStatus } from "./heatmap_status";
+import { heatmapWork } from "./heatmap_work";
 import { createLayerChoice } from "./layer_choice";
 import { createLegend } from "./legend";
 import { mountView, type View } from "./mount";
@@ -15,6 +15,7 @@ import { createPane } from "./pane";
 import { createQuestionLine } from "./question_line";
 import { createReadout } from "./readout";
 import { createToolbar } from "./toolbar";
+import { createWorkStatus } from "./work_status";
 
 function build(context: ViewContext<HeatmapState>): View<HeatmapState> {
   const { session, signal, refresh } = context;
@@ -35,7 +36,7 @@ function build(context: ViewContext<HeatmapState>): View<HeatmapState> {
   const compare = createCompare(context);
   const legend = createLegend(context);
   const readout = createReadout(context);
-  const status = createHeatmapStatus(context);
+  const status = createWorkStatus(context, heatmapWork);
   const classes = createClassesList(context);
   const picker = createClassPicker(context);
   const layer = createLayerChoice(context);

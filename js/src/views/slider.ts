@@ -1,4 +1,4 @@
-/** A labelled slider from 0 to 1 that shows per cent. */
+/** A labelled slider from 0 to 1; it shows per cent, or what `wordsFor` says. */
 import { h, setAttribute, setText, uniqueId } from "../dom";
 import { wholePercent } from "../format";
 import { OWN_KEYS } from "./context";
@@ -8,7 +8,12 @@ export interface Slider {
   update(value: number): void;
 }
 
-export function createSlider(label: string, move: (value: number) => void, signal: AbortSignal): Slider {
+export function createSlider(
+  label: string,
+  move: (value: number) => void,
+  signal: AbortSignal,
+  wordsFor: (value: number) => string = wholePercent,
+): Slider {
   const id = uniqueId("slider");
   const input = h("input", {
     id,
@@ -34,7 +39,7 @@ export function createSlider(label: string, move: (value: number) => void, signa
       const position = String(Math.round(100 * value));
       if (input.value !== position) input.value = position;
       input.style.setProperty("--cnnw-filled", `${100 * value}%`);
-      const words = wholePercent(value);
+      const words = wordsFor(value);
       setText(output, words);
       setAttribute(input, "aria-valuetext", words);
     },

@@ -1,17 +1,27 @@
-/** The status strip of HeatmapView: watches for silence, and turns its button into messages. */
-import type { HeatmapState } from "../heatmap_state";
+/** The status strip of a view that asks the kernel for work: watches for silence, turns its button into messages. */
 import { SAY_SILENT_AFTER, SAY_WAITING_AFTER, SHOW_PROGRESS_AFTER } from "../notice";
+import type { PictureState } from "../protocol";
 import { createStopwatch } from "../stopwatch";
+import { CANCEL, noticeFor, type Work } from "../work_notice";
 import type { ViewContext } from "./context";
-import { CANCEL, noticeFor } from "./heatmap_notice";
 import { createStatusStrip } from "./status_strip";
 
-export interface HeatmapStatus {
-  readonly element: HTMLElement;
-  update(state: HeatmapState, refusal: string): void;
+/** The state of a view that numbers its questions. */
+interface Asking extends PictureState {
+  /** How often the browser has asked. */
+  readonly ask: number;
 }
 
-export function createHeatmapStatus({ session, signal, refresh }: ViewContext<HeatmapState>): HeatmapStatus {
+export interface WorkStatus<S> {
+  readonly element: HTMLElement;
+  /** `refusal`: why what was tried cannot be done. */
+  update(state: S, refusal?: string): void;
+}
+
+export function createWorkStatus<S extends Asking>(
+  { session, signal, refresh }: ViewContext<S>,
+  workOf: (state: S) => Work,
+): WorkStatus<S> {
   const silence = createStopwatch([SAY_WAITING_AFTER, SAY_SILENT_AFTER], refresh, signal);
   const working = createStopwatch([SHOW_PROGRESS_AFTER], refresh, signal);
   /** The status that a "retry" was sent under: until it changes, the kernel owes an answer. */
@@ -29,11 +39,11 @@ export function createHeatmapStatus({ session, signal, refresh }: ViewContext<He
 
   return {
     element: strip.element,
-    update(state, refusal) {
+    update(state, refusal = "") {
       const { status } = state;
       const owed = status.ask < state.ask || retriedUnder === status;
       strip.update(
-        noticeFor(state, {
+        noticeFor(status, workOf(state), {
           fault: session.fault,
           refusal,
           owed,

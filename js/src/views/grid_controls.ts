@@ -1,0 +1,87 @@
+/** How the tiles and the map on the picture are drawn: the browser alone follows. */
+import { type ActivationState, TILE_SIZES } from "../activation_state";
+import { h } from "../dom";
+import type { Part, ViewContext } from "./context";
+import { createDisplayControls } from "./display_controls";
+import { createRadioRow } from "./radio_row";
+import { createSlider } from "./slider";
+import { createSortControls } from "./sort_controls";
+
+/** The last position of the highlight slider stands for the highest 0.1 % of the cells. */
+const FINEST = 3;
+
+/** The slider gives the rare, high quantiles room: a third of it is one power of ten. */
+const quantileAt = (position: number) => (position > 0 ? 1 - 10 ** (-FINEST * position) : 0);
+const positionOf = (quantile: number) => Math.min(1, -Math.log10(Math.max(1e-9, 1 - quantile)) / FINEST);
+
+function highlightWords(position: number): string {
+  const share = 100 * (1 - quantileAt(position));
+  return position > 0 ? `top ${Number(share.toPrecision(2))} %` : "off";
+}
+
+/** Equal steps of the slider are equal factors of the size. */
+const span = Math.log(TILE_SIZES.most / TILE_SIZES.least);
+const sizeAt = (position: number) => Math.round(TILE_SIZES.least * Math.exp(span * position));
+const positionOfSize = (size: number) => Math.log(size / TILE_SIZES.least) / span;
+
+export function createGridControls(context: ViewContext<ActivationState>): Part<ActivationState> {
+  const { session, signal } = context;
+  const sort = createSortControls(context);
+  const scale = createRadioRow(
+    "Scale of the tiles",
+    (value) => session.show({ scale: value as ActivationState["scale"] }),
+    signal,
+  );
+  scale.offer([
+    { value: "tile", label: "Each its own", title: "Every tile from 0 to its own extreme" },
+    { value: "shared", label: "Shared", title: "One scale for all channels: colours can be compared" },
+  ]);
+  const dead = h("input", { type: "checkbox", class: "cnnw-check" });
+  dead.addEventListener("change", () => session.show({ hide_dead: dead.checked }), { signal });
+  const size = createSlider(
+    "Tiles",
+    (position) => session.show({ tile_size: sizeAt(position) }),
+    signal,
+    (position) => `${sizeAt(position)} px`,
+  );
+  const highlight = createSlider(
+    "Highlight",
+    (position) => session.show({ quantile: quantileAt(position) }),
+    signal,
+    highlightWords,
+  );
+  highlight.element.title = "Shows only where the channel is among its highest activations over this picture";
+  const display = createDisplayControls(context, {
+    element: highlight.element,
+    update: ({ quantile }: ActivationState) => highlight.update(positionOf(quantile)),
+  });
+
+  return {
+    element: h(
+      "div",
+      { class: "cnnw-grid-controls" },
+      sort.element,
+      h(
+        "div",
+        { class: "cnnw-tile-controls" },
+        h("span", { class: "cnnw-label" }, "Scale of the tiles"),
+        scale.element,
+        size.element,
+        h(
+          "label",
+          { class: "cnnw-check-row", title: "Channels with the same value in every cell" },
+          dead,
+          "Hide dead channels",
+        ),
+      ),
+      display.element,
+    ),
+    update(state) {
+      sort.update(state);
+      scale.update(state.scale);
+      dead.checked = state.hide_dead;
+      size.update(positionOfSize(state.tile_size));
+      display.update(state);
+    },
+  };
+}
