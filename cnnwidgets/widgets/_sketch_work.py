@@ -63,6 +63,7 @@ class SketchWork:
         self._page = object()  # another one for each page or canvas that shows nothing yet
         self._drawn: tuple[Ground, object] | None = None  # what was drawn last, and on which page
         self._seconds = 0.0
+        self._unheard: tuple[Image.Image, BaseException] | None = None  # the picture that a follower failed on
         self._lane, self._ink = Lane(), Lane(Worker())  # the ink never waits for a network
 
     def begin_on(self, ground: Ground) -> None:
@@ -124,7 +125,19 @@ class SketchWork:
         if ground is self._ground:
             self.failed = failed
             self._show(tally)
+            self._give(picture, tally)
+
+    def _give(self, picture: Image.Image, tally: Tally) -> None:
+        """Publish an answer; where a follower failed on this very picture, it is not called again, and has failed."""
+        before, self._unheard = self._unheard, None
+        try:
             self._publish(picture, tally)
+        except BaseException as error:
+            self._unheard = picture, error
+            raise
+        if before is not None and before[0] == picture:
+            self._unheard = before
+            raise before[1]
 
     def _show(self, tally: Tally) -> None:
         self.tally = tally

@@ -208,6 +208,9 @@ def test_a_follower_that_fails_is_said_in_words(painted):
     with pytest.raises(ValueError, match="fell"):
         painted.wait(20)
     assert "the follower fell" in painted._controls.tally.value
+    painted.strokes = painted.strokes  # answered anew, as when the hand lets go: the same picture
+    with pytest.raises(ValueError, match="fell"):
+        painted.wait(20)
     painted.unobserve(fail, "image")
     page.draw((60, 20), (260, 20))
     assert painted.wait(20) == painted.clf.predict(painted.image)
