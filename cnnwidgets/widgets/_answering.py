@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from cnnwidgets.widgets._live import Found
 
-_LOG = logging.getLogger(__name__)
 _WRITE_EVERY = 1.0  # seconds: how often places that Python visits go to the page's state
 
 
@@ -31,7 +29,10 @@ class Answering(Occluders):
     """A picture with occluders, and what the network says of every place that they are put."""
 
     scores = traitlets.Instance(
-        Score, allow_none=True, read_only=True, help="The last answer, a `Score`; None until the first one is there."
+        Score,
+        allow_none=True,
+        read_only=True,
+        help="The last answer to the present question, a `Score`; None until it is there.",
     )
 
     _grain: traitlets.List[Any] = traitlets.List().tag(sync=True)
@@ -45,8 +46,10 @@ class Answering(Occluders):
         self._newest: dict[str, Any] = {}
         self._written = 0.0
         self._failed: BaseException | None = None
+        self._unheard = ""  # what an observer of the last answer failed with
         self._listeners = Listeners("on_score")
         super().__init__(*args, **options)
+        self.observe(self._on_incremental, names=["incremental"])
 
     def _begin(self) -> None:
         self._live = Live(self._scored, self._answered)
@@ -68,6 +71,11 @@ class Answering(Occluders):
             self._fills = self._scorer.pack_fills(question)
         self._places.begin(None)
         self._history, self._answer, self._newest = {}, {}, {}
+        self.set_trait("scores", None)
+
+    def _on_incremental(self, change: Any) -> None:
+        self._scorer.engines.switch(incremental=change.new)
+        self._ask_anew()
 
     def _ask_anew(self) -> None:
         self._live.ask(Request(UNASKED, *self._held))
@@ -108,10 +116,11 @@ class Answering(Occluders):
                 self._failed = None
                 if scene.looked is self._looked and scene.question == self._question():
                     self._note(request, scene.key, score)
+                    self.set_trait("scores", score)
+                    self._lock.later(lambda: self._call(score))
                 self._reply(request.id, **score.packed())
                 if request.id == UNASKED and time.monotonic() - self._written > _WRITE_EVERY:
                     self._write()
-            self._tell(score)
 
     def _note(self, request: Request, key: Any, score: Score) -> None:
         if self._places.begin(key):
@@ -135,27 +144,21 @@ class Answering(Occluders):
             self._write()
         return super().get_state(key, drop_defaults)
 
-    def _tell(self, score: Score) -> None:
-        """Give an answer to Python: the trait, and the functions that wait for one."""
+    def _failed_to_hear(self, name: str, words: str) -> None:
+        if name == "scores":
+            self._unheard = words
+
+    def _call(self, score: Score) -> None:
+        """Call the functions that wait for an answer; its observers have been told."""
         words = self._listeners.tell(score)
-        words = self._give("scores", score) or words
+        words, self._unheard = self._unheard or words, ""
         with self._lock:
             self._complain(words)
-
-    def _give(self, name: str, value: Any) -> str:
-        """Set a trait; return in words what went wrong with an observer of the user's, or ""."""
-        try:
-            self.set_trait(name, value)
-        except BaseException as error:  # noqa: BLE001 - an observer of the user's: it may fail, the hand goes on
-            words = f"An observer of {name}: {type(error).__name__}: {error}"
-            _LOG.warning("%s", words, exc_info=True)
-            return words
-        return ""
 
     # For Python.
 
     def on_score(self, callback: Callable[[Score], object], remove: bool = False) -> None:  # noqa: FBT001, FBT002 - as observe
-        """Call a function with every `Score`, in the order of the answers.
+        """Call a function with every `Score` that answers the present question, in the order of the answers.
 
         It runs on the worker's thread, and the next score waits for it. An error in it is logged and shown below the
         picture; the hand goes on.
@@ -170,7 +173,8 @@ class Answering(Occluders):
     @property
     def score(self) -> float | None:
         """The target's score with the parts hidden; None until there is one."""
-        return None if self.scores is None else float(self.scores.score)
+        found = self.scores
+        return None if found is None else float(found.score)
 
     @property
     def clean_score(self) -> float:

@@ -14,11 +14,11 @@ from cnnwidgets.widgets._store import Store
 from cnnwidgets.widgets._words import in_words
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.explain.subject import Prepared
+    from cnnwidgets.widgets._lock import ViewLock
 
 _SNAPSHOT_EVERY = 0.2  # seconds
 
@@ -56,9 +56,7 @@ class Answers:
 
     """
 
-    def __init__(
-        self, clf: Classifier, lock: threading.RLock, show: Callable[[], None], say: Callable[..., None]
-    ) -> None:
+    def __init__(self, clf: Classifier, lock: ViewLock, show: Callable[[], None], say: Callable[..., None]) -> None:
         self.store = Store()
         self.failed: BaseException | None = None
         self._clf, self._lock, self._show, self._say = clf, lock, show, say

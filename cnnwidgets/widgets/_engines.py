@@ -47,17 +47,17 @@ class Engines:
                 self._known.move_to_end(key)
                 return found
         found = FullPasses(scene.looked.network, scene.base)
-        self._keep(key, found)
+        with self._lock:
+            self._keep(key, found)
         if self._incremental:
             self._prepare(scene)
         return found
 
     def _keep(self, key: Hashable, passes: Passes) -> None:
-        with self._lock:
-            self._known[key] = passes
-            self._known.move_to_end(key)
-            while len(self._known) > _KEPT:
-                self._known.popitem(last=False)
+        self._known[key] = passes
+        self._known.move_to_end(key)
+        while len(self._known) > _KEPT:
+            self._known.popitem(last=False)
 
     def _prepare(self, scene: Scene) -> None:
         key, base, subject = scene.key, scene.base, scene.looked.network.subject
@@ -65,9 +65,9 @@ class Engines:
         def work(job: Job) -> None:
             made = make_passes(Network(subject), base)  # a twin of its own: the hand is using the other one
             with self._lock:
-                wanted = key in self._known and not job.cancel.is_set()
-            if wanted and not isinstance(made, FullPasses):
-                self._keep(key, made)
+                wanted = self._incremental and key in self._known and not job.cancel.is_set()
+                if wanted and not isinstance(made, FullPasses):
+                    self._keep(key, made)
 
         def done(_job: Job, error: BaseException | None) -> None:
             if isinstance(error, Exception) and not job.cancel.is_set():
@@ -78,9 +78,15 @@ class Engines:
 
     def clear(self) -> None:
         """Forget everything."""
+        self._lane.cancel()
         with self._lock:
             self._known.clear()
-        self._lane.cancel()
+
+    def switch(self, *, incremental: bool) -> None:
+        """Give passes of the other kind from now on."""
+        with self._lock:
+            self._incremental = incremental
+        self.clear()
 
     @property
     def preparing(self) -> bool:

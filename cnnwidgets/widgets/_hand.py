@@ -87,5 +87,5 @@ class Hand(traitlets.HasTraits):
     incremental = traitlets.Bool(
         True,
         help="Recompute only what an occluder can reach, once that is prepared. False runs the whole model for every "
-        "place, as it stands: for a model whose forward does more than compute. Default True; set it at the start.",
+        "place, as it stands: for a model whose forward does more than compute. Default True.",
     )

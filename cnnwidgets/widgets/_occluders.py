@@ -102,8 +102,9 @@ class Occluders(Hand, PictureWidget):
         if self._loading:
             return
         self._hold()
-        # What a page writes has been asked for by a message of its own, and another active box hides no more.
-        if change.name == "boxes" and not getattr(self._handling, "page", False):
+        # What a page writes has been asked for by a message of its own, and another active box hides no more. Other
+        # boxes than those come from Python, of an observer that corrects the hand.
+        if change.name == "boxes" and change.new != getattr(self._handling, "written", None):
             self._ask_anew()
 
     def _on_region(self, change: Any) -> None:
@@ -112,8 +113,8 @@ class Occluders(Hand, PictureWidget):
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take what the browser sends; what is refused is said in the cell, and nothing is changed by it."""
-        self._handling.page = True
+        self._handling.written = sync_data.get("boxes")
         try:
             super().set_state(sync_data)
         finally:
-            self._handling.page = False
+            self._handling.written = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import logging
 from typing import Any, ClassVar
 
 import traitlets
@@ -13,8 +13,11 @@ from cnnwidgets.errors import CnnWidgetsError, OptionError
 from cnnwidgets.explain.targets import class_index
 from cnnwidgets.widgets import _protocol as protocol
 from cnnwidgets.widgets._base import Widget
+from cnnwidgets.widgets._lock import ViewLock
 from cnnwidgets.widgets._looked import Looked
 from cnnwidgets.widgets._traits import refusing
+
+_LOG = logging.getLogger(__name__)
 
 
 class PictureWidget(Widget):
@@ -28,6 +31,7 @@ class PictureWidget(Widget):
     """
 
     _of_the_picture: ClassVar[tuple[str, ...]] = ()
+    _results: ClassVar[tuple[str, ...]] = ()  # traits that the work sets: observers hear of them outside of the lock
 
     image = traitlets.Any(help="The picture that is looked at. Another one may be set at any time.")
 
@@ -44,7 +48,7 @@ class PictureWidget(Widget):
         if not isinstance(clf, Classifier):
             raise OptionError(f"The model is a {type(clf).__name__}; give a cnnwidgets.Classifier or an nn.Module.")
         self.clf = clf
-        self._lock = threading.RLock()
+        self._lock = ViewLock()
         self._looked = Looked.at(clf, image)
         later = {name: options.pop(name) for name in self._of_the_picture if name in options}
         super().__init__(**options)
@@ -100,6 +104,24 @@ class PictureWidget(Widget):
             return self._looked.predictions[0].index
         with refusing():
             return class_index(value, self._looked.scores.shape[1], self.clf.classes)
+
+    def notify_change(self, change: Any) -> None:
+        """Tell the observers of a trait; those of a result once the view's lock is free."""
+        if change["name"] in self._results:
+            self._lock.later(lambda: self._tell(change))
+        else:
+            super().notify_change(change)
+
+    def _tell(self, change: Any) -> None:
+        try:
+            super().notify_change(change)
+        except BaseException as error:  # noqa: BLE001 - an observer of the user's: it may fail, the work goes on
+            words = f"An observer of {change['name']}: {type(error).__name__}: {error}"
+            _LOG.warning("%s", words, exc_info=True)
+            self._failed_to_hear(change["name"], words)
+
+    def _failed_to_hear(self, name: str, words: str) -> None:
+        """Take note that an observer of a result has failed; it has been logged."""
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take what the browser sends; what is refused is said in the cell, and nothing is changed by it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.frame import Box
 from cnnwidgets.explain.windows import Shape, Spot, Window
+from cnnwidgets.widgets._numbers import is_finite
 
 if TYPE_CHECKING:
     from cnnwidgets.explain.frame import Frame
@@ -91,8 +91,7 @@ def _checked(value: Any, number: int, width: int, height: int) -> Box:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     edges = list(value) if isinstance(value, list | tuple) else []
-    real = all(isinstance(edge, Real) and not isinstance(edge, bool) for edge in edges)
-    if len(edges) != 4 or not real or not all(map(math.isfinite, edges)):
+    if len(edges) != 4 or not all(map(is_finite, edges)):
         raise OptionError(f"boxes[{number}]={value!r} is no box. {_FORM}")
     box = Box(*map(float, edges))
     if box.right <= box.left or box.bottom <= box.top:

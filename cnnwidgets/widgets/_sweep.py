@@ -14,13 +14,13 @@ from cnnwidgets.widgets import _protocol as protocol
 from cnnwidgets.widgets._words import in_words
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterator
 
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.explain.occlusion_sweep import SweepSnapshot
     from cnnwidgets.explain.result import Heatmap
     from cnnwidgets.explain.sweep import OcclusionSweep
+    from cnnwidgets.widgets._lock import ViewLock
     from cnnwidgets.widgets._looked import Looked
     from cnnwidgets.widgets._scene import Question
 
@@ -110,9 +110,7 @@ class Sweep:
 
     """
 
-    def __init__(
-        self, clf: Classifier, lock: threading.RLock, show: Callable[[], None], say: Callable[..., None]
-    ) -> None:
+    def __init__(self, clf: Classifier, lock: ViewLock, show: Callable[[], None], say: Callable[..., None]) -> None:
         self.swept: Swept | None = None
         self.failed: BaseException | None = None
         self._clf, self._lock, self._show, self._say = clf, lock, show, say

@@ -9,6 +9,7 @@ import traitlets
 
 from cnnwidgets.errors import LayerError, OptionError, TargetError, nearest
 from cnnwidgets.images import colormaps
+from cnnwidgets.widgets._numbers import is_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +66,29 @@ class Share(traitlets.Float):  # type: ignore[type-arg]
         return float(super().validate(obj, float(value)))
 
 
+class Magnification(traitlets.Float):  # type: ignore[type-arg]
+    """A number from 1 on."""
+
+    def validate(self, obj: Any, value: Any) -> float:
+        """Return the number if it is finite and 1 or more."""
+        if not is_finite(value) or value < 1:
+            raise RefusedOptionError(f"{self.name}={value!r}: give a finite number, 1 or more.")
+        return float(super().validate(obj, float(value)))
+
+
+class Point(traitlets.TraitType):  # type: ignore[type-arg]
+    """A point [x, y], or None."""
+
+    def validate(self, _obj: Any, value: Any) -> list[float] | None:
+        """Return the point if it is one."""
+        if value is None:
+            return None
+        numbers = list(value) if isinstance(value, list | tuple) else []
+        if len(numbers) != 2 or not all(map(is_finite, numbers)):
+            raise RefusedOptionError(f"{self.name}={value!r}: give two finite numbers [x, y], or None for the middle.")
+        return [float(number) for number in numbers]
+
+
 class Overlay(traitlets.HasTraits):
     """How a map is laid over a picture. The browser alone follows these, in one frame."""
 
@@ -81,12 +105,7 @@ class Overlay(traitlets.HasTraits):
         colormaps.AUTO,
         help="Name of a colour map; 'auto' (the default) is 'inferno', and 'RdBu_r' where sign is 'both'.",
     ).tag(sync=True)
-    zoom = traitlets.Float(1.0, min=1.0, help="Magnification of the picture, 1 or more. Default 1.").tag(sync=True)
-    pan = traitlets.List(
-        traitlets.Float(),
-        default_value=None,
-        allow_none=True,
-        minlen=2,
-        maxlen=2,
-        help="Centre [x, y] of the magnified view in pixels of the picture; None, the default, is the middle.",
+    zoom = Magnification(1.0, help="Magnification of the picture, 1 or more. Default 1.").tag(sync=True)
+    pan = Point(
+        None, help="Centre [x, y] of the magnified view in pixels of the picture; None, the default, is the middle."
     ).tag(sync=True)

@@ -53,6 +53,7 @@ class HeatmapView(Question, Overlay, PictureWidget):
 
     _options: ClassVar[tuple[str, ...]] = (*_QUESTION, *Overlay.class_own_traits(), "show_box")
     _of_the_picture = _QUESTION
+    _results = ("heatmap", "predictions")
 
     heatmap = traitlets.Instance(
         Heatmap,

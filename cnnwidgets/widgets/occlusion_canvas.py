@@ -62,6 +62,8 @@ class OcclusionCanvas(Answering, Overlay):
         help="Which values are drawn: 'positive' (hiding this hurts), 'negative' (hiding this helps), 'absolute' or "
         "'both' (the default).",
     ).tag(sync=True)
+    _results = ("scores", "heatmap")
+
     heatmap = traitlets.Instance(
         Heatmap, allow_none=True, read_only=True, help="The result of the last sweep, a `Heatmap`; None without one."
     )
@@ -155,7 +157,7 @@ class OcclusionCanvas(Answering, Overlay):
         swept = self._sweeps.swept
         heatmap = None if swept is None else swept.heatmap(self._question())
         self._sweep = {} if swept is None or heatmap is None else swept.packed(heatmap)
-        self._give("heatmap", heatmap if swept is not None and swept.whole else None)
+        self.set_trait("heatmap", heatmap if swept is not None and swept.whole else None)
 
     def refresh(self) -> None:
         """Look again: after weights were changed in a way that PyTorch does not count (`.data`)."""
@@ -204,9 +206,13 @@ class OcclusionCanvas(Answering, Overlay):
         """Return what is shown as a PIL picture: occluders as they are drawn, map, score and bars."""
         with self._lock:
             scene = self._scorer.scene(self._question(), Request(UNASKED, *self._held))
-        return occluded(self, scene, self.scores)
+            score: Score | None = self.scores
+        if score is not None and score.boxes != scene.boxes:
+            score = None  # of another place
+        return occluded(self, scene, score)
 
     def _described(self) -> str:
-        if self.scores is None:
+        score = self.scores
+        if score is None:
             return f"OcclusionCanvas: {self._looked.name_of(self.target)}; no score computed yet."
-        return f"OcclusionCanvas: {in_numbers(self.scores)}."
+        return f"OcclusionCanvas: {in_numbers(score)}."

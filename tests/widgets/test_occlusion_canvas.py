@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,9 @@ from traitlets import TraitError
 
 import cnnwidgets as cw
 from cnnwidgets.explain.frame import Box
+from tests.widgets.conftest import Net, make_picture
 from tests.widgets.occlusion import NAMES, STATE, canvas, gradient
+from tests.widgets.probe import wait_until
 
 
 def test_boxes_set_in_python_are_scored_and_shown(made, page):
@@ -36,6 +40,59 @@ def test_boxes_that_the_page_saves_are_not_scored_again(made, page):
     assert STATE.passes == passes
     assert made.region == (12.5, 10, 22.5, 20)
     assert "boxes" not in page.names, "the page is not told what it has said"
+
+
+def test_boxes_that_an_observer_corrects_are_scored(made, page):
+    def snap(change):
+        made.boxes = [[8 * round(edge / 8) for edge in box] for box in change.new]
+
+    made.observe(snap, names=["boxes"])
+    page.set(boxes=[[9, 9, 25, 25]])
+    assert made.wait(20).boxes == (Box(8, 8, 24, 24),)
+    assert {"boxes": [[8, 8, 24, 24]]} in page.updates, "the page follows"
+    page.set(boxes=[[8, 8, 40, 40]])
+    page.place(1, [8, 8, 40, 40])
+    page.answer(1)
+    assert made.wait(20).boxes == (Box(8, 8, 40, 40),)
+
+
+def test_scores_answer_the_present_question(made, page):
+    got = []
+    made.on_score(got.append)
+    STATE.hold, passes = threading.Event(), STATE.passes
+    page.place(1, [10, 10, 20, 20])
+    wait_until(lambda: STATE.passes > passes)
+    made.fill = "mean"  # while the network looks at grey
+    assert made.scores is made.score is None
+    STATE.hold.set()
+    score = made.wait(20)
+    assert "score" in page.answers(1)[0], "the page asked before"
+    assert page.answers(1)[0]["score"] != score.score
+    assert got == [score]
+    assert made.scores is score
+
+
+def test_a_snapshot_shows_no_score_of_another_place(made):
+    whole = made.snapshot().height
+    STATE.hold = threading.Event()
+    made.boxes = [[10, 10, 20, 20]]
+    assert made.snapshot().height < whole
+    STATE.hold.set()
+    made.wait(20)
+    assert made.snapshot().height == whole
+
+
+def test_whole_passes_may_be_asked_for_at_any_time(clf):
+    made = cw.OcclusionCanvas(clf, make_picture())
+    made.wait(20)
+    for incremental in (False, True):
+        made.incremental = incremental
+        made.wait(20)
+        assert made._scorer.engines.wait(60)
+        passes = Net.passes
+        made.boxes = [[1 + incremental, 1, 9, 9]]
+        made.wait(20)
+        assert (Net.passes > passes) == (not incremental)
 
 
 @pytest.mark.parametrize(

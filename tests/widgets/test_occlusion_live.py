@@ -123,6 +123,7 @@ def test_places_from_several_threads(made, page):
         ([[100, 0, 120, 10]], "outside the picture, which is 64 pixels wide and 64 high"),
         ([[0, -9, 10, 0]], "outside"),
         ([[0, 0, float("inf"), 10]], "no box"),
+        ([[0, 0, 10**400, 10]], "no box"),
         ([["a", 0, 3, 10]], "no box"),
         ([[True, 0, 3, 10]], "no box"),
         ([[0, 0, 5, 5]] * 33, "33 entries"),

@@ -31,8 +31,15 @@ NOTHING_CHANGED = ("method", "target", "instead_of", "layer", "opacity", "thresh
         ("threshold", float("nan"), "from 0 to 1"),
         ("sign", "postive", "Did you mean 'positive'"),
         ("colormap", "infrno", "Did you mean 'inferno'"),
-        ("zoom", 0.5, "zoom"),
-        ("pan", [1.0], "pan"),
+        ("zoom", 0.5, "1 or more"),
+        ("zoom", float("nan"), "finite"),
+        ("zoom", float("inf"), "finite"),
+        ("zoom", 10**400, "finite"),
+        ("zoom", "2", "finite"),
+        ("pan", [1.0], "two finite"),
+        ("pan", [float("nan"), 1.0], "two finite"),
+        ("pan", [True, 1.0], "two finite"),
+        ("pan", 7, "two finite"),
         ("samples", 0, "samples"),
         ("noise", -1.0, "noise"),
     ],
@@ -54,6 +61,11 @@ def test_bad_values_from_the_browser_are_answered_in_words(view, browser):
     assert "99" in view._status["message"]
     browser.ask(method="cam")
     assert view.wait(20).method == "cam"
+    browser.set(pan=[float("nan"), 2.0])
+    assert view.pan is None
+    assert "pan" in view._status["message"]
+    browser.set(pan=[3, 2.0], zoom=2)
+    assert (view.pan, view.zoom) == ([3.0, 2.0], 2.0)
 
 
 def test_unknown_options_are_refused_with_the_nearest(clf):
