@@ -45,7 +45,8 @@ class Activations:
     for name, one in acts.items(): ...
     ```
 
-    Where one layer was asked for, `values`, `layer`, `grid`, `statistics`, `rank` and `heatmap` are those of that layer.
+    Where one layer was asked for, `values`, `layer`, `grid`, `statistics`, `rank` and `heatmap` are those of
+    that layer.
 
     Attributes:
         layers: the layers, in the order asked for.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -20,9 +18,12 @@ from cnnwidgets.explain.targets import ClassScore, Target, resolve
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    import numpy.typing as npt
+
     from cnnwidgets.explain.control import Cancel, Progress
     from cnnwidgets.explain.kept import Gathered
-    from cnnwidgets.explain.layers import Layer
+    from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.network import Network
 
 

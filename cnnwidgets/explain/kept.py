@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cnnwidgets.explain.control import Cancel, Progress
-    from cnnwidgets.explain.layers import Layer
+    from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.network import Network
 
 _WIDE = (torch.float32, torch.float64)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.contributions import Contributions
     from cnnwidgets.explain.frame import Frame
     from cnnwidgets.explain.geometry import Grid
-    from cnnwidgets.explain.layers import Layer
+    from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.targets import TargetLike
 
 _PAPER = "Yosinski et al. 2015, arXiv:1506.06579, section 2"
@@ -62,7 +62,7 @@ class LayerActivations:
         """Return the number of images."""
         return len(self.frames)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> npt.NDArray[Any]:
         """Return the values."""
         return np.array(self.values, dtype=dtype, copy=copy)
 

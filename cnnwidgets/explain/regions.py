@@ -20,7 +20,8 @@ from cnnwidgets.explain.frame import Box, Frame
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cnnwidgets.explain.geometry import Axis, Grid
+    from cnnwidgets.explain.axis import Axis
+    from cnnwidgets.explain.geometry import Grid
 
 Floats = npt.NDArray[np.float64]
 POINTS = 8  # samples per territory and axis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.explain.calls import Edit, Enough, first_tensor, not_reached
@@ -97,10 +98,8 @@ def watch(
     calls = network.trace.calls
     watched = {n: (calls[n].name, seeing(n, before[n][1] if n in before else None)) for n in waiting}
     output = None
-    try:
+    with suppress(Enough):
         output = network.run(x, {**before, **watched})
-    except Enough:
-        pass
     if waiting:
         first = min(waiting)
         raise not_reached(first, calls[first].name)
