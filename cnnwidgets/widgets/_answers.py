@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import Cancelled
 from cnnwidgets.explain.public import snapshots
-from cnnwidgets.jobs import Job, Lane
+from cnnwidgets.widgets._errand import Errand
 from cnnwidgets.widgets._methods import CHOICES
 from cnnwidgets.widgets._store import Store
-from cnnwidgets.widgets._words import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.explain.subject import Prepared
+    from cnnwidgets.jobs import Job
     from cnnwidgets.widgets._lock import ViewLock
 
 _SNAPSHOT_EVERY = 0.2  # seconds
@@ -58,11 +58,13 @@ class Answers:
 
     def __init__(self, clf: Classifier, lock: ViewLock, show: Callable[[], None], say: Callable[..., None]) -> None:
         self.store = Store()
-        self.failed: BaseException | None = None
         self._clf, self._lock, self._show, self._say = clf, lock, show, say
-        self._lane = Lane()
-        self._job: Job | None = None
-        self._asked: tuple[Question, ...] = ()
+        self._errand = Errand(lock, say, self._ended, "the map was computed")
+
+    @property
+    def failed(self) -> BaseException | None:
+        """What the latest work raised, or None."""
+        return self._errand.failed
 
     def ask(self, questions: tuple[Question, ...], images: Prepared, *, again: bool = False) -> bool:
         """Have the questions answered that are not yet; return whether there is anything to do.
@@ -71,27 +73,20 @@ class Answers:
         """
         with self._lock:
             missing = tuple(question for question in questions if question not in self.store)
-            going_on = self._job is not None and self._lane.busy and not self._job.cancel.is_set()
-            if missing and going_on and not again and set(missing) <= set(self._asked):
-                return True
-            self.failed = None
-            self._asked = missing
-            if not missing:
-                self._job = None
-                self._lane.cancel()
-                return False
-            self._say("busy", missing[0].method, message=CHOICES[missing[0].method].steps)
-            self._job = Job(lambda job: self._compute(job, missing, images), self._ended)
-            self._lane.submit(self._job)
-            return True
+            return self._errand.start(
+                missing,
+                lambda job: self._compute(job, missing, images),
+                lambda: self._say("busy", missing[0].method, message=CHOICES[missing[0].method].steps),
+                again=again,
+            )
 
     def cancel(self) -> None:
         """Stop the work."""
-        self._lane.cancel()
+        self._errand.cancel()
 
     def wait(self, timeout: float | None) -> bool:
         """Wait until there is no work; return whether that was reached in time (seconds)."""
-        return self._lane.wait(timeout)
+        return self._errand.wait(timeout)
 
     def _compute(self, job: Job, missing: tuple[Question, ...], images: Prepared) -> None:
         for question in missing:
@@ -115,24 +110,13 @@ class Answers:
                 with self._lock:
                     if last:
                         self.store.keep(question, snapshot.heatmap)
-                    elif job is self._job:
+                    elif self._errand.is_latest(job):
                         self.store.preview(question, snapshot.heatmap)
                         self._say(
                             "busy", question.method, done=snapshot.done, total=snapshot.total, message=choice.steps
                         )
                     self._show()
 
-    def _ended(self, job: Job, error: BaseException | None) -> None:
-        with self._lock:
-            if job is not self._job:
-                return  # a newer one has taken its place, and speaks for itself
-            self._asked = ()
-            self.store.drop_preview()
-            self.failed = error
-            if error is None:
-                self._say("idle", "")
-            elif isinstance(error, Cancelled):
-                self._say("cancelled", "", message="Cancelled.")
-            else:
-                self._say("error", "", **in_words(error, "the map was computed"))
-            self._show()
+    def _ended(self) -> None:
+        self.store.drop_preview()
+        self._show()

@@ -10,13 +10,9 @@ import traitlets
 from cnnwidgets.explain.windows import Shape
 from cnnwidgets.widgets._fills import FILLS
 from cnnwidgets.widgets._score import Measure
-from cnnwidgets.widgets._traits import Choice, RefusedOptionError
+from cnnwidgets.widgets._traits import Checked, Choice, RefusedOptionError
 
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
-
-
-class Checked(traitlets.TraitType):  # type: ignore[type-arg]
-    """Any value; the widget's own validator checks it, None too, which `traitlets.Any` would let through."""
 
 
 class Hex(traitlets.Unicode):  # type: ignore[type-arg]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import traitlets
 from torch import nn
@@ -16,6 +16,9 @@ from cnnwidgets.widgets._base import Widget
 from cnnwidgets.widgets._lock import ViewLock
 from cnnwidgets.widgets._looked import Looked
 from cnnwidgets.widgets._traits import refusing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LOG = logging.getLogger(__name__)
 
@@ -85,18 +88,26 @@ class PictureWidget(Widget):
         """Say in the cell why a value from the browser was not taken."""
         raise NotImplementedError
 
+    def _look(self, image: Any) -> Looked:
+        """Return what the network makes of a picture; raise where it cannot be taken up."""
+        return Looked.at(self.clf, image)
+
     def _on_image(self, change: Any) -> None:
         try:
-            looked = Looked.at(self.clf, change.new)
+            looked = self._look(change.new)
         except Exception:
-            with self._lock:
-                self.unobserve(self._on_image, names=["image"])
-                self.set_trait("image", change.old)
-                self.observe(self._on_image, names=["image"])
+            self._put_back(change, self._on_image)
             raise
         with self._lock:
             self._load(looked)
         self._ask_anew()
+
+    def _put_back(self, change: Any, handler: Callable[[Any], None]) -> None:
+        """Give a trait the value that it had, unheard by the handler that refuses the new one."""
+        with self._lock:
+            self.unobserve(handler, names=[change.name])
+            self.set_trait(change.name, change.old)
+            self.observe(handler, names=[change.name])
 
     def _class(self, value: Any) -> int:
         """Return the index of a class given by index or name; None is the likeliest."""
@@ -127,6 +138,6 @@ class PictureWidget(Widget):
         """Take what the browser sends; what is refused is said in the cell, and nothing is changed by it."""
         try:
             super().set_state(sync_data)
-        except CnnWidgetsError as error:
+        except (CnnWidgetsError, traitlets.TraitError) as error:
             self._refuse(str(error))
             self.send_state([name for name in sync_data if name in self.keys])

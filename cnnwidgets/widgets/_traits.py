@@ -40,6 +40,10 @@ def refusing() -> Iterator[None]:
         raise RefusedLayerError(str(error)) from None
 
 
+class Checked(traitlets.TraitType):  # type: ignore[type-arg]
+    """Any value; the widget's own validator checks it, None too, which `traitlets.Any` would let through."""
+
+
 class Choice(traitlets.Unicode):  # type: ignore[type-arg]
     """One of several words; another one is refused with the nearest."""
 
