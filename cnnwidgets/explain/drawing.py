@@ -71,7 +71,7 @@ def plot(heatmap: Heatmap, *, sign: Sign = "positive", colormap: str = AUTO, opa
     from matplotlib.colors import Normalize
 
     count = len(heatmap)
-    figure = _figure(figsize=(4.6 * count, 4.2), layout="constrained")
+    figure = shown_figure(figsize=(4.6 * count, 4.2), layout="constrained")
     for index in range(count):
         axes = figure.add_subplot(1, count, index + 1)
         top = largest(heatmap.values[index], sign)
@@ -90,17 +90,17 @@ def plot(heatmap: Heatmap, *, sign: Sign = "positive", colormap: str = AUTO, opa
     return figure
 
 
-def _figure(**options: Any) -> Figure:
+def shown_figure(**options: Any) -> Figure:
     """Return a figure that a notebook shows even where pyplot, which would teach it to, was never imported."""
     from matplotlib.figure import Figure as MplFigure
 
-    class HeatmapFigure(MplFigure):
+    class ShownFigure(MplFigure):
         def _repr_png_(self) -> bytes:
             file = io.BytesIO()
             self.savefig(file, format="png")
             return file.getvalue()
 
-    return HeatmapFigure(**options)
+    return ShownFigure(**options)
 
 
 def png(heatmap: Heatmap) -> bytes:

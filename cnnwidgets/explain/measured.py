@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnwidgets.explain.axis import Floats
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.tap import Tap
 
 if TYPE_CHECKING:
+    from cnnwidgets.explain.axis import Floats
     from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.network import Network
 
