@@ -10,7 +10,6 @@ from torch import Tensor
 from cnnwidgets.errors import LayerError, OptionError
 from cnnwidgets.explain.contributions import Contributions, contributions_of
 from cnnwidgets.explain.kept import Gathered, KeptActivations
-from cnnwidgets.explain.layer import Layer
 from cnnwidgets.explain.layer_activations import LayerActivations
 from cnnwidgets.explain.layers import LayerLike, find_layer, layer_list
 from cnnwidgets.explain.method import check_chunk, few_images
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.control import Cancel, Progress
     from cnnwidgets.explain.frame import Frame
     from cnnwidgets.explain.geometry import Grid
+    from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.ranking import Ranking
     from cnnwidgets.explain.result import Heatmap
     from cnnwidgets.explain.statistics import ChannelStatistics
@@ -88,7 +88,7 @@ class Activations:
         """Go through names and activations."""
         return iter(self._by_name.items())
 
-    def __getitem__(self, layer: LayerLike | Layer) -> LayerActivations:
+    def __getitem__(self, layer: LayerLike) -> LayerActivations:
         """Return the activations of one layer, by any of its names, its index, the module, or the `Layer`.
 
         Raises:
@@ -97,7 +97,7 @@ class Activations:
         """
         if isinstance(layer, str) and layer in self._by_name:
             return self._by_name[layer]
-        wanted = _found(self.kept.network, layer)
+        wanted = find_layer(self.kept.network, layer)
         for known in self._by_name.values():
             if known.layer.call == wanted.call:
                 return known
@@ -201,18 +201,14 @@ def _key(target: Any) -> Any:
     return (type(target), tuple(target) if isinstance(target, list) else target)
 
 
-def _found(network: Network, layer: LayerLike | Layer) -> Layer:
-    return find_layer(network, layer.name if isinstance(layer, Layer) else layer)
-
-
 def _chosen(network: Network, wanted: Any) -> list[Layer]:
     """Return the layers that a `layers=` argument means, each once."""
     if isinstance(wanted, str) and wanted == "all":
         chosen = layer_list(network.trace)
     elif isinstance(wanted, list | tuple | set | frozenset):
-        chosen = [_found(network, one) for one in wanted]
+        chosen = [find_layer(network, one) for one in wanted]
     else:
-        chosen = [_found(network, wanted)]
+        chosen = [find_layer(network, wanted)]
     if not chosen:
         raise LayerError("No layer was asked for: layers= is empty. Give names, or 'all'.")
     return list({layer.name: layer for layer in chosen}.values())
@@ -222,7 +218,7 @@ def _chosen(network: Network, wanted: Any) -> list[Layer]:
 def activations(
     model: Any,
     x: Any,
-    layers: LayerLike | Layer | Sequence[LayerLike | Layer] = "all",
+    layers: LayerLike | Sequence[LayerLike] = "all",
     *,
     target: TargetLike = None,
     memory: int = 2**30,

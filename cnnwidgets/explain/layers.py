@@ -14,6 +14,7 @@ from cnnwidgets.explain.layer import Layer
 from cnnwidgets.explain.layer_table import Layers
 from cnnwidgets.explain.network import Network
 from cnnwidgets.explain.subject import subject_of
+from cnnwidgets.explain.trace import INPUT
 
 if TYPE_CHECKING:
     from cnnwidgets.explain.trace import Call, Trace
@@ -29,14 +30,14 @@ _POOLING = {
     "contiguous",
     "pad",
 }
-LayerLike = str | int | nn.Module | None
+LayerLike = str | int | nn.Module | Layer | None
 
 
 def _is_map(call: Call) -> bool:
-    """Whether a call's result is (N,C,h,w) with more than one cell."""
+    """Whether a call's result is (N,C,h,w), an image a row, with more than one cell."""
     if call.grid is not None and call.grid.dims != (2, 3):
         return False
-    return len(call.shape) == 4 and call.shape[2] * call.shape[3] > 1
+    return len(call.shape) == 4 and call.shape[0] == 1 and call.shape[2] * call.shape[3] > 1
 
 
 def layer_of_call(call: Call, name: str = "") -> Layer:
@@ -56,12 +57,11 @@ def _named(trace: Trace) -> dict[str, Layer]:
     In order of execution; of several modules that return the same value the inner ones come first.
     """
     owned = {module.value for module in trace.modules}
-    made = [
-        (_function(call), layer_of_call(call)) for call in trace.calls if call.number not in owned and _is_map(call)
-    ]
+    maps = {number for number in _descendants(trace) if _is_map(trace.calls[number])}
+    made = [(_function(call), layer_of_call(call)) for call in trace.calls if call.number in maps - owned]
     for module in trace.modules:
-        call = trace.calls[module.value] if module.value >= 0 else None
-        if call is not None and _is_map(call):
+        if module.value in maps:
+            call = trace.calls[module.value]
             layer = replace(layer_of_call(call, module.path), kind=module.kind, parameters=module.parameters)
             made.append((module.path, layer))
     made.sort(key=lambda pair: pair[1].call)
@@ -111,6 +111,15 @@ def layers(model: Any, x: Any) -> Layers:
 
     """
     return all_layers(Network(subject_of(model, x)).trace)
+
+
+def _descendants(trace: Trace) -> set[int]:
+    """Return the calls that depend on the network's input; what a network makes of its weights alone is no layer."""
+    reached = {INPUT}
+    for call in trace.calls:
+        if not reached.isdisjoint(call.inputs):
+            reached.add(call.number)
+    return reached - {INPUT}
 
 
 def _ancestors(trace: Trace) -> set[int]:
@@ -193,7 +202,9 @@ def find_layer(network: Network, wanted: LayerLike) -> Layer:
     )
 
 
-def _layer_name(model: nn.Module, wanted: str | int | nn.Module) -> str:
+def _layer_name(model: nn.Module, wanted: str | int | nn.Module | Layer) -> str:
+    if isinstance(wanted, Layer):
+        return wanted.name
     if isinstance(wanted, nn.Module):
         for path, module in model.named_modules():
             if module is wanted:
