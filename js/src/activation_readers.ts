@@ -103,6 +103,8 @@ function sheet(value: unknown, where: string): Sheet | null {
     rows,
     columns,
     merged: number(found.merged ?? 1, `${where}.merged`),
+    cell_rows: numbers(rows)(found.cell_rows, `${where}.cell_rows`),
+    cell_columns: numbers(columns)(found.cell_columns, `${where}.cell_columns`),
     units: text(found.units ?? "", `${where}.units`),
     grids: Array.from({ length: pictures }, (_, picture) => grid(picture)),
     sees_all: bool(found.sees_all ?? false, `${where}.sees_all`),
@@ -117,7 +119,7 @@ function contributions(value: unknown, where: string): Contributions | null {
   const count = data instanceof DataView ? data.byteLength >> 2 : 0;
   return {
     layer: text(name, `${where}.layer`),
-    target: number(target, `${where}.target`),
+    target: numberOrNull(target, `${where}.target`),
     values: floats(data, count, `${where}.data`),
     units: text(units ?? "", `${where}.units`),
   };
@@ -188,7 +190,7 @@ export const READERS: Readers<ActivationState> = {
     trait: "sort",
     read: oneOf("channel", "maximum", "mean", "active", "contribution", "likeness", "region", "difference"),
   },
-  target: { trait: "target", read: number },
+  target: { trait: "target", read: numberOrNull },
   region: { trait: "region", read: items(stroke) },
   scale: { trait: "scale", read: oneOf("tile", "shared") },
   hide_dead: { trait: "hide_dead", read: bool },

@@ -58,6 +58,9 @@ export interface Sheet {
   readonly columns: number;
   /** So many cells a side stand as one here, by their largest magnitude; 1: all are sent. */
   readonly merged: number;
+  /** The layer's own number of every row and column here: of the first one, where several stand as one. */
+  readonly cell_rows: readonly number[];
+  readonly cell_columns: readonly number[];
   readonly units: string;
   /** One grid for each picture. */
   readonly grids: readonly CellGrid[];
@@ -70,7 +73,7 @@ export interface Sheet {
 /** What every channel adds to the score of `target`, to first order. */
 export interface Contributions {
   readonly layer: string;
-  readonly target: number;
+  readonly target: number | null;
   /** Picture after picture, channel after channel. */
   readonly values: Float32Array;
   readonly units: string;
@@ -126,7 +129,8 @@ export interface ActivationState extends PictureState {
   readonly channel: number | null;
   readonly cell: Cell | null;
   readonly sort: Sort;
-  readonly target: number;
+  /** The class for "contribution"; null until the kernel has chosen one. */
+  readonly target: number | null;
   /** The trait `threshold`: highlights from this quantile of the channel's activation on; 0 is off. */
   readonly quantile: number;
   readonly region: readonly Stroke[];
@@ -157,7 +161,7 @@ export const EMPTY: ActivationState = {
   channel: null,
   cell: null,
   sort: "maximum",
-  target: 0,
+  target: null,
   quantile: 0,
   region: [],
   scale: "tile",

@@ -1,11 +1,12 @@
 /** How the tiles and the map on the picture are drawn: the browser alone follows. */
-import { type ActivationState, TILE_SIZES } from "../activation_state";
+import type { ActivationState } from "../activation_state";
 import { h } from "../dom";
 import type { Part, ViewContext } from "./context";
 import { createDisplayControls } from "./display_controls";
 import { createRadioRow } from "./radio_row";
 import { createSlider } from "./slider";
 import { createSortControls } from "./sort_controls";
+import { createTileSize } from "./tile_size";
 
 /** The last position of the highlight slider stands for the highest 0.1 % of the cells. */
 const FINEST = 3;
@@ -18,11 +19,6 @@ function highlightWords(position: number): string {
   const share = 100 * (1 - quantileAt(position));
   return position > 0 ? `top ${Number(share.toPrecision(2))} %` : "off";
 }
-
-/** Equal steps of the slider are equal factors of the size. */
-const span = Math.log(TILE_SIZES.most / TILE_SIZES.least);
-const sizeAt = (position: number) => Math.round(TILE_SIZES.least * Math.exp(span * position));
-const positionOfSize = (size: number) => Math.log(size / TILE_SIZES.least) / span;
 
 export function createGridControls(context: ViewContext<ActivationState>): Part<ActivationState> {
   const { session, signal } = context;
@@ -38,12 +34,7 @@ export function createGridControls(context: ViewContext<ActivationState>): Part<
   ]);
   const dead = h("input", { type: "checkbox", class: "cnnw-check" });
   dead.addEventListener("change", () => session.show({ hide_dead: dead.checked }), { signal });
-  const size = createSlider(
-    "Tiles",
-    (position) => session.show({ tile_size: sizeAt(position) }),
-    signal,
-    (position) => `${sizeAt(position)} px`,
-  );
+  const size = createTileSize(context);
   const highlight = createSlider(
     "Highlight",
     (position) => session.show({ quantile: quantileAt(position) }),
@@ -80,7 +71,7 @@ export function createGridControls(context: ViewContext<ActivationState>): Part<
       sort.update(state);
       scale.update(state.scale);
       dead.checked = state.hide_dead;
-      size.update(positionOfSize(state.tile_size));
+      size.update(state);
       display.update(state);
     },
   };

@@ -122,6 +122,7 @@ export function createLayerTree({ session, signal }: ViewContext<ActivationState
       setAttribute(row, "data-hit", found?.hits.has(entry));
       setAttribute(row, "tabindex", -1);
     });
+    setAttribute(tree, "data-searched", found !== null);
     search.count(found ? `${found.hits.size} of ${layers.length} layers` : `${layers.length} layers`);
     const reachable = [active, current, ...containersOf(active)].find(
       (entry) => entry && rows.includes(entry),

@@ -24,7 +24,8 @@ function explanation(state: ActivationState): string {
   const missing = missingFor(state, sort);
   if (missing) return `${found.label}: ${missing}. Until then by maximum.`;
   if (sort === "likeness") return `Correlation with channel ${channel} over the cells`;
-  if (sort === "contribution") return `${found.title}: what adds to ${className(state, target)}`;
+  if (sort === "contribution" && target !== null)
+    return `${found.title}: what adds to ${className(state, target)}`;
   return found.title;
 }
 
@@ -42,7 +43,7 @@ export function createSortControls({ session, signal }: ViewContext<ActivationSt
     label: "Contribution to",
     placeholder: "Search classes",
     looked: () => session.state,
-    likely: () => [session.state.target],
+    likely: () => (session.state.target === null ? [] : [session.state.target]),
     pick: (index) => index !== session.state.target && ask(session, { target: index }),
     signal,
   });
@@ -64,7 +65,7 @@ export function createSortControls({ session, signal }: ViewContext<ActivationSt
         state.sort,
       );
       target.element.hidden = state.sort !== "contribution";
-      target.update(className(state, state.target));
+      target.update(state.target === null ? "" : className(state, state.target));
       setClippedText(words, explanation(state));
     },
   };

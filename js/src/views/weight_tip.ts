@@ -1,0 +1,95 @@
+/** What a tile of weights holds, in numbers, beside the tile. */
+import type { Weights } from "../activation_state";
+import { h, setText } from "../dom";
+import { significant } from "../format";
+import type { Rectangle } from "../stage";
+import { rangeOf, valuesAt } from "../weights";
+
+export interface TipScene {
+  readonly weights: Weights;
+  readonly tile: number;
+  /** The name of the tile. */
+  readonly label: string;
+  readonly place: readonly [row: number, column: number] | null;
+  /** The tile, in CSS pixels of the element around both. */
+  readonly around: Rectangle;
+}
+
+export interface WeightTip {
+  readonly element: HTMLElement;
+  update(scene: TipScene | null): void;
+}
+
+const COLOURS = ["red", "green", "blue"];
+/** More numbers than these are no help: then only the one at the pointer is told. */
+const MOST = 49;
+const GAP = 6;
+
+function tableFor({ weights, tile, place }: TipScene, colour: number): HTMLElement {
+  const { rows, columns, colours } = weights;
+  const caption = colours === 3 ? [h("caption", {}, COLOURS[colour])] : [];
+  const lines = Array.from({ length: rows }, (_, row) =>
+    h(
+      "tr",
+      {},
+      ...Array.from({ length: columns }, (_, column) =>
+        h(
+          "td",
+          { "data-here": place?.[0] === row && place[1] === column },
+          significant(valuesAt(weights, tile, row, column)[colour]),
+        ),
+      ),
+    ),
+  );
+  return h("table", {}, ...caption, h("tbody", {}, ...lines));
+}
+
+function placeWords({ weights, tile, place }: TipScene): string {
+  if (!place) return "";
+  const values = [...valuesAt(weights, tile, ...place)].map(significant);
+  const words =
+    weights.colours === 3 ? values.map((value, i) => `${COLOURS[i]} ${value}`).join(", ") : values[0];
+  return `row ${place[0]}, column ${place[1]}: ${words}`;
+}
+
+/** "filter 12: −0.31 to 0.42 weight; row 1, column 2: 0.12". */
+export function tileWords(scene: TipScene): string {
+  const { weights, tile, label } = scene;
+  const [low, high] = rangeOf(weights, tile);
+  const range = `${label}: ${significant(low)} to ${significant(high)} ${weights.units}`.trimEnd();
+  return [range, placeWords(scene)].filter((part) => part).join("; ");
+}
+
+export function createWeightTip(): WeightTip {
+  const words = h("p", { class: "cnnw-tip-words" });
+  const tables = h("div", { class: "cnnw-tip-tables" });
+  const element = h("div", { class: "cnnw-tip", "aria-hidden": "true", hidden: true }, words, tables);
+  let shown = "";
+
+  return {
+    element,
+    update(scene) {
+      element.hidden = scene === null;
+      if (!scene) return;
+      const { weights, around } = scene;
+      const text = tileWords(scene);
+      setText(words, text);
+      if (shown !== text) {
+        shown = text;
+        const few = weights.rows * weights.columns * weights.colours <= MOST;
+        tables.replaceChildren(
+          ...(few ? Array.from({ length: weights.colours }, (_, colour) => tableFor(scene, colour)) : []),
+        );
+      }
+      const [left, top, width, height] = around;
+      const { clientWidth = 0, clientHeight = 0 } = element.parentElement ?? {};
+      const { offsetWidth, offsetHeight } = element;
+      const right = left + width + GAP;
+      const x = right + offsetWidth <= clientWidth ? right : left - GAP - offsetWidth;
+      const y = Math.min(top, clientHeight - offsetHeight);
+      // Where neither side has room: below the tile, as far as there is any.
+      element.style.left = `${Math.max(0, x)}px`;
+      element.style.top = `${Math.max(0, x < 0 ? top + height + GAP : y)}px`;
+    },
+  };
+}
