@@ -13,6 +13,7 @@ from __future__ import annotations
 from cnnwidgets.explain.activations import Activations, activations
 from cnnwidgets.explain.cam import cam
 from cnnwidgets.explain.control import CancelToken
+from cnnwidgets.explain.filters import Filters, filters
 from cnnwidgets.explain.frame import Box, Frame
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.grad_cam import grad_cam
@@ -35,6 +36,7 @@ __all__ = [
     "Activations",
     "Box",
     "CancelToken",
+    "Filters",
     "Frame",
     "Grid",
     "Heatmap",
@@ -47,6 +49,7 @@ __all__ = [
     "Snapshot",
     "activations",
     "cam",
+    "filters",
     "grad_cam",
     "layers",
     "occlusion",

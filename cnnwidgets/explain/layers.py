@@ -184,7 +184,7 @@ def find_layer(network: Network, wanted: LayerLike) -> Layer:
     trace = network.trace
     if wanted is None:
         return default_layer(trace)
-    name = _own_name(network.model, trace, _layer_name(network.model, wanted))
+    name = _own_name(network.model, trace, module_path(network.model, wanted))
     found = _named(trace).get(name)
     if found is not None:
         return found
@@ -202,7 +202,13 @@ def find_layer(network: Network, wanted: LayerLike) -> Layer:
     )
 
 
-def _layer_name(model: nn.Module, wanted: str | int | nn.Module | Layer) -> str:
+def module_path(model: nn.Module, wanted: str | int | nn.Module | Layer) -> str:
+    """Return the name that a `layer=` argument means, whether or not there is such a layer.
+
+    Raises:
+        LayerError: a module that is not part of the model, an index that it does not have.
+
+    """
     if isinstance(wanted, Layer):
         return wanted.name
     if isinstance(wanted, nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
@@ -28,7 +29,7 @@ def contact_sheet(
 
     """
     count = len(pictures)
-    columns = min(count, columns or max(1, round(count**0.5 + 0.49)))
+    columns = min(count, columns or math.ceil(math.sqrt(count)))
     rows = -(-count // columns)
     wide, high = max(p.width for p in pictures), max(p.height for p in pictures)
     below = _LABEL if labels else 0
