@@ -13,11 +13,13 @@ from __future__ import annotations
 from cnnwidgets.explain.activations import Activations, activations
 from cnnwidgets.explain.cam import cam
 from cnnwidgets.explain.control import CancelToken
+from cnnwidgets.explain.dissection import highlight
 from cnnwidgets.explain.filters import Filters, filters
 from cnnwidgets.explain.frame import Box, Frame
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.grad_cam import grad_cam
 from cnnwidgets.explain.gradient import saliency
+from cnnwidgets.explain.highlight import Highlight
 from cnnwidgets.explain.layer import Layer
 from cnnwidgets.explain.layer_activations import LayerActivations
 from cnnwidgets.explain.layer_table import Layers
@@ -40,6 +42,7 @@ __all__ = [
     "Frame",
     "Grid",
     "Heatmap",
+    "Highlight",
     "Layer",
     "LayerActivations",
     "Layers",
@@ -51,6 +54,7 @@ __all__ = [
     "cam",
     "filters",
     "grad_cam",
+    "highlight",
     "layers",
     "occlusion",
     "occlusion_sweep",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
     import torch
+    from matplotlib.figure import Figure
     from PIL import Image
 
     from cnnwidgets.explain.control import Cancel, Progress
@@ -53,7 +55,6 @@ class Activations:
         frames: where the network's input lies in each original picture.
         pictures: the pictures; where only a tensor was given, a picture made of it.
         image_hashes: SHA-256 of each image's tensor as the network got it.
-        params: how the values are kept: "memory" in bytes, "dtype", "chunk".
 
     """
 
@@ -151,6 +152,38 @@ class Activations:
             found = contributions_of(self.kept.network, self.layers, wanted, self.kept.chunk)
             self._contributions[key] = found
         return found
+
+    def plot(self, **options: Any) -> Figure:
+        """Return a Matplotlib figure: of one layer as `LayerActivations.plot`, else a row of channels for each layer.
+
+        Args:
+            options: of several layers, top: channels of each, by: a ranking, image: which image, sign: as in
+                `Heatmap.overlay`. Of more than 16 layers, 16 in even steps are drawn.
+
+        """
+        from cnnwidgets.explain.activation_drawing import plot_layers
+
+        return self.only.plot(**options) if len(self) == 1 else plot_layers(self, **options)
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.plot().savefig(file, format="png")
+        return file.getvalue()
+
+    def __repr__(self) -> str:
+        """Name the first layers, and say how the values are kept."""
+        names = ", ".join(list(self)[:4]) + (", ..." if len(self) > 4 else "")
+        kept = self.kept
+        return (
+            f"<Activations of {len(self)} layer(s) for {len(kept.network.x)} image(s): {names}; up to "
+            f"{kept.memory / 2**20:.0f} MiB kept in {str(kept.dtype).removeprefix('torch.')}>"
+        )
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """How the values are kept: "memory" in bytes, "dtype", and "chunk", the images per pass."""
+        dtype = str(self.kept.dtype).removeprefix("torch.")
+        return {"memory": self.kept.memory, "dtype": dtype, "chunk": self.kept.chunk}
 
     @property
     def only(self) -> LayerActivations:
@@ -251,7 +284,8 @@ def activations(
     Raises:
         LayerError: no such layer, or one without rows and columns.
         TargetError: a class that the model does not have.
-        ModelError: NaN or infinite values, which are named with their layer; values beyond the range of `dtype`.
+        ModelError: a pass that does not come to a layer. NaN or infinite values are an error once the values of the
+            layer that holds them are asked for; the other layers stay readable.
 
     """
     check_chunk(chunk)

@@ -37,7 +37,7 @@ class Contributions:
     arXiv:1611.06440, equation 7, without its absolute value and its average over the cells).
 
     Attributes:
-        values: (N,C) float32, read-only, by the number of the layer's call.
+        values: (N,C) float32, read-only, by the number of the layer's call; NaN where the layer holds NaN.
         target: what the score is, in words, one text per image.
         units: unit of the score and of the contributions.
 
@@ -71,7 +71,7 @@ def contributions_of(
 
     Raises:
         TargetError: a class that the model does not have.
-        ModelError: a score that depends on none of the layers, or NaN.
+        ModelError: a score that depends on none of the layers, or is NaN.
 
     """
     x, trace = network.x, network.trace
@@ -129,7 +129,6 @@ def _products(value: Tensor, slope: Tensor | None) -> Tensor:
         return torch.zeros(value.shape[:2])
     wide = torch.promote_types(value.dtype, torch.float32)
     product = torch.einsum("nkij,nkij->nk", value.to(wide), slope.to(wide))
-    check_finite(product, "The contribution of a channel")
     return product.float().cpu()
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cnnwidgets.explain.result import Heatmap
 
-_MOST_PIXELS = 1600  # of a drawn picture's longer side
+MOST_PIXELS = 1600  # of a drawn picture's longer side
 
 
 def overlay(
@@ -46,7 +46,7 @@ def overlay(
 
     """
     picture = heatmap.pictures[index].convert("RGB")
-    picture.thumbnail((_MOST_PIXELS, _MOST_PIXELS))
+    picture.thumbnail((MOST_PIXELS, MOST_PIXELS))
     lying = heatmap.on_picture(index, (picture.height, picture.width))
     if vmax is None:
         vmax = largest(heatmap.values[index], sign)

@@ -40,6 +40,7 @@ class KeptActivations:
         self.network, self.memory, self.dtype, self.chunk = network, memory, dtype or network.x.dtype, chunk
         self.stamp = ModelStamp.of(network.model)
         self._kept: OrderedDict[int, Tensor] = OrderedDict()
+        self._finite: set[int] = set()
         self._lock = threading.RLock()
 
     def fitting(self, layers: Iterable[Layer]) -> list[Layer]:
@@ -69,7 +70,8 @@ class KeptActivations:
         """Return a layer's values (N,C,h,w) in float32 or float64, not to be written to.
 
         Raises:
-            ModelError: they have to be computed again, and the model's weights are not what they were.
+            ModelError: NaN or infinite values; or they have to be computed again, and the model's weights are not
+                what they were.
 
         """
         with self._lock:
@@ -78,6 +80,10 @@ class KeptActivations:
                 self.check_current()
                 found = self._computed([layer])[layer.call]
             self.keep(layer.call, found)
+            if layer.call not in self._finite:  # said here: the other layers may well be sound
+                remedy = " Values beyond 65504 need dtype=torch.bfloat16." if self.dtype is torch.float16 else ""
+                check_finite(found, f"The layer {layer.name!r}, kept in {self.dtype},", remedy)
+                self._finite.add(layer.call)
         return found if found.dtype in _WIDE else found.float()
 
     def check_current(self) -> None:
@@ -132,10 +138,6 @@ class Gathered:
                 f"The layer {layer.name!r} gave a tensor of shape {tuple(value.shape)} for {count} image(s); "
                 f"{(count, *layer.shape)} was expected."
             )
-        check_finite(value, f"The layer {layer.name!r}")
         if call not in self.values:
             self.values[call] = torch.empty((self._images, *layer.shape), dtype=self._dtype)
-        kept = self.values[call][self.rows].copy_(value.detach())
-        check_finite(
-            kept, f"The layer {layer.name!r}, kept as {self._dtype},", " dtype=torch.bfloat16 reaches further."
-        )
+        self.values[call][self.rows] = value.detach()

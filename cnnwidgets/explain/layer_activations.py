@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.statistics import ChannelStatistics
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from PIL import Image
 
     from cnnwidgets.explain.activations import Activations
@@ -143,6 +145,34 @@ class LayerActivations:
             pictures=self.pictures,
             image_hashes=self._of.image_hashes,
             stamp=self._of.kept.stamp,
+        )
+
+    def plot(self, top: int = 36, by: str = "maximum", image: int = 0, **options: Any) -> Figure:
+        """Return a Matplotlib figure: the picture, and beside it the first channels of a ranking as tiles.
+
+        Args:
+            top: how many channels.
+            by: the ranking; `channel`, `region` and `target` go with it as in `rank`.
+            image: which image.
+            options: those of the ranking, and scale: "tile" (each on its own) or "shared"; sign: "positive",
+                "negative", "absolute" or "both"; colormap: as in `Heatmap.overlay`.
+
+        """
+        from cnnwidgets.explain.activation_drawing import plot
+
+        return plot(self, top=top, by=by, image=self.checked_image(image), **options)
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.plot().savefig(file, format="png")
+        return file.getvalue()
+
+    def __repr__(self) -> str:
+        """Say which layer, of what shape, kept how."""
+        channels, height, width = self.layer.shape
+        return (
+            f"<LayerActivations of {self.name!r} for {len(self)} image(s): {channels} channels of {height}x{width}, "
+            f"kept in {str(self._of.kept.dtype).removeprefix('torch.')}>"
         )
 
     def contributing(self, target: TargetLike = None) -> Contributions:

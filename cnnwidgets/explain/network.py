@@ -40,12 +40,16 @@ class Network:
         self.subject = subject
         self.model = unwrap(subject.model)
         self.module = make_twin(self.model, share_hooks=True)
-        x = subject.images.x
+        self._light = self._is_light()
+        self.x = self.taken(subject.images.x)
+
+    def taken(self, x: Tensor) -> Tensor:
+        """Return images (N,C,H,W) as this network takes them: in its dtype, on its device, in its order in memory."""
         weight = next((p for p in self.module.parameters() if p.is_floating_point()), None)
         if weight is not None:
             x = x.to(device=weight.device, dtype=weight.dtype)
         x = (x.clone() if x.is_inference() else x).detach()
-        self.x = x.contiguous(memory_format=torch.channels_last) if self._is_light() else x
+        return x.contiguous(memory_format=torch.channels_last) if self._light else x
 
     def _is_light(self) -> bool:
         """Whether the convolutions have few weights, as those of MobileNets, EfficientNets and DenseNets.

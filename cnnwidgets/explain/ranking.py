@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnwidgets.errors import OptionError, nearest
+from cnnwidgets.errors import ModelError, OptionError, nearest
 from cnnwidgets.explain.regions import region_shares
 
 if TYPE_CHECKING:
@@ -96,8 +96,10 @@ def _by_active(one: LayerActivations, asked: Asked) -> _Found:
 
 def _by_contribution(one: LayerActivations, asked: Asked) -> _Found:
     found = one.contributing(asked.target)
-    words = f"contribution to {found.target[asked.image]}"
-    return found.values[one.layer.call][asked.image], found.units, words
+    scores = found.values[one.layer.call][asked.image]
+    if not np.isfinite(scores).all():
+        raise ModelError(f"The contributions of the layer {one.name!r} hold NaN or infinite values: it has no order.")
+    return scores, found.units, f"contribution to {found.target[asked.image]}"
 
 
 def _by_likeness(one: LayerActivations, asked: Asked) -> _Found:

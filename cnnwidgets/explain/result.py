@@ -112,7 +112,7 @@ class Heatmap:
             size: (height, width) to sample the picture at; None is the picture's own size.
 
         """
-        frame = self.frames[self._checked(index)]
+        frame = self.frames[self.checked(index)]
         height, width = size or frame.picture_size
         down, across = frame.scale
         ys = (np.arange(height) + 0.5) * frame.picture_size[0] / height
@@ -154,7 +154,7 @@ class Heatmap:
         """Return the picture with the map on it; `style` as in `explain.drawing.overlay`."""
         from cnnwidgets.explain.drawing import overlay
 
-        return overlay(self, self._checked(index), **style)
+        return overlay(self, self.checked(index), **style)
 
     def plot(self, **style: Any) -> Figure:
         """Return a Matplotlib figure: every picture with its map and a colour bar in units; see `drawing.plot`."""
@@ -180,7 +180,8 @@ class Heatmap:
 
         return png(self)
 
-    def _checked(self, index: int) -> int:
+    def checked(self, index: int) -> int:
+        """Return the index of an image, counted from the front; `OptionError` where there is none."""
         if not -len(self) <= index < len(self):
             raise OptionError(f"index={index} is out of range: this heat map has {len(self)} image(s).")
         return index % len(self)

@@ -1,0 +1,58 @@
+"""Many images, a batch at a time, as a network takes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from cnnwidgets.errors import ImageError
+from cnnwidgets.explain.subject import prepared_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cnnwidgets.explain.network import Network
+
+_SINGLE = (Tensor, str, bytes, Path, Image.Image, np.ndarray)
+
+
+def batches(network: Network, images: Any) -> Iterator[Tensor]:
+    """Yield images as tensors (n,C,H,W) in the network's dtype and on its device, one item at a time.
+
+    Args:
+        network: the network; its subject says how pictures become tensors.
+        images: a tensor (N,C,H,W) or (C,H,W), or, with a Classifier, a picture; or any iterable of such items, or of
+            (item, label, ...) as data sets and data loaders give them.
+
+    Raises:
+        ImageError: what is no image, or a picture for a bare `nn.Module`; the item is numbered.
+
+    """
+    for number, item in enumerate(_items(images)):
+        image = item[0] if isinstance(item, tuple | list) and item else item
+        try:
+            yield network.taken(_tensor(network, image))
+        except ImageError as error:
+            raise ImageError(f"Item {number} of the images: {error}") from error
+
+
+def _items(images: Any) -> Any:
+    if isinstance(images, _SINGLE):
+        return [images]
+    if isinstance(images, dict) or not (hasattr(images, "__iter__") or hasattr(images, "__getitem__")):
+        raise ImageError(
+            f"A {type(images).__name__} is no images. Give a tensor (N,C,H,W), a list of images, or an iterable of "
+            "batches, such as a DataLoader."
+        )
+    return images
+
+
+def _tensor(network: Network, image: Any) -> Tensor:
+    if isinstance(image, Tensor):
+        return prepared_tensor(image[None] if image.ndim == 3 else image).x
+    prepare = network.subject.prepare
+    return (prepared_tensor if prepare is None else prepare)(image).x
