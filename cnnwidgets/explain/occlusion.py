@@ -116,12 +116,12 @@ class Occlusion(Method):
         return MethodRun(self, network, grid=places.grid, facts=self.facts(places))
 
     def facts(self, places: Places) -> dict[str, Any]:
-        """Return what the parameters became on an input: sizes in pixels, (down, across) where they differ."""
+        """Return what the parameters became on an input: pixels, (down, across) or (least, most) where they differ."""
         window = places.window
         found: dict[str, Any] = {
             "window": _plain((window.height, window.width)),
             "stride": _plain(places.stride),
-            "area": window.area,
+            "area": _plain(places.areas),
         }
         if isinstance(self.baseline, str) and self.baseline == "blur":
             found["sigma"] = sigma_for(self.sigma, *places.size)
@@ -214,7 +214,8 @@ def occlusion(
     so all windows have one size and together cover every pixel. An ellipse is inscribed in its window and hides about
     79 % of it; elliptic windows reach up to 15 % of their size beyond the border, so that the corners are covered, too,
     and what is outside falls away. `Heatmap.grid` holds the windows with their true centres, `params` the sizes in
-    pixels, the number of pixels that a window hides (`area`), and how it was computed (`engine`).
+    pixels, the number of pixels that a window hides (`area`; (least, most) where ellipses are cut at the border), and
+    how it was computed (`engine`).
 
     With `keep=True` it is the other way round: everything *but* the window is hidden, and the value is what the place
     alone adds to the empty picture,

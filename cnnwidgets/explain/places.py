@@ -86,6 +86,14 @@ class Places:
         row, column = divmod(place, len(self.lefts))
         return self.window.at(self.tops[row], self.lefts[column], *self.size)
 
+    @property
+    def areas(self) -> tuple[int, int]:
+        """The least and the most pixels that the window covers at a place: an ellipse is cut at the border."""
+        mask, (height, width) = self.window.mask, self.size
+        rows, columns = _left(self.tops, mask.shape[0], height), _left(self.lefts, mask.shape[1], width)
+        found = [int(mask[top:bottom, left:right].sum()) for top, bottom in rows for left, right in columns]
+        return min(found), max(found)
+
     @cached_property
     def grid(self) -> Grid:
         """Where the places look: their windows, with true centres, in pixels of the input."""
@@ -157,6 +165,11 @@ def _carry_on(lattice: npt.NDArray[np.float64], done: int) -> None:
     if row < len(lattice):
         lattice[row, column:] = lattice[row - 1, column:]
         lattice[row + 1 :] = lattice[row]
+
+
+def _left(starts: tuple[int, ...], window: int, length: int) -> set[tuple[int, int]]:
+    """Return the parts of a window that lie inside `length` pixels where it begins at each of `starts`, from and to."""
+    return {(max(0, -start), min(window, length - start)) for start in starts}
 
 
 def _starts(length: int, window: int, stride: int) -> Whole:

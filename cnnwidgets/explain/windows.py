@@ -1,4 +1,4 @@
-"""The window that hides a part of the input, and the places that a sweep puts it."""
+"""The window that hides a part of the input: its pixels, and how it is given."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
 from cnnwidgets.errors import OptionError, nearest
-
-if TYPE_CHECKING:
-    from cnnwidgets.explain.frame import Box, Frame
 
 Shape = Literal["rectangle", "ellipse"]
 
@@ -66,11 +63,6 @@ class Window:
             ((torch.arange(size, dtype=torch.float64) + 0.5) * 2 / size - 1) ** 2 for size in (self.height, self.width)
         )
         return down[:, None] + across[None, :] <= 1
-
-    @property
-    def area(self) -> int:
-        """Number of pixels under the window."""
-        return int(self.mask.sum())
 
     @property
     def margins(self) -> tuple[int, int]:
@@ -167,30 +159,3 @@ def whole_pair(name: str, value: Any) -> tuple[int, int]:
     if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, Integral) or int(n) < 1 for n in pair):
         raise OptionError(f"{name}={value!r}: give a whole number of pixels, 1 or more, or a pair (down, across).")
     return int(pair[0]), int(pair[1])
-
-
-def input_box(frame: Frame, box: Box | tuple[float, float, float, float]) -> tuple[int, int, int, int] | None:
-    """Turn a box of the original picture into whole pixels of the network's input.
-
-    Args:
-        frame: where the input lies in the picture.
-        box: (left, top, right, bottom) in edge coordinates of the original picture.
-
-    Returns:
-        (left, top, right, bottom) in pixels of the input, cut at its borders and at least one pixel large; right and
-        bottom are the first pixels outside. None where the network sees nothing of the box.
-
-    """
-    down, across = frame.scale
-    height, width = frame.input_size
-    left, right = ((x - frame.box.left) / across for x in (box[0], box[2]))
-    top, bottom = ((y - frame.box.top) / down for y in (box[1], box[3]))
-    if right <= 0 or bottom <= 0 or left >= width or top >= height or right < left or bottom < top:
-        return None
-    columns, rows = _rounded(left, right, width), _rounded(top, bottom, height)
-    return columns[0], rows[0], columns[1], rows[1]
-
-
-def _rounded(low: float, high: float, size: int) -> tuple[int, int]:
-    first = min(max(round(low), 0), size - 1)
-    return first, min(max(round(high), first + 1), size)

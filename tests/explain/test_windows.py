@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnnwidgets.errors import OptionError
-from cnnwidgets.explain.frame import Box, Frame
 from cnnwidgets.explain.places import Places
-from cnnwidgets.explain.windows import Window, input_box, window_of
+from cnnwidgets.explain.windows import Window, window_of
 from tests.reference import papers
 
 
@@ -25,8 +24,8 @@ def test_an_ellipse_is_the_one_inscribed_in_its_window(size):
 
 
 def test_the_area_is_the_number_of_hidden_pixels():
-    assert Window(5, 7).area == 35
-    assert Window(32, 32, "ellipse").area == pytest.approx(math.pi / 4 * 32 * 32, rel=0.01)
+    assert Window(5, 7).mask.sum() == 35
+    assert int(Window(32, 32, "ellipse").mask.sum()) == pytest.approx(math.pi / 4 * 32 * 32, rel=0.01)
 
 
 @pytest.mark.parametrize("size", range(1, 40))
@@ -78,6 +77,16 @@ def test_every_pixel_is_covered(data):
     stride = tuple(data.draw(st.integers(1, core)) for core in window.core)
     places = Places.over(window, data.draw(st.sampled_from([None, stride])), size)
     assert int(covered(places).min()) >= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_areas_are_the_least_and_the_most_that_is_covered(data):
+    size = data.draw(st.tuples(st.integers(4, 30), st.integers(4, 30)))
+    window = Window(*(data.draw(st.integers(1, n)) for n in size), data.draw(st.sampled_from(["rectangle", "ellipse"])))
+    places = Places.over(window, data.draw(st.integers(1, min(window.core))), size)
+    counted = [int(places.spot(place).mask.sum()) for place in range(len(places))]
+    assert places.areas == (min(counted), max(counted))
 
 
 @pytest.mark.parametrize(("length", "window", "stride"), [(10, 4, 3), (11, 4, 3), (4, 4, 2), (5, 4, 4), (224, 32, 15)])
@@ -207,32 +216,3 @@ def test_an_unknown_shape_is_refused_with_the_nearest():
 def test_strides_that_mean_nothing_or_leave_gaps(shape, stride, said):
     with pytest.raises(OptionError, match=said):
         Places.over(Window(4, 4, shape), stride, (12, 12))
-
-
-FRAME = Frame(Box(10, 20, 110, 70), (25, 50), (100, 120))  # two picture pixels per input pixel
-
-
-@pytest.mark.parametrize(
-    ("box", "pixels"),
-    [
-        ((10, 20, 110, 70), (0, 0, 50, 25)),
-        ((0, 0, 120, 100), (0, 0, 50, 25)),
-        ((30, 40, 50, 60), (10, 10, 20, 20)),
-        ((30.9, 40.9, 50.9, 60.9), (10, 10, 20, 20)),
-        ((31.1, 41.1, 51.1, 61.1), (11, 11, 21, 21)),
-        ((30.2, 40.2, 30.4, 40.4), (10, 10, 11, 11)),
-        ((109.5, 69.5, 130, 130), (49, 24, 50, 25)),
-        ((30, 40, 30, 60), (10, 10, 11, 20)),
-    ],
-)
-def test_boxes_of_the_picture_become_whole_pixels_of_the_input(box, pixels):
-    assert input_box(FRAME, box) == pixels
-    back = FRAME.box_to_picture(Box(*map(float, pixels)))
-    assert input_box(FRAME, back) == pixels
-
-
-@pytest.mark.parametrize(
-    "box", [(0, 0, 10, 100), (0, 0, 120, 20), (110, 0, 120, 100), (0, 71, 120, 90), (50, 40, 40, 60)]
-)
-def test_boxes_that_the_network_does_not_see(box):
-    assert input_box(FRAME, box) is None
