@@ -68,25 +68,12 @@ def occlusion_sweep(
     sweep.heatmap("tabby"), sweep.heatmap(why="tabby", instead_of="lynx"), sweep.heatmap(explain.Probability(281))
     ```
 
-    It holds 4 bytes for each place and class: 0.8 MB for 14 x 14 places and 1000 classes, 150 MB for 193 x 193 of
-    them. It is for models whose output is a table of class scores (N, classes), or holds one (see
-    `explain.outputs.class_scores`); any other model is explained by `explain.occlusion` with a function as target.
+    It holds 4 bytes for each image, place and class: of one image 0.8 MB for 14 x 14 places and 1000 classes, 150 MB
+    for 193 x 193 of them. While it is made it takes twice that, and every snapshot's `sweep` as much again. It is for
+    models whose output is a table of class scores (N, classes), or holds one (see `explain.outputs.class_scores`); any
+    other model is explained by `explain.occlusion` with a function as target.
 
-    Args:
-        model: as for `explain.occlusion`.
-        x: as for `explain.occlusion`.
-        window: pixels of the input, a number or (height, width); None is a seventh of the shorter side.
-        stride: pixels, a number or (down, across); None is half the window.
-        baseline: what hidden pixels are replaced by; see `explain.occlusion`.
-        shape: "rectangle" or "ellipse".
-        keep: show the window alone and hide the rest.
-        sigma: standard deviation of the blur in pixels of the input.
-        seed: of the noise.
-        incremental: recompute only what the window can reach.
-        dtype: what to compute the passes in; None is the model's own.
-        chunk: places per pass, at most.
-        progress: called with (done, total), in places.
-        cancel: a `CancelToken` or `threading.Event` that stops the work with `Cancelled`.
+    Arguments as for `explain.occlusion`, which also says how places lie and what the baselines are.
 
     Raises:
         ModelError: the output holds no table of class scores, or NaN.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.targets import Target, TargetLike
 
 Floats = npt.NDArray[np.float32]
+_SCORES_AT_ONCE = 1 << 20  # a target may take several times as much memory as the scores that it reads
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -133,8 +134,11 @@ class OcclusionSweep:
 
     def _map(self, target: Target, image: int, known: int) -> npt.NDArray[np.float64]:
         places = self.places.order[:known]
-        table = self.outputs[image].reshape(len(self.places), -1)[places]
-        change = _scored(target, image, self.reference[image, None])[0] - _scored(target, image, table)
+        table = self.outputs[image].reshape(len(self.places), -1)
+        at_once = max(1, _SCORES_AT_ONCE // table.shape[1])
+        parts = [places[first : first + at_once] for first in range(0, known, at_once)]
+        scores = np.concatenate([_scored(target, image, table[part]) for part in parts])
+        change = _scored(target, image, self.reference[image, None])[0] - scores
         values = np.full(len(self.places), np.nan)
         values[places] = -change if self.params["keep"] else change
         return self.places.completed(values.reshape(self.places.shape), known)

@@ -41,6 +41,22 @@ class Counted(nn.Module):
         return self.inner(x)
 
 
+def test_a_large_sweep_is_read_a_few_places_at_a_time(net, x, monkeypatch):
+    found = explain.occlusion_sweep(net, x, window=4, stride=2)
+    seen = []
+
+    def target(scores):
+        seen.append(len(scores))
+        return scores.logsumexp(1)
+
+    whole = found.heatmap(target)
+    assert max(seen) == 25
+    seen.clear()
+    monkeypatch.setattr("cnnwidgets.explain.sweep._SCORES_AT_ONCE", 7 * 5)
+    np.testing.assert_array_equal(found.heatmap(target).values, whole.values)
+    assert max(seen) == 7
+
+
 TARGETS = {
     "top class": {},
     "class": {"target": 2},
