@@ -5,6 +5,7 @@
  */
 import type { AnyModel } from "@anywidget/types";
 import widget from "../src/index";
+import { ACTIVATION_SCENES } from "./activation_scenes";
 import { MockModel } from "./mock_model";
 import { playOcclusion } from "./occlusion_kernel";
 import { OCCLUSION_SCENES } from "./occlusion_scenes";
@@ -14,7 +15,7 @@ import { SCENES, type Scene, sceneTraits } from "./scenes";
 const WIDTHS = ["1200", "720", "500", "360"];
 const THEMES = ["light", "dark", "system"];
 
-const ALL: Readonly<Record<string, Scene>> = { ...SCENES, ...OCCLUSION_SCENES };
+const ALL: Readonly<Record<string, Scene>> = { ...SCENES, ...OCCLUSION_SCENES, ...ACTIVATION_SCENES };
 
 let life = new AbortController();
 
