@@ -5,7 +5,7 @@
 PYTHON ?= python3
 TORCH_ARGS ?=
 ARGS ?=
-BENCH ?= attribution occlusion
+BENCH ?= attribution occlusion layers
 
 VENV := .venv
 PY := $(VENV)/bin/python
