@@ -8,6 +8,7 @@ img = cw.demo.photo("chelsea")
 clf.predict(img)
 cw.HeatmapView(clf, img)  # where does the score come from?
 cw.OcclusionCanvas(clf, img)  # what does the network need to see?
+cw.ActivationGrid(clf, img)  # what does each channel of a layer answer to?
 cw.SketchPad(cw.demo.digits())  # draw, and it says what it sees
 ```
 """
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.result import Heatmap
     from cnnwidgets.gap import gap_classifier
     from cnnwidgets.preprocess import Preprocess
+    from cnnwidgets.widgets.activation_grid import ActivationGrid
     from cnnwidgets.widgets.heatmap_view import HeatmapView
     from cnnwidgets.widgets.occlusion_canvas import OcclusionCanvas
     from cnnwidgets.widgets.sketch_pad import SketchPad
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 # Names are imported when they are first used (PEP 562), so that explaining needs no Jupyter.
 _MODULES = {"demo": "cnnwidgets.demo", "explain": "cnnwidgets.explain"}
 _NAMES = {
+    "ActivationGrid": "cnnwidgets.widgets.activation_grid",
     "Classifier": "cnnwidgets.classifier",
     "Heatmap": "cnnwidgets.explain.result",
     "HeatmapView": "cnnwidgets.widgets.heatmap_view",
@@ -43,6 +46,7 @@ _NAMES = {
 }
 
 __all__ = [
+    "ActivationGrid",
     "Classifier",
     "CnnWidgetsError",
     "Heatmap",

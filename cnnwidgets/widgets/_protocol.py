@@ -72,6 +72,23 @@ def pack_layers(layers: list[Layer]) -> list[dict[str, Any]]:
     return [{"name": layer.name, "shape": list(layer.shape)} for layer in layers]
 
 
+def pack_all_layers(layers: list[Layer]) -> list[dict[str, Any]]:
+    """Return the layers with what is known of them before anything is computed."""
+    return [
+        {
+            "name": layer.name,
+            "kind": layer.kind,
+            "shape": list(layer.shape),
+            "parameters": layer.parameters,
+            "stride": None if layer.stride is None else list(layer.stride),
+            "field": None if layer.receptive_field is None else list(layer.receptive_field),
+            "sees_all": layer.sees_all,
+            "call": layer.call,
+        }
+        for layer in layers
+    ]
+
+
 def pack_predictions(predictions: Predictions) -> list[dict[str, Any]]:
     """Return the bars."""
     return [{"index": p.index, "name": p.name, "probability": p.probability} for p in predictions]

@@ -1,0 +1,127 @@
+"""What is known of the inside of a network for one or two pictures, and how the rest is found out."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cnnwidgets.errors import LayerError
+from cnnwidgets.explain.activations import activations
+from cnnwidgets.explain.filters import filters
+from cnnwidgets.explain.filters_behind import filters_behind
+from cnnwidgets.explain.layers import all_layers, default_layer
+from cnnwidgets.explain.provenance import ModelStamp
+from cnnwidgets.widgets._grid_filters import pack_filters, pack_kernel
+from cnnwidgets.widgets._grid_sheet import pack_contributions, pack_sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cnnwidgets.classifier import Classifier
+    from cnnwidgets.explain.activations import Activations
+    from cnnwidgets.explain.control import Cancel
+    from cnnwidgets.explain.layer import Layer
+    from cnnwidgets.explain.layer_activations import LayerActivations
+    from cnnwidgets.explain.subject import Prepared
+    from cnnwidgets.widgets._looked import Looked
+
+_MEMORY = 256 * 2**20  # bytes of activations that are kept
+_PACKED = 32 * 2**20  # bytes of what was made for the browser that are kept
+
+
+class Task(NamedTuple):
+    """Something that the browser shows.
+
+    Attributes:
+        kind: "sheet", "contributions", "filters" or "kernel".
+        layer: name of the layer.
+        number: of the class for "contributions", of the channel for "kernel".
+
+    """
+
+    kind: str
+    layer: str
+    number: int | None = None
+
+
+class Known:
+    """What has been computed for one state of the pictures and of the weights. Not locked: one thread makes.
+
+    Args:
+        clf: the classifier.
+        looked: what it makes of the first picture.
+        images: all pictures.
+
+    Raises:
+        LayerError: the network has no map.
+
+    """
+
+    def __init__(self, clf: Classifier, looked: Looked, images: Prepared) -> None:
+        self.layers = all_layers(looked.network.trace)
+        if not self.layers:
+            raise LayerError(
+                f"For an input of {' x '.join(map(str, images.x.shape[2:]))} pixels this network has no layer with "
+                "more than one cell, so there are no maps to show. Give a larger picture, or a convolutional network."
+            )
+        self._clf, self._looked, self._images = clf, looked, images
+        self._by_name = {layer.name: layer for layer in self.layers}
+        self._acts: Activations | None = None
+        self._packed: OrderedDict[Task, dict[str, Any]] = OrderedDict()
+
+    @property
+    def default(self) -> Layer:
+        """The last feature map, or the last map of a network none of which leads to its scores."""
+        try:
+            return default_layer(self._looked.network.trace)
+        except LayerError:
+            return self.layers[-1]
+
+    def layer(self, name: str) -> Layer | None:
+        """Return the layer of a name, or None."""
+        return self._by_name.get(name)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the model's weights have been changed since."""
+        return bool(ModelStamp.of(self._clf.model).state != self._looked.weights)
+
+    def packed(self, task: Task) -> dict[str, Any] | None:
+        """Return what the browser gets, or None where it has not been made: the same object every time."""
+        return self._packed.get(task)
+
+    def activations(self, name: str) -> LayerActivations | None:
+        """Return the activations of a layer, or None before the first pass."""
+        return None if self._acts is None else self._acts[name]
+
+    def make(self, task: Task, cancel: Cancel) -> None:
+        """Find out what is not known, for the worker's thread.
+
+        Raises:
+            Cancelled: `cancel` is set.
+            CnnWidgetsError: it cannot be found out; other exceptions are those of the model.
+
+        """
+        if task not in self._packed:
+            self._packed[task] = self._made(task, cancel)
+        self._packed.move_to_end(task)
+        while len(self._packed) > 1 and _bytes(self._packed.values()) > _PACKED:
+            self._packed.popitem(last=False)
+
+    def _made(self, task: Task, cancel: Cancel) -> dict[str, Any]:
+        behind = filters_behind(self._looked.network, self._by_name[task.layer]) or ""
+        if task.kind == "filters":
+            return pack_filters(task.layer, filters(self._clf, behind)) if behind else {}
+        if task.kind == "kernel":
+            return pack_kernel(filters(self._clf, behind, task.number), task.number) if behind else {}
+        if self._acts is None:
+            names = [layer.name for layer in self.layers]
+            self._acts = activations(self._clf, self._images, names, memory=_MEMORY, cancel=cancel)
+        one = self._acts[task.layer]
+        if task.kind == "contributions":
+            return pack_contributions(one, task.number, one.contributing(task.number))
+        return pack_sheet(one, behind)
+
+
+def _bytes(packed: Iterable[dict[str, Any]]) -> int:
+    return sum(len(item.get("data", b"")) for item in packed)

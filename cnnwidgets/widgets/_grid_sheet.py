@@ -1,0 +1,195 @@
+"""The activations of a layer as the browser gets them: one sheet of float16 values, and where its cells lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnnwidgets.explain.regions import territories
+from cnnwidgets.widgets import _protocol as protocol
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cnnwidgets.explain.axis import Axis
+    from cnnwidgets.explain.contributions import Contributions
+    from cnnwidgets.explain.layer_activations import LayerActivations
+
+    Floats = NDArray[np.floating[Any]]
+    Ints = NDArray[np.intp]
+
+MOST = 8 * 2**20
+"""Bytes of values that a sheet has at most."""
+
+
+def pack_sheet(activations: LayerActivations, filters: str) -> dict[str, Any]:
+    """Return what a layer gives for one or two pictures, as the trait `_sheet` holds it.
+
+    Cells that look at the same place are averaged. Where the sheet would be larger than `MOST`, squares of cells are
+    represented by their largest magnitude. Values are shares of the largest magnitude, NaN where they are not finite.
+
+    Args:
+        activations: the layer's values and its grid.
+        filters: path of the convolution that made them, or "".
+
+    """
+    grid = activations.grid
+    rows, columns = Lines.of(grid.y), Lines.of(grid.x)
+    values = columns.averaged(rows.averaged(activations.values, 2), 3)
+    side = 1
+    while _size(values, side) > MOST and side < max(values.shape[2:]):
+        side *= 2
+    if side > 1:
+        rows, columns = rows.every(side), columns.every(side)
+        values = _largest(values, side)
+    data, scale = halves(values)
+    return {
+        "layer": activations.name,
+        "data": data,
+        "shape": list(values.shape),
+        "scale": scale,
+        "merged": side,
+        "units": activations.units,
+        "cell_rows": rows.first.tolist(),
+        "cell_columns": columns.first.tolist(),
+        **_places(activations, rows, columns),
+        "sees_all": grid.sees_all,
+        "measured": grid.measured,
+        "filters": filters,
+    }
+
+
+def pack_contributions(layer: LayerActivations, target: int | None, found: Contributions) -> dict[str, Any]:
+    """Return what every channel of a layer adds to the score of a class, as the trait `_contributions` holds it."""
+    return {
+        "layer": layer.name,
+        "target": target,
+        "data": found.values[layer.layer.call].astype("<f4").tobytes(),
+        "units": found.units,
+    }
+
+
+def halves(values: Floats) -> tuple[bytes, float]:
+    """Return values as float16 shares of their largest magnitude, and that; what is not finite becomes NaN."""
+    finite = np.isfinite(values)
+    scale = float(np.abs(values).max(where=finite, initial=0.0)) or 1.0
+    if not finite.all():
+        values = np.where(finite, values, np.nan)
+    return (values / scale).astype("<f2").tobytes(), scale
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """The rows or the columns of a sheet: which of the layer's they stand for, and what they see.
+
+    Attributes:
+        order: the layer's lines from top to bottom, or from left to right, (lines,).
+        starts: where in `order` each line of the sheet begins, (n,).
+        territory: which of the territories begins with each line of the sheet, (n,).
+        centres: in pixels of the input, (n,), ascending.
+        low: first pixel that is seen, (n,); NaN where nothing but padding is.
+        high: last pixel that is seen, (n,).
+
+    """
+
+    order: Ints
+    starts: Ints
+    territory: Ints
+    centres: Floats
+    low: Floats
+    high: Floats
+
+    @classmethod
+    def of(cls, axis: Axis) -> Lines:
+        """Return an axis with the lines that look at the same place as one."""
+        order = np.argsort(axis.centres, kind="stable")
+        centres, starts = np.unique(axis.centres[order], return_index=True)
+        low, high = (np.asarray(edge)[order] for edge in (axis.first, axis.last))
+        return cls(
+            order,
+            starts,
+            np.arange(len(starts)),
+            centres,
+            np.fmin.reduceat(low, starts),
+            np.fmax.reduceat(high, starts),
+        )
+
+    @property
+    def first(self) -> Ints:
+        """The layer's number of each line, the first one where a line stands for several."""
+        return self.order[self.starts]
+
+    def averaged(self, values: Floats, dimension: int) -> Floats:
+        """Return values with the lines that look at the same place averaged, in the order of their places."""
+        if len(self.starts) < len(self.order):
+            counts = np.diff(self.starts, append=len(self.order))
+            shape = [1] * values.ndim
+            shape[dimension] = -1
+            sums = np.add.reduceat(values.take(self.order, dimension), self.starts, dimension)
+            return np.asarray(sums / counts.reshape(shape), values.dtype)
+        if (np.diff(self.order) < 0).any():
+            return np.asarray(values.take(self.order, dimension))
+        return values
+
+    def every(self, side: int) -> Lines:
+        """Return the lines with `side` of them as one."""
+        starts = np.arange(0, len(self.starts), side)
+        count = np.diff(starts, append=len(self.starts))
+        return Lines(
+            self.order,
+            self.starts[starts],
+            self.territory[starts],
+            np.add.reduceat(self.centres, starts) / count,
+            np.fmin.reduceat(self.low, starts),
+            np.fmax.reduceat(self.high, starts),
+        )
+
+
+def _size(values: Floats, side: int) -> int:
+    pictures, channels, rows, columns = values.shape
+    size: int = 2 * pictures * channels * -(-rows // side) * -(-columns // side)
+    return size
+
+
+def _largest(values: Floats, side: int) -> Floats:
+    """Return the value of the largest magnitude in each square of `side` cells; NaN only where all are."""
+    found = values
+    for dimension in (2, 3):
+        starts = np.arange(0, values.shape[dimension], side)
+        high = np.fmax.reduceat(found, starts, dimension)
+        low = np.fmin.reduceat(found, starts, dimension)
+        found = np.where(high >= -low, high, low)
+    return found
+
+
+def _places(activations: LayerActivations, rows: Lines, columns: Lines) -> dict[str, list[list[float]]]:
+    """Return where the sheet's cells lie in each picture: a list of numbers for each."""
+    found: dict[str, list[list[float]]] = {}
+    for frame in activations.frames:
+        left, top, right, bottom = protocol.pack_seen(frame)
+        y_edges, x_edges = territories(activations.grid, frame)
+        lines = {
+            "xs": frame.columns_to_picture(columns.centres),
+            "ys": frame.rows_to_picture(rows.centres),
+            **_fields(("lefts", "rights"), columns, frame.columns_to_picture, (left, right)),
+            **_fields(("tops", "bottoms"), rows, frame.rows_to_picture, (top, bottom)),
+            "x_edges": x_edges[[*columns.territory, -1]],
+            "y_edges": y_edges[[*rows.territory, -1]],
+        }
+        for name, line in lines.items():
+            found.setdefault(name, []).append(line.tolist())
+    return found
+
+
+def _fields(
+    names: tuple[str, str], lines: Lines, to_picture: Any, seen: tuple[float, float]
+) -> dict[str, NDArray[np.float64]]:
+    """Return both edges of what the cells see, within the part of the picture that the network saw.
+
+    A cell that looks at padding alone sees nothing: its edges are both at its centre.
+    """
+    centres = to_picture(lines.centres)
+    edges = (to_picture(lines.low - 0.5), to_picture(lines.high + 0.5))
+    return {name: np.where(np.isnan(edge), centres, edge).clip(*seen) for name, edge in zip(names, edges, strict=True)}
