@@ -29,6 +29,7 @@ from cnnwidgets.explain.occlusion import occlusion
 from cnnwidgets.explain.occlusion_sweep import occlusion_sweep, sweep_snapshots
 from cnnwidgets.explain.public import snapshots
 from cnnwidgets.explain.ranking import Ranking
+from cnnwidgets.explain.receptive_field import ReceptiveField, receptive_field
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.smoothgrad import smoothgrad
 from cnnwidgets.explain.sweep import OcclusionSweep
@@ -49,6 +50,7 @@ __all__ = [
     "OcclusionSweep",
     "Probability",
     "Ranking",
+    "ReceptiveField",
     "Snapshot",
     "activations",
     "cam",
@@ -58,6 +60,7 @@ __all__ = [
     "layers",
     "occlusion",
     "occlusion_sweep",
+    "receptive_field",
     "saliency",
     "smoothgrad",
     "snapshots",

@@ -16,6 +16,7 @@ from cnnwidgets.images.legend import legend
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from cnnwidgets.explain.frame import Box, Frame
     from cnnwidgets.explain.result import Heatmap
 
 MOST_PIXELS = 1600  # of a drawn picture's longer side
@@ -53,13 +54,19 @@ def overlay(
     drawn = blend(picture, lying, opacity=opacity, threshold=threshold, sign=sign, colormap=colormap, vmax=vmax)
     found = heatmap.boxes()[index] if box else None
     if found is not None:
-        across = picture.width / heatmap.frames[index].picture_size[1]
-        down = picture.height / heatmap.frames[index].picture_size[0]
-        corners = (found.left * across, found.top * down, found.right * across - 1, found.bottom * down - 1)
-        pen = ImageDraw.Draw(drawn)
-        pen.rectangle(corners, outline="black", width=4)
-        pen.rectangle(tuple(c + d for c, d in zip(corners, (1, 1, -1, -1), strict=True)), outline="white", width=2)
+        outline(drawn, found, heatmap.frames[index])
     return drawn
+
+
+def outline(drawn: Image.Image, box: Box, frame: Frame, colour: str = "white") -> None:
+    """Outline a box in pixels of a picture in a drawing of that picture, of whatever size."""
+    across, down = drawn.width / frame.picture_size[1], drawn.height / frame.picture_size[0]
+    left, top = min(box.left * across, drawn.width - 2), min(box.top * down, drawn.height - 2)
+    corners = (left, top, max(box.right * across - 1, left + 1), max(box.bottom * down - 1, top + 1))
+    pen = ImageDraw.Draw(drawn)
+    pen.rectangle(corners, outline="black", width=4)
+    inner = (corners[0] + 1, corners[1] + 1, max(corners[2] - 1, corners[0] + 1), max(corners[3] - 1, corners[1] + 1))
+    pen.rectangle(inner, outline=colour, width=2)
 
 
 def plot(heatmap: Heatmap, *, sign: Sign = "positive", colormap: str = AUTO, opacity: float = 0.6) -> Figure:
@@ -109,12 +116,16 @@ def png(heatmap: Heatmap) -> bytes:
     for index in range(min(len(heatmap), 4)):
         drawn = overlay(heatmap, index)
         drawn.thumbnail((480, 480))
-        if max(drawn.size) < 160:
-            factor = -(-160 // max(drawn.size))
-            drawn = drawn.resize((drawn.width * factor, drawn.height * factor), Image.Resampling.NEAREST)
+        drawn = enlarged(drawn, 160)
         top = largest(heatmap.values[index], "positive")
         panels.append(stacked(drawn, legend(drawn.width, vmax=top, units=heatmap.units)))
     return to_png(beside(panels))
+
+
+def enlarged(picture: Image.Image, least: int) -> Image.Image:
+    """Return a picture whose longer side has at least so many pixels, each of a small one's repeated."""
+    factor = -(-least // max(picture.size))
+    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
 def stacked(*pictures: Image.Image) -> Image.Image:
