@@ -22,7 +22,7 @@ def pack_filters(layer: str, filters: Filters) -> dict[str, Any]:
 
     """
     labels = [f"channel {number}" for number in range(len(filters))]
-    if filters.view == "planes":
+    if filters.groups > 1 and filters.view == "planes":
         labels = [f"{label}, input {read[0]}" for label, read in zip(labels, filters.inputs, strict=True)]
     data, scale = halves(filters.tiles)
     return {

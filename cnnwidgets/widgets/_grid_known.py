@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnwidgets.errors import LayerError
 from cnnwidgets.explain.activations import activations
+from cnnwidgets.explain.contributions import contributions_of
 from cnnwidgets.explain.filters import filters
 from cnnwidgets.explain.filters_behind import filters_behind
 from cnnwidgets.explain.layers import all_layers, default_layer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.explain.activations import Activations
+    from cnnwidgets.explain.contributions import Contributions
     from cnnwidgets.explain.control import Cancel
     from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.layer_activations import LayerActivations
@@ -68,6 +70,7 @@ class Known:
         self._by_name = {layer.name: layer for layer in self.layers}
         self._acts: Activations | None = None
         self._packed: OrderedDict[Task, dict[str, Any]] = OrderedDict()
+        self._contributions: dict[Task, Contributions] = {}
 
     @property
     def default(self) -> Layer:
@@ -94,6 +97,10 @@ class Known:
         """Return the activations of a layer, or None before the first pass."""
         return None if self._acts is None else self._acts[name]
 
+    def contributions(self, name: str, target: int) -> Contributions | None:
+        """Return what the channels of a layer contribute to a class, or None where that has not been computed."""
+        return self._contributions.get(Task("contributions", name, target))
+
     def make(self, task: Task, cancel: Cancel) -> None:
         """Find out what is not known, for the worker's thread.
 
@@ -118,9 +125,14 @@ class Known:
             names = [layer.name for layer in self.layers]
             self._acts = activations(self._clf, self._images, names, memory=_MEMORY, cancel=cancel)
         one = self._acts[task.layer]
-        if task.kind == "contributions":
-            return pack_contributions(one, task.number, one.contributing(task.number))
-        return pack_sheet(one, behind)
+        if task.kind == "sheet":
+            return pack_sheet(one, behind)
+        # Of this layer alone: the graph of gradients need not reach back to the input, and is kept for no other layer.
+        kept = self._acts.kept
+        kept.check_current()
+        found = contributions_of(kept.network, [one.layer], task.number, kept.chunk, cancel=cancel)
+        self._contributions[task] = found
+        return pack_contributions(one.layer, task.number, found)
 
 
 def _bytes(packed: Iterable[dict[str, Any]]) -> int:

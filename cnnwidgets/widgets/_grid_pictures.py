@@ -64,7 +64,7 @@ class Pictures(PictureWidget):
         sizes = [tuple(images.x.shape[1:]) for images in (first, second)]
         if sizes[0] != sizes[1]:
             raise ImageError(
-                f"The pictures become inputs of two shapes, {sizes[0]} and {sizes[1]}, so they cannot be compared. Give a "
+                f"The pictures become inputs of two shapes, {sizes[0]} and {sizes[1]}: they cannot be compared. Give a "
                 "Classifier with a preprocessing that brings them to one size, or set other = None."
             )
         return Known(self.clf, looked, joined([first, second]))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from cnnwidgets.explain.axis import Axis
     from cnnwidgets.explain.contributions import Contributions
+    from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.layer_activations import LayerActivations
 
     Floats = NDArray[np.floating[Any]]
@@ -61,12 +62,12 @@ def pack_sheet(activations: LayerActivations, filters: str) -> dict[str, Any]:
     }
 
 
-def pack_contributions(layer: LayerActivations, target: int | None, found: Contributions) -> dict[str, Any]:
+def pack_contributions(layer: Layer, target: int | None, found: Contributions) -> dict[str, Any]:
     """Return what every channel of a layer adds to the score of a class, as the trait `_contributions` holds it."""
     return {
         "layer": layer.name,
         "target": target,
-        "data": found.values[layer.layer.call].astype("<f4").tobytes(),
+        "data": found.values[layer.call].astype("<f4").tobytes(),
         "units": found.units,
     }
 

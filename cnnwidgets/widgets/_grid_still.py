@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.layer_activations import LayerActivations
 
 _TILES, _PER_ROW = 16, 4
-_TILE = 72  # pixels of a tile's longer side
+_TILE, _TWIN = 72, 56  # pixels of a map's longer side, and of one of two
 _PHOTO, _SMALL = 300, 220  # the same of the photograph, and of one of two
 _NO_NUMBER = "#808080"  # where a cell's value is NaN
 
@@ -56,7 +56,7 @@ def _tile(grid: Any, maps: NDArray[np.floating[Any]], top: float | None, *, pinn
     style = {"sign": grid.sign, "colormap": grid.colormap, "vmax": vmax, "opacity": 1.0}
     height, width = maps.shape[1:]
     empty = Image.new("RGB", (width, height), _NO_NUMBER)
-    factor = _TILE / max(height, width)
+    factor = (_TILE if len(maps) == 1 else _TWIN) / max(height, width)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     how = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BOX
     tile = beside([blend(empty, one, **style).resize(size, how) for one in maps], gap=2)
@@ -87,7 +87,9 @@ def _photos(grid: Any, activations: LayerActivations, top: float | None) -> list
         photos.append(sized(zoomed(drawn, grid) if index == 0 else drawn, side))
     if heatmap is None:
         return photos
-    words = heatmap.target[0] if highlight is None else highlight.words
+    words = heatmap.target[0]
+    if highlight is not None:
+        words = f"{words} above {highlight.threshold:.3g}, quantile {highlight.quantile:g}"
     parts = [title(words, photos[0].width), *photos]
     if highlight is None:
         style = {"sign": grid.sign, "colormap": grid.colormap}

@@ -225,8 +225,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
         found = self.activations
         if found is None:
             return None
-        task = Task("contributions", self.layer, self.target)
-        return ranking(found, self, known=self._known.packed(task) is not None)
+        return ranking(found, self._known.contributions(self.layer, self.target), self)
 
     @property
     def highlight(self) -> Highlight | None:
