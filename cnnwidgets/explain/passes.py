@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from cnnwidgets.errors import OptionError
-from cnnwidgets.explain.calls import PathError, tensors_in
+from cnnwidgets.explain.agreement import is_undisturbed
+from cnnwidgets.explain.calls import PathError
 from cnnwidgets.explain.fuse import fused
 from cnnwidgets.explain.twin import make_twin
 
@@ -70,15 +72,8 @@ class FullPasses:
     @cached_property
     def at_once(self) -> int:
         """How many images one pass takes: one, where a network's output for an image depends on those beside it."""
-        alone = self._most > 1 and not _tells_apart(self._network) and self._keeps_apart()
+        alone = self._most > 1 and not _tells_apart(self._network) and is_undisturbed(self)
         return self._most if alone else 1
-
-    def _keeps_apart(self) -> bool:
-        """Whether the picture's output stays what it is beside strong noise."""
-        noise = 10 * torch.randn(self.base.shape, generator=torch.Generator().manual_seed(0)).to(self.base)
-        one, two = (self.outputs([0] * len(x), [0] * len(x), x) for x in (self.base, torch.cat([self.base, noise])))
-        pairs = zip(tensors_in(one), tensors_in(two), strict=True)
-        return all(b.ndim > 0 and len(b) == 2 and _near(a.reshape(-1), b[0].reshape(-1)) for a, b in pairs)
 
     def outputs(self, tops: Sequence[int], lefts: Sequence[int], patches: Tensor) -> Any:
         """Return the network's raw output; see `Passes.outputs`."""
@@ -92,13 +87,6 @@ class FullPasses:
             except PathError:  # the forward pass depends on the values of its input
                 self._edits = {}
                 return self._network.run(images)
-
-
-def _near(mine: Tensor, theirs: Tensor) -> bool:
-    if mine.shape != theirs.shape:
-        return False
-    span = mine.double().abs().max() if mine.numel() else 0.0
-    return bool(((mine.double() - theirs.double()).abs() <= 1e-3 * span + 1e-30).all())
 
 
 def _tells_apart(network: Network) -> bool:
@@ -127,7 +115,7 @@ def make_passes(
         OptionError: `dtype` is none of floating point.
 
     """
-    if checked_dtype(dtype) is not None:
+    if dtype is not None and checked_dtype(dtype) is not None:
         network, base = _cast(network, dtype), base.to(dtype)
     passes = _passes(network, base, incremental=incremental)
     if dtype is not None:
@@ -153,12 +141,23 @@ def _passes(network: Network, base: Tensor, *, incremental: bool) -> Passes:
     return whole
 
 
-def _cast(network: Network, dtype: torch.dtype | None) -> Network:
-    """Return the network with a twin of its own in another dtype, whose weights are copies."""
-    other = copy.copy(network)
-    other.module = make_twin(network.model).to(dtype)
-    other.x = network.x.to(dtype)
-    vars(other)["trace"] = network.trace  # as it was watched in the network's own dtype
+_CASTS: weakref.WeakKeyDictionary[Network, dict[torch.dtype, Network]] = weakref.WeakKeyDictionary()
+
+
+def _cast(network: Network, dtype: torch.dtype) -> Network:
+    """Return the network with a twin of its own in another dtype; the same one each time, so that plans are kept."""
+    casts = _CASTS.setdefault(network, {})
+    other = casts.get(dtype)
+    if other is None:
+        other = casts[dtype] = copy.copy(network)
+        other.module = make_twin(network.module).to(dtype)
+        other.x = network.x.to(dtype)
+        vars(other)["trace"] = network.trace  # as it was watched in the network's own dtype
+        return other
+    # Its weights are copies, and the user's may have changed.
+    for mine, own in zip(other.module.parameters(), network.module.parameters(), strict=True):
+        if mine.data_ptr() != own.data_ptr():
+            mine.copy_(own)
     return other
 
 

@@ -97,6 +97,22 @@ def test_a_broken_plan_is_found_out(broken, base):
         check(engine, network)
 
 
+@pytest.mark.parametrize("offset", [0, 1e3])
+def test_scores_are_compared_by_how_far_they_are_apart(offset):
+    """An offset that all scores have in common makes no mistake smaller."""
+    base, net = noise(1, 3, 16, 16), seeded(Residual())
+    network = Network(subject_of(net, base))
+    with torch.no_grad():
+        net.fc.bias += offset
+    engine = incremental_passes(network, base)
+    step = engine.plan.steps[-1]
+    right = step.on_whole
+    apart = float(engine.output.max() - engine.output.min())
+    step.on_whole = lambda run, values: right(run, values) + 0.01 * apart * torch.eye(1, engine.output.shape[1])
+    with pytest.raises(NotIncrementalError, match="gives other values than the network"):
+        check(engine, network)
+
+
 def test_weights_changed_between_two_sweeps_count():
     base = torch.zeros(1, 3, 16, 16)  # of which the first convolution's weights cannot be told
     net = seeded(Residual())

@@ -18,14 +18,7 @@ if TYPE_CHECKING:
 _RESHAPES = frozenset({*VIEWS, "flatten.using_ints", "unflatten.int", "expand.default"})
 _PER_IMAGE = frozenset(
     {"conv2d.default", "conv2d.padding", "max_pool2d.default", "avg_pool2d.default", "adaptive_avg_pool2d.default"}
-    | {
-        "pad.default",
-        "constant_pad_nd.default",
-        "hardswish.default",
-        "dropout.default",
-        "prelu.default",
-        "linear.default",
-    }
+    | {"pad.default", "constant_pad_nd.default", "hardswish.default", "dropout.default", "prelu.default"}
     | {"clone.default", "contiguous.default", "alias.default", "detach.default", "to.dtype", "_to_copy.default"}
     | {"upsample_bilinear2d.vec", "upsample_nearest2d.vec", "group_norm.default", "linear.default"}
 )

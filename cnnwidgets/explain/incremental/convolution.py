@@ -18,7 +18,6 @@ _IN_PLACE: dict[str, Callable[..., Tensor]] = {
     "hardtanh": F.hardtanh_,
     "swish": lambda x: F.silu(x, inplace=True),
     "hardswish": lambda x: F.hardswish(x, inplace=True),
-    "sigmoid": torch.sigmoid_,
 }
 
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from cnnwidgets.explain.agreement import is_undisturbed
 from cnnwidgets.explain.incremental.apart import keeps_apart
-from cnnwidgets.explain.incremental.checking import check, check_apart
+from cnnwidgets.explain.incremental.checking import MIXED, check
 from cnnwidgets.explain.incremental.graph import NotIncrementalError, graph_of
 from cnnwidgets.explain.incremental.patch import Clean, Patch
 from cnnwidgets.explain.incremental.plan import Plan, planned
@@ -124,7 +125,10 @@ def incremental_passes(network: Network, base: Tensor) -> Incremental:
     engine = _checked(plan, network, base, lightly=graph in _TRUSTED)
     if graph not in _TRUSTED and not keeps_apart(graph):
         with _giving_up("cannot be run"):
-            check_apart(engine)
+            apart = is_undisturbed(engine)
+        if not apart:
+            raise NotIncrementalError(MIXED)
+        engine.spent = 0
     _TRUSTED.add(graph)
     _PLANS[network] = (key, plan)
     return engine

@@ -68,8 +68,25 @@ class NotIncrementalError(Exception):
     """The engine cannot follow a network; the text says why."""
 
 
-# A reason is kept as text: an exception would keep the frames, and with them the model, alive.
-_GRAPHS: weakref.WeakKeyDictionary[nn.Module, dict[Any, Graph | str]] = weakref.WeakKeyDictionary()
+class GivenUpError(NotIncrementalError):
+    """The exporter stumbled, over the network or over something of the moment, such as a lack of memory."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why there is no graph, as text: an exception would keep the frames, and with them the model, alive.
+
+    Attributes:
+        text: the words.
+        lasts: whether the network's structure is the reason, as far as can be told.
+
+    """
+
+    text: str
+    lasts: bool
+
+
+_GRAPHS: weakref.WeakKeyDictionary[nn.Module, dict[Any, Graph | Reason]] = weakref.WeakKeyDictionary()
 _KEPT = 4
 _ONE_AT_A_TIME = threading.Lock()  # the exporter patches PyTorch for its time; two at once trip over each other
 
@@ -77,26 +94,41 @@ _ONE_AT_A_TIME = threading.Lock()  # the exporter patches PyTorch for its time; 
 def graph_of(network: Network) -> Graph:
     """Return the graph of a network for inputs of the size that it has; remembered while the structure stays.
 
+    So is the reason why there is none, where the structure is the reason. What may be of the moment is tried once
+    more, and taken for the structure's when it comes again in the same words.
+
     Raises:
         NotIncrementalError: its forward pass depends on values or draws random numbers, or is no Python (TorchScript).
 
     """
     key = (signature(network.module), tuple(network.x.shape[1:]), network.x.dtype, network.x.device)
     found = _GRAPHS.get(network.model, {}).get(key)
-    with _ONE_AT_A_TIME if found is None else contextlib.nullcontext():
-        graphs = _GRAPHS.setdefault(network.model, {})
-        found = graphs.get(key)
-        if found is None:
-            try:
-                found = _export(network)
-            except NotIncrementalError as reason:
-                found = str(reason)
-            while len(graphs) >= _KEPT:
-                graphs.pop(next(iter(graphs)), None)
-            graphs[key] = found
-    if isinstance(found, str):
-        raise NotIncrementalError(found)
+    if not _lasts(found):
+        with _ONE_AT_A_TIME:
+            graphs = _GRAPHS.setdefault(network.model, {})
+            found = graphs.get(key)  # another thread may have come first
+            if not _lasts(found):
+                found = graphs[key] = _tried(network, found)
+                while len(graphs) > _KEPT:
+                    graphs.pop(next(iter(graphs)), None)
+    if not isinstance(found, Graph):
+        raise NotIncrementalError("" if found is None else found.text)
     return found
+
+
+def _lasts(found: Graph | Reason | None) -> bool:
+    return isinstance(found, Graph) or (found is not None and found.lasts)
+
+
+def _tried(network: Network, before: Graph | Reason | None) -> Graph | Reason:
+    """Export a network; `before` is how it ended the last time."""
+    try:
+        return _export(network)
+    except GivenUpError as error:
+        again = isinstance(before, Reason) and before.text == str(error)
+        return Reason(str(error), again and not isinstance(error.__cause__, MemoryError | OSError))
+    except NotIncrementalError as error:
+        return Reason(str(error), lasts=True)
 
 
 def _export(network: Network) -> Graph:
@@ -114,17 +146,19 @@ def _export(network: Network) -> Graph:
             if not without_writing(program.graph):
                 program = program.run_decompositions({})  # functional, too, but takes several times as long
     except Exception as error:  # whatever stops the exporter, full passes work
-        raise NotIncrementalError(_in_words(error)) from error
+        raise _given_up(error) from error
     return _graph(program, network.module)
 
 
-def _in_words(error: Exception) -> str:
+def _given_up(error: Exception) -> NotIncrementalError:
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if "data-dependent" in first:
-        return "its forward pass depends on the values of the picture"
+        return NotIncrementalError("its forward pass depends on the values of the picture")
     if "Constraints violated" in first:
-        return "its forward pass fixes the number of images, as len(x) does where x.shape[0] would not"
-    return f"torch.export gives up: {first[:200]}"
+        return NotIncrementalError(
+            "its forward pass fixes the number of images, as len(x) does where x.shape[0] would not"
+        )
+    return GivenUpError(f"torch.export gives up: {first[:200]}")
 
 
 def _graph(program: torch.export.ExportedProgram, module: nn.Module) -> Graph:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -55,13 +54,6 @@ class Layout:
 Padding = tuple[tuple[int, ...], float]  # sides (left, right, top, bottom), and what they are filled with
 
 
-class Cut(NamedTuple):
-    """What is cut out along one axis, and where the changed cells lie in it."""
-
-    window: Span
-    overlap: Overlap
-
-
 class Clean:
     """A map of the clean image, with the paddings of it that windows are cut from.
 
@@ -105,8 +97,8 @@ class Clean:
         """Return the cells `rows` x `columns` with a patch in place, (B, ...). The result may be the patch itself."""
         if patch.rows == rows and patch.columns == columns:
             return patch.values
-        down, across = Cut(rows, placed(patch.rows, rows)), Cut(columns, placed(patch.columns, columns))
-        return composed(self.values, patch.values, self.layout.dims, down, across)
+        down, across = placed(patch.rows, rows), placed(patch.columns, columns)
+        return _composed(self.values, patch.values, self.layout.dims, (rows, columns), (down, across))
 
     def cut(self, rows: Span, columns: Span) -> Tensor:
         """Return the clean cells `rows` x `columns`, (B, ...)."""
@@ -133,14 +125,16 @@ def windows(source: Tensor, dims: tuple[int, int], rows: Span, columns: Span) ->
     return cuts[0].clone() if len(cuts) == 1 else torch.cat(cuts)
 
 
-def composed(source: Tensor, part: Tensor, dims: tuple[int, int], rows: Cut, columns: Cut) -> Tensor:
-    """Cut windows out of `source` and put the changed parts where they overlap, (B, ...): fresh memory."""
-    found = windows(source, dims, rows.window, columns.window)
-    if rows.overlap.same and columns.overlap.same:
-        _put(found, part, dims, (rows.overlap, columns.overlap), 0)
+def _composed(
+    source: Tensor, part: Tensor, dims: tuple[int, int], cells: tuple[Span, Span], shared: tuple[Overlap, Overlap]
+) -> Tensor:
+    """Cut `cells` out of `source` and put the changed parts where they overlap, (B, ...): fresh memory."""
+    found = windows(source, dims, *cells)
+    if all(overlap.same for overlap in shared):
+        _put(found, part, dims, shared, 0)
         return found
     for image in range(len(found)):
-        _put(found[image : image + 1], part[image : image + 1], dims, (rows.overlap, columns.overlap), image)
+        _put(found[image : image + 1], part[image : image + 1], dims, shared, image)
     return found
 
 
@@ -156,6 +150,5 @@ def _put(into: Tensor, part: Tensor, dims: tuple[int, int], overlaps: tuple[Over
 
 def window_of(clean: Clean, patch: Patch, rows: Reach, columns: Reach, padding: Padding) -> Tensor:
     """Return what a sliding operation reads for the cells that can change, out of the padded map, (B, ...)."""
-    source = clean.padded(*padding)
-    down, across = Cut(rows.window, rows.overlap), Cut(columns.window, columns.overlap)
-    return composed(source, patch.values, clean.layout.dims, down, across)
+    cells, shared = (rows.window, columns.window), (rows.overlap, columns.overlap)
+    return _composed(clean.padded(*padding), patch.values, clean.layout.dims, cells, shared)
