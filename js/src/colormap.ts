@@ -11,6 +11,7 @@ export interface Scale {
 const extremes = new WeakMap<HeatMap, readonly [number, number]>();
 
 function extremesOf(map: HeatMap): readonly [number, number] {
+  if (map.extremes) return map.extremes;
   let pair = extremes.get(map);
   if (!pair) {
     let low = 0;
@@ -25,10 +26,14 @@ function extremesOf(map: HeatMap): readonly [number, number] {
   return pair;
 }
 
-export function scaleOf(map: HeatMap, sign: Sign): Scale {
-  const [low, high] = extremesOf(map);
+/** The scale of values between two ends, with 0 between them. */
+export function scaleBetween([low, high]: readonly [low: number, high: number], sign: Sign): Scale {
   const maximum = sign === "positive" ? high : sign === "negative" ? -low : Math.max(high, -low);
   return { sign, maximum: maximum || 0 };
+}
+
+export function scaleOf(map: HeatMap, sign: Sign): Scale {
+  return scaleBetween(extremesOf(map), sign);
 }
 
 /** The share of the scale's maximum that a raw value stands for: 0..1, or -1..1 where both signs are shown. */

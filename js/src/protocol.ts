@@ -30,6 +30,8 @@ export interface HeatMap {
   /** True centres of the cells in picture coordinates, ascending. */
   readonly xs: Float32Array;
   readonly ys: Float32Array;
+  /** What the colours span, with 0 between, where several maps share a scale; otherwise the map's own values. */
+  readonly extremes?: readonly [low: number, high: number];
   /** Every cell stands for itself; otherwise values are interpolated between the centres. */
   readonly blocks?: boolean;
   readonly units: string;

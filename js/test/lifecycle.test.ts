@@ -89,6 +89,6 @@ function bitmapsReady(canvases: HTMLElement[]): boolean {
 test("a widget that this page does not know is refused by name", () => {
   const model = new MockModel({ _widget: "TimeMachine" }) as unknown as AnyModel;
   expect(() => widget.render({ model, el: document.createElement("div") })).toThrow(
-    "no widget named TimeMachine, only HeatmapView, OcclusionCanvas",
+    "no widget named TimeMachine, only HeatmapView, OcclusionCanvas, ActivationGrid",
   );
 });

@@ -18,11 +18,24 @@ export const ARROWS: Readonly<Record<string, readonly [dx: number, dy: number]>>
 
 const clamp = (value: number, high: number) => Math.min(high, Math.max(0, value));
 
+/** What a press on the picture does instead of moving it; points are in coordinates of the picture. */
+export interface Tool {
+  /** False leaves the gesture to the pane. */
+  press(x: number, y: number): boolean;
+  drag(x: number, y: number): void;
+  release(): void;
+  /** A second finger has come down: what the first began is void. */
+  cancel(): void;
+  /** A key other than the pane's own; false if it means nothing. `at` is where the arrow keys point. */
+  key(event: KeyboardEvent, at: readonly [x: number, y: number] | null): boolean;
+}
+
 export function explore(
   element: HTMLElement,
   sizeOf: () => Size,
   context: ViewContext,
   signal: AbortSignal,
+  tool?: Tool,
 ): void {
   const { session, cursor, refresh } = context;
 
@@ -50,20 +63,51 @@ export function explore(
     point(next, true);
   };
 
+  const pictureAt = (x: number, y: number) => {
+    const { photo } = session.state;
+    return photo && toPicture(navigation.viewport(photo), x, y);
+  };
+  const read = (x: number, y: number) => {
+    const { photo } = session.state;
+    const at = pictureAt(x, y);
+    if (!photo || !at) return;
+    const inside = at[0] >= 0 && at[1] >= 0 && at[0] < photo.width && at[1] < photo.height;
+    point(inside ? at : null, false);
+  };
+  let inUse = false;
+  /** A finger that has left still points: what it tapped is read after it. */
+  let touched = false;
+
   listenToPointer(
     element,
     {
-      hover(x, y) {
-        const { photo } = session.state;
-        if (!photo) return;
-        const [px, py] = toPicture(navigation.viewport(photo), x, y);
-        const inside = px >= 0 && py >= 0 && px < photo.width && py < photo.height;
-        point(inside ? [px, py] : null, false);
+      hover(x, y, event) {
+        touched = event.pointerType === "touch";
+        read(x, y);
       },
-      leave: () => point(null, false),
-      press: () => session.state.zoom > 1,
-      pinch: () => undefined,
-      drag: navigation.panBy,
+      leave() {
+        if (!touched) point(null, false);
+      },
+      press(x, y, event) {
+        touched = event.pointerType === "touch";
+        if (touched) read(x, y);
+        const at = pictureAt(x, y);
+        inUse = at !== null && (tool?.press(...at) ?? false);
+        return inUse || session.state.zoom > 1;
+      },
+      release() {
+        if (inUse) tool?.release();
+        inUse = false;
+      },
+      pinch() {
+        if (inUse) tool?.cancel();
+        inUse = false;
+      },
+      drag(dx, dy, x, y) {
+        const at = inUse && pictureAt(x, y);
+        if (at) tool?.drag(...at);
+        else navigation.panBy(dx, dy);
+      },
       pan: navigation.panBy,
       zoom: navigation.zoomBy,
       reset: navigation.reset,
@@ -80,7 +124,7 @@ export function explore(
       const times = event.shiftKey ? 5 : 1;
       if (arrow) step(photo, arrow[0] * times, arrow[1] * times);
       else if (event.key === "Escape" && cursor.point) point(null, false);
-      else if (!navigation.zoomByKey(event.key, cursor.point)) return;
+      else if (!tool?.key(event, cursor.point) && !navigation.zoomByKey(event.key, cursor.point)) return;
       event.preventDefault();
       event.stopPropagation();
     },

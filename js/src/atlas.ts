@@ -1,0 +1,77 @@
+/**
+ * Every map of a sheet as pixels on one canvas, a pixel for each cell. A tile is coloured when it is first drawn, and
+ * only once for a scale, a sign, a colour map and a threshold; from then on drawing it is a copy.
+ */
+import type { ActivationState, Sheet } from "./activation_state";
+import { colormapOf, colourise, pixelsOf } from "./colormap";
+import { cutOf } from "./highlight";
+import { planeOf, tileScale } from "./sheet";
+import { type Context, contextOf, type Rectangle } from "./stage";
+
+export interface Atlas {
+  /** Makes ready to draw this sheet as the state wants its colours; false while there are no colours. */
+  open(sheet: Sheet, state: ActivationState): boolean;
+  draw(onto: Context, picture: number, channel: number, target: Rectangle): void;
+}
+
+export function createAtlas(signal: AbortSignal): Atlas {
+  const canvas = document.createElement("canvas");
+  const context = contextOf(canvas);
+  let sheet: Sheet | null = null;
+  let state: ActivationState | null = null;
+  let settings: readonly unknown[] = [];
+  let perRow = 1;
+  let image: ImageData | null = null;
+  let pixels = new Uint32Array(0);
+  let coloured = new Uint8Array(0);
+
+  signal.addEventListener("abort", () => {
+    canvas.width = 0;
+    canvas.height = 0;
+  });
+
+  const resize = ({ pictures, channels, rows, columns }: Sheet) => {
+    const maps = pictures * channels;
+    perRow = Math.max(1, Math.ceil(Math.sqrt((maps * rows) / columns)));
+    canvas.width = perRow * columns;
+    canvas.height = Math.ceil(maps / perRow) * rows;
+    image = context.createImageData(columns, rows);
+    pixels = new Uint32Array(image.data.buffer);
+    coloured = new Uint8Array(maps);
+  };
+
+  const colour = (map: number, picture: number, channel: number) => {
+    const colormap = state && colormapOf(state);
+    if (!sheet || !state || !image || !colormap) return;
+    const values = planeOf(sheet, picture, channel);
+    colourise(values, tileScale(sheet, channel, state), 0, pixelsOf(colormap), pixels);
+    if (state.quantile > 0) {
+      const cut = cutOf(sheet, picture, channel, state.quantile);
+      for (let i = 0; i < pixels.length; i++) if (!(values[i] > cut)) pixels[i] = 0;
+    }
+    context.putImageData(image, (map % perRow) * sheet.columns, Math.floor(map / perRow) * sheet.rows);
+    coloured[map] = 1;
+  };
+
+  return {
+    open(newSheet, newState) {
+      const colormap = colormapOf(newState);
+      const wanted = [newState.scale, newState.sign, newState.quantile, colormap];
+      if (newSheet !== sheet) {
+        sheet = newSheet;
+        resize(newSheet);
+      } else if (wanted.some((need, i) => need !== settings[i])) coloured.fill(0);
+      settings = wanted;
+      state = newState;
+      return colormap !== null;
+    },
+    draw(onto, picture, channel, target) {
+      if (!sheet) return;
+      const { channels, rows, columns } = sheet;
+      const map = picture * channels + channel;
+      if (!coloured[map]) colour(map, picture, channel);
+      const left = (map % perRow) * columns;
+      onto.drawImage(canvas, left, Math.floor(map / perRow) * rows, columns, rows, ...target);
+    },
+  };
+}

@@ -1,0 +1,148 @@
+/** The order of the tiles, computed from the sheet: the same rules as `explain`'s `rank`, without the kernel. */
+import type { ActivationState, Sheet, Sort } from "./activation_state";
+import { cellsOf, planeOf, statisticsOf } from "./sheet";
+import { createPainted, type Painted } from "./territory";
+
+export interface Ranking {
+  /** Channels, the first tile's first; dead ones are left out where the state hides them. */
+  readonly order: Int32Array;
+  /** By channel; null where the order is that of the channels. */
+  readonly scores: Float32Array | null;
+  /** What the order follows: not what was asked for, where that cannot be had. */
+  readonly by: Sort;
+  readonly units: string;
+  /** Why the order follows something else; empty where it does as asked. */
+  readonly note: string;
+}
+
+export type RankingState = Pick<
+  ActivationState,
+  "sort" | "channel" | "contributions" | "target" | "hide_dead" | "region"
+>;
+
+/** Only the first picture is ranked, except by what differs. */
+const FIRST = 0;
+
+/** Pearson's correlation of every map of the first picture with weights on the cells; 0 for a constant one. */
+function correlations(sheet: Sheet, weights: Float32Array): Float32Array {
+  const cells = cellsOf(sheet);
+  const { mean, spread } = statisticsOf(sheet);
+  let sum = 0;
+  let squares = 0;
+  const some: number[] = [];
+  weights.forEach((weight, i) => {
+    sum += weight;
+    squares += weight * weight;
+    if (weight !== 0) some.push(i);
+  });
+  const weightSpread = Math.max(0, squares - (sum * sum) / cells);
+  const scores = new Float32Array(sheet.channels);
+  if (!(weightSpread > 1e-12 * squares)) return scores;
+  // A region covers few cells: only they are read.
+  const places = Int32Array.from(some);
+  const filled = Float32Array.from(some, (i) => weights[i]);
+  const { values } = sheet;
+  for (let channel = 0; channel < sheet.channels; channel++) {
+    if (!(spread[channel] > 0)) continue;
+    const start = channel * cells;
+    const centre = mean[channel];
+    let common = 0;
+    for (let k = 0; k < places.length; k++) common += (values[start + places[k]] - centre) * filled[k];
+    scores[channel] = Math.max(-1, Math.min(1, common / Math.sqrt(spread[channel] * weightSpread)));
+  }
+  return scores;
+}
+
+function differences({ channels }: Sheet, mean: Float32Array): Float32Array {
+  return Float32Array.from({ length: channels }, (_, channel) =>
+    Math.abs(mean[channel] - mean[channels + channel]),
+  );
+}
+
+type Scored = Pick<Ranking, "scores" | "by" | "units" | "note">;
+
+function score(sheet: Sheet, state: RankingState, shares: Float32Array | null): Scored {
+  const { maximum, mean, active } = statisticsOf(sheet);
+  const { channels, units } = sheet;
+  const otherwise = (note: string): Scored => ({
+    scores: maximum.subarray(0, channels),
+    by: "maximum",
+    units,
+    note: `${note} Sorted by maximum.`,
+  });
+  const as = (scores: Float32Array | null, its: string): Scored => ({
+    scores,
+    by: state.sort,
+    units: its,
+    note: "",
+  });
+  switch (state.sort) {
+    case "channel":
+      return as(null, "");
+    case "maximum":
+      return as(maximum.subarray(0, channels), units);
+    case "mean":
+      return as(mean.subarray(0, channels), units);
+    case "active":
+      return as(active.subarray(0, channels), "share");
+    case "contribution": {
+      const { contributions, target } = state;
+      const known = contributions?.layer === sheet.layer && contributions.target === target;
+      if (!known) return otherwise("The contributions are not here yet.");
+      return as(contributions.values.subarray(0, channels), contributions.units);
+    }
+    case "likeness": {
+      const { channel } = state;
+      if (channel === null || channel >= channels)
+        return otherwise("Likeness needs a pinned channel: click a tile.");
+      return as(correlations(sheet, planeOf(sheet, FIRST, channel)), "correlation");
+    }
+    case "region":
+      if (!shares) return otherwise("No region is painted.");
+      return as(correlations(sheet, shares), "correlation");
+    case "difference":
+      if (sheet.pictures < 2) return otherwise("There is one picture.");
+      return as(differences(sheet, mean), units);
+  }
+}
+
+/** `shares` is how much of each cell's territory is painted; null while nothing is. */
+export function rank(sheet: Sheet, state: RankingState, shares: Float32Array | null): Ranking {
+  const scored = score(sheet, state, shares);
+  const { dead } = statisticsOf(sheet);
+  const { scores } = scored;
+  const channels = Array.from({ length: sheet.channels }, (_, channel) => channel);
+  const shown = state.hide_dead ? channels.filter((channel) => !dead[channel]) : channels;
+  if (scores) {
+    // What is not a number comes last. Equal ones keep the order of the channels: sorting is stable.
+    const keys = scores.map((value) => (Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value));
+    shown.sort((a, b) => keys[b] - keys[a] || 0);
+  }
+  return { ...scored, order: Int32Array.from(shown) };
+}
+
+/** Ranks anew only when something changes that the order depends on: pointing at tiles does not. */
+export function createRanker(): (sheet: Sheet, state: RankingState) => Ranking {
+  const painted = new WeakMap<Sheet, Painted>();
+  let needs: readonly unknown[] = [];
+  let ranking: Ranking | null = null;
+
+  const sharesOf = (sheet: Sheet, { region }: RankingState) => {
+    const known = painted.get(sheet) ?? createPainted(sheet);
+    painted.set(sheet, known);
+    return known.sharesOf(region);
+  };
+
+  return (sheet, state) => {
+    const { sort, hide_dead, channel, contributions, target } = state;
+    const shares = sort === "region" ? sharesOf(sheet, state) : null;
+    const own =
+      sort === "likeness" ? [channel] : sort === "contribution" ? [contributions, target] : [shares];
+    const now = [sheet, sort, hide_dead, ...own];
+    if (!ranking || now.length !== needs.length || now.some((need, i) => need !== needs[i])) {
+      ranking = rank(sheet, state, shares);
+      needs = now;
+    }
+    return ranking;
+  };
+}

@@ -1,0 +1,138 @@
+/** Paints the tiles that are in view: their maps from the atlas, number and score below. */
+import type { ActivationState, Sheet } from "./activation_state";
+import type { Atlas } from "./atlas";
+import { significant, wholePercent } from "./format";
+import type { Ranking } from "./rankings";
+import { statisticsOf } from "./sheet";
+import { type Context, contextOf, fitTo } from "./stage";
+import { CAPTION, cornerOf, GAP, mapLeft, type Tiling, visibleTiles } from "./tiles";
+import type { Size } from "./viewport";
+
+export interface TileScene {
+  readonly sheet: Sheet;
+  readonly state: ActivationState;
+  readonly ranking: Ranking;
+  readonly tiling: Tiling;
+  readonly pane: Size;
+  /** How far the tiles are scrolled. */
+  readonly top: number;
+}
+
+export interface TilePainter {
+  readonly canvas: HTMLCanvasElement;
+  paint(scene: TileScene): void;
+}
+
+/** From this width on a caption is set in the larger type. */
+const LARGE_FROM = 48;
+
+interface Ink {
+  readonly font: string;
+  readonly text: string;
+  readonly quiet: string;
+  readonly well: string;
+  /** Width of a digit. */
+  readonly digit: number;
+}
+
+function inkOf(context: Context, tileWidth: number): Ink {
+  const style = getComputedStyle(context.canvas);
+  const font = `${tileWidth >= LARGE_FROM ? 11 : 9}px ${style.fontFamily}`;
+  context.font = font;
+  return {
+    font,
+    text: style.getPropertyValue("--cnnw-fg"),
+    quiet: style.getPropertyValue("--cnnw-muted"),
+    well: style.getPropertyValue("--cnnw-well"),
+    digit: context.measureText("0").width,
+  };
+}
+
+/** The scores as they stand below the tiles; each is worded when it is first seen. */
+const worded = new WeakMap<Ranking, (string | undefined)[]>();
+
+export function scoreWords({ scores, units }: Ranking, channel: number): string {
+  if (!scores) return "";
+  return units === "share" ? wholePercent(scores[channel]) : significant(scores[channel]);
+}
+
+function captionOf({ ranking, sheet }: TileScene, channel: number): string {
+  if (statisticsOf(sheet).dead[channel]) return "dead";
+  const known = worded.get(ranking) ?? [];
+  worded.set(ranking, known);
+  known[channel] ??= scoreWords(ranking, channel);
+  return known[channel];
+}
+
+export function createTilePainter(atlas: Atlas, signal: AbortSignal): TilePainter {
+  const canvas = document.createElement("canvas");
+  const context = contextOf(canvas);
+  let painted: readonly unknown[] = [];
+
+  signal.addEventListener("abort", () => {
+    canvas.width = 0;
+    canvas.height = 0;
+    canvas.remove();
+  });
+
+  const paintTile = (scene: TileScene, ink: Ink, position: number) => {
+    const { tiling, ranking, top } = scene;
+    const { mapWidth, mapHeight, pictures, stepX } = tiling;
+    const [x, corner] = cornerOf(tiling, position);
+    const y = corner - top;
+    const channel = ranking.order[position];
+    for (let picture = 0; picture < pictures; picture++) {
+      const target = [x + mapLeft(tiling, picture), y, mapWidth, mapHeight] as const;
+      context.fillStyle = ink.well;
+      context.fillRect(...target);
+      atlas.draw(context, picture, channel, target);
+    }
+    const baseline = y + mapHeight + CAPTION - 4;
+    const name = String(channel);
+    context.fillStyle = ink.text;
+    context.fillText(name, x, baseline);
+    const score = captionOf(scene, channel);
+    const width = stepX - GAP;
+    if ((name.length + 1 + score.length) * ink.digit > width) return;
+    context.fillStyle = ink.quiet;
+    context.textAlign = "right";
+    context.fillText(score, x + width, baseline);
+    context.textAlign = "left";
+  };
+
+  return {
+    canvas,
+    paint(scene) {
+      const { sheet, state, ranking, tiling, pane, top } = scene;
+      const ratio = devicePixelRatio;
+      const { color } = getComputedStyle(canvas);
+      const needs = [
+        sheet,
+        ranking,
+        state.scale,
+        state.sign,
+        state.quantile,
+        state.colormap,
+        state.colormaps,
+        tiling.mapWidth,
+        tiling.perRow,
+        pane.width,
+        pane.height,
+        top,
+        ratio,
+        color,
+      ];
+      if (needs.length === painted.length && needs.every((need, i) => need === painted[i])) return;
+      if (!atlas.open(sheet, state)) return;
+      painted = needs;
+      fitTo(canvas, pane, ratio);
+      context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      context.clearRect(0, 0, pane.width, pane.height);
+      context.imageSmoothingEnabled = false;
+      const ink = inkOf(context, tiling.stepX);
+      context.font = ink.font;
+      const [from, to] = visibleTiles(tiling, top, pane.height);
+      for (let position = from; position < to; position++) paintTile(scene, ink, position);
+    },
+  };
+}
