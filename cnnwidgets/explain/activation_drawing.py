@@ -71,8 +71,8 @@ def plot(
     figure.suptitle(
         f"{one.name}: {channels} channels of {height}x{width}, {dead} dead; "
         f"{'all' if len(chosen) == channels else f'the first {len(chosen)}'} by {ranking.words}"
-        f"{f' ({ranking.units})' if ranking.units else ''}; "
-        + (f"one scale to {shared:.3g} {one.units}" if scale == "shared" else "every tile on its own scale"),
+        f"{'' if ranking.units in ranking.words else f' ({ranking.units})'}; "
+        + (f"one scale, up to {shared:.3g}" if scale == "shared" else "every tile on its own scale"),
         fontsize=10,
     )
     return figure

@@ -131,7 +131,7 @@ class Highlight:
             either += int((mine | theirs).sum())
         return both / either if either else float("nan")
 
-    def overlay(self, index: int = 0, *, dim: float = 0.75) -> Image.Image:
+    def overlay(self, index: int = 0, *, dim: float = 0.65) -> Image.Image:
         """Return the picture, darkened by the share `dim` but for the highlighted part, which is outlined."""
         from cnnwidgets.explain.highlight_drawing import overlay
 

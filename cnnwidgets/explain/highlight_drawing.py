@@ -21,7 +21,7 @@ _OUTLINE = (255, 214, 0)
 _PANEL = 320  # pixels of the longer side of a picture in a cell's output
 
 
-def overlay(highlight: Highlight, index: int, *, dim: float = 0.75, longest: int = MOST_PIXELS) -> Image.Image:
+def overlay(highlight: Highlight, index: int, *, dim: float = 0.65, longest: int = MOST_PIXELS) -> Image.Image:
     """Return a picture, darkened but for the highlighted part, which has a yellow outline.
 
     Args:
@@ -49,7 +49,7 @@ def overlay(highlight: Highlight, index: int, *, dim: float = 0.75, longest: int
 def plot(highlight: Highlight) -> Figure:
     """Return a figure with every picture, what is highlighted in it, and how much that is."""
     count = len(highlight)
-    figure = shown_figure(figsize=(4.2 * count, 4.4), layout="constrained")
+    figure = shown_figure(figsize=(max(4.2 * count, 6.0), 4.4), layout="constrained")
     for index, share in enumerate(highlight.shares):
         axes = figure.add_subplot(1, count, index + 1)
         height, width = highlight.heatmap.frames[index].picture_size
