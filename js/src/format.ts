@@ -34,6 +34,12 @@ export function significant(value: number): string {
   return `${sign}${mantissa}×10${raised}`;
 }
 
+/** A number with so many decimals, and no sign where nothing is left of it: "−0.04", "0.00". */
+export function fixed(value: number, decimals: number): string {
+  const digits = Math.abs(value).toFixed(decimals);
+  return (value < 0 && Number(digits) > 0 ? MINUS : "") + digits;
+}
+
 /** A probability as a percentage with one decimal, never rounded to a false 0 or 100. */
 export function percent(probability: number): string {
   const value = 100 * probability;

@@ -11,7 +11,7 @@ const SVG = "http://www.w3.org/2000/svg";
 /** The fill of the finest layers; the coarsest are opaque. */
 const FAINTEST = 0.3;
 /** Two captions below the bars are at least this share of the width apart. */
-const APART = 0.07;
+const APART = 0.05;
 /** Up to so many bars there is room for gaps. */
 const GAPS_UP_TO = 150;
 const PAGE = 10;
@@ -86,11 +86,11 @@ export function createLayerMap({
     marker,
   );
   const captions = h("div", { class: "cnnw-map-captions", "aria-hidden": "true" });
-  const name = h("span", { class: "cnnw-map-name" });
-  const kind = h("span", { class: "cnnw-map-kind" });
+  const name = h("bdi", { dir: "ltr" });
+  const head = h("span", { class: "cnnw-map-name" }, name);
   const shape = h("span", { class: "cnnw-map-shape" });
   const facts = h("span", { class: "cnnw-map-facts" });
-  const line = h("p", { class: "cnnw-map-line" }, name, kind, shape, facts);
+  const line = h("p", { class: "cnnw-map-line" }, head, shape, facts);
 
   let layers: readonly Layer[] = [];
   let heights: readonly number[] = [];
@@ -161,9 +161,9 @@ export function createLayerMap({
       const shown = layers[hovered] ?? chosen;
       setAttribute(line, "data-hovered", shown !== chosen);
       setText(name, shown ? nameOf(shown) : state.layer);
-      setText(kind, shown?.kind ?? "");
+      setAttribute(head, "title", name.textContent);
       setText(shape, shown ? shapeWords(shown) : "");
-      setClippedText(facts, shown ? factWords(shown) : "");
+      setClippedText(facts, shown ? `${shown.kind} · ${factWords(shown)}` : "");
     },
   };
 }

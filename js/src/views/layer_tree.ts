@@ -65,13 +65,15 @@ export function createLayerTree({ session, signal }: ViewContext<ActivationState
     return row;
   };
 
-  const reveal = (entry: Entry | undefined) => {
+  /** Scrolls the tree as far as it takes; with `amid`, far enough to see what stands around. */
+  const reveal = (entry: Entry | undefined, amid = false) => {
     const row = entry && elements.get(entry);
     if (!row?.isConnected) return;
     // Not scrollIntoView: that would move the notebook, too.
     const { offsetTop: top, offsetHeight: height } = row;
     const room = tree.clientHeight - height;
-    tree.scrollTop = Math.min(top, Math.max(tree.scrollTop, top - room));
+    const nearest = Math.min(top, Math.max(tree.scrollTop, top - room));
+    if (nearest !== tree.scrollTop) tree.scrollTop = amid ? top - room / 2 : nearest;
   };
 
   const activate = (entry: Entry | undefined) => {
@@ -199,7 +201,7 @@ export function createLayerTree({ session, signal }: ViewContext<ActivationState
         stale = true;
       }
       draw();
-      if (moved) reveal(current);
+      if (moved) reveal(current, true);
     },
   };
 }

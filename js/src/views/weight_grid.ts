@@ -33,7 +33,22 @@ interface Pointed {
 
 /** The tallest pane, in CSS pixels; more rows are scrolled to. */
 const MOST_HEIGHT = 380;
+/** Around the marked tiles, and around every tile: a weight of 0 may be as white as the page. */
 const FRAME = 2;
+const EDGE = 1;
+
+interface Ink {
+  readonly family: string;
+  readonly text: string;
+  readonly edge: string;
+  readonly chosen: string;
+}
+
+function inkOf(canvas: HTMLCanvasElement): Ink {
+  const style = getComputedStyle(canvas);
+  const colour = (name: string) => style.getPropertyValue(`--cnnw-${name}`);
+  return { family: style.fontFamily, text: style.color, edge: colour("line"), chosen: colour("accent") };
+}
 
 export function createWeightGrid(
   label: string,
@@ -60,20 +75,24 @@ export function createWeightGrid(
   /** Where the pointer is over the pane; null while it is elsewhere. */
   let at: readonly [x: number, y: number] | null = null;
 
-  const paintTile = ({ captions, chosen }: WeightScene, tiles: Tiling, atlas: WeightSheet, tile: number) => {
+  const paintTile = (
+    { captions, chosen }: WeightScene,
+    tiles: Tiling,
+    atlas: WeightSheet,
+    ink: Ink,
+    tile: number,
+  ) => {
     const { columns, rows, mapWidth, mapHeight } = tiles;
     const [x, corner] = cornerOf(tiles, tile);
     const y = corner - scroller.scrollTop;
     const [left, top] = [(tile % atlas.perRow) * columns, Math.floor(tile / atlas.perRow) * rows];
     context.drawImage(atlas.canvas, left, top, columns, rows, x, y, mapWidth, mapHeight);
     context.fillText(captions(tile), x, y + mapHeight + CAPTION - 4);
-    if (tile === chosen || tile === pointed?.tile) {
-      context.lineWidth = FRAME;
-      context.strokeStyle = getComputedStyle(canvas).getPropertyValue(
-        tile === chosen ? "--cnnw-accent" : "--cnnw-fg",
-      );
-      context.strokeRect(x - FRAME / 2, y - FRAME / 2, mapWidth + FRAME, mapHeight + FRAME);
-    }
+    const marked = tile === chosen || tile === pointed?.tile;
+    const width = marked ? FRAME : EDGE;
+    context.lineWidth = width;
+    context.strokeStyle = tile === chosen ? ink.chosen : marked ? ink.text : ink.edge;
+    context.strokeRect(x - width / 2, y - width / 2, mapWidth + width, mapHeight + width);
   };
 
   const tipScene = ({ weights, labels }: WeightScene, tiles: Tiling): TipScene | null => {
@@ -102,11 +121,11 @@ export function createWeightGrid(
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     context.clearRect(0, 0, pane.width, pane.height);
     context.imageSmoothingEnabled = false;
-    const { fontFamily, color } = getComputedStyle(canvas);
-    context.font = `${tiling.mapWidth < 40 ? 9 : 11}px ${fontFamily}`;
-    context.fillStyle = color;
+    const ink = inkOf(canvas);
+    context.font = `${tiling.mapWidth < 40 ? 9 : 11}px ${ink.family}`;
+    context.fillStyle = ink.text;
     const [from, to] = visibleTiles(tiling, scroller.scrollTop, pane.height);
-    for (let tile = from; tile < to; tile++) paintTile(scene, tiling, sheet, tile);
+    for (let tile = from; tile < to; tile++) paintTile(scene, tiling, sheet, ink, tile);
     tip.update(tipScene(scene, tiling));
   };
   const refresh = framed(draw, signal);

@@ -1,7 +1,7 @@
 /** What a tile of weights holds, in numbers, beside the tile. */
 import type { Weights } from "../activation_state";
 import { h, setText } from "../dom";
-import { significant } from "../format";
+import { fixed, significant } from "../format";
 import type { Rectangle } from "../stage";
 import { rangeOf, valuesAt } from "../weights";
 
@@ -25,7 +25,13 @@ const COLOURS = ["red", "green", "blue"];
 const MOST = 49;
 const GAP = 6;
 
+/** Three digits for the largest weight, and as many decimals for all others: the columns of a table line up. */
+function decimalsOf({ scale }: Weights): number {
+  return scale > 0 ? Math.min(9, Math.max(0, 2 - Math.floor(Math.log10(scale)))) : 0;
+}
+
 function tableFor({ weights, tile, place }: TipScene, colour: number): HTMLElement {
+  const decimals = decimalsOf(weights);
   const { rows, columns, colours } = weights;
   const caption = colours === 3 ? [h("caption", {}, COLOURS[colour])] : [];
   const lines = Array.from({ length: rows }, (_, row) =>
@@ -36,7 +42,7 @@ function tableFor({ weights, tile, place }: TipScene, colour: number): HTMLEleme
         h(
           "td",
           { "data-here": place?.[0] === row && place[1] === column },
-          significant(valuesAt(weights, tile, row, column)[colour]),
+          fixed(valuesAt(weights, tile, row, column)[colour], decimals),
         ),
       ),
     ),
