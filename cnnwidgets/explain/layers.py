@@ -33,11 +33,22 @@ _POOLING = {
 LayerLike = str | int | nn.Module | Layer | None
 
 
-def _is_map(call: Call) -> bool:
-    """Whether a call's result is (N,C,h,w), an image a row, with more than one cell."""
-    if call.grid is not None and call.grid.dims != (2, 3):
-        return False
-    return len(call.shape) == 4 and call.shape[0] == 1 and call.shape[2] * call.shape[3] > 1
+@lru_cache(maxsize=16)
+def _maps(trace: Trace) -> frozenset[int]:
+    """Return the calls that give maps: (N,C,h,w), an image a row, with more than one cell.
+
+    Of a value that could not be followed the order of its dimensions is not known. It is taken for N,h,w,C where a
+    value of the same shape was followed and is: a Swin transformer mixes such maps with what its windows give.
+    """
+    channels_last = {call.shape for call in trace.calls if call.grid is not None and call.grid.dims != (2, 3)}
+    return frozenset(
+        call.number
+        for call in trace.calls
+        if len(call.shape) == 4
+        and call.shape[0] == 1
+        and call.shape[2] * call.shape[3] > 1
+        and (call.shape not in channels_last if call.grid is None else call.grid.dims == (2, 3))
+    )
 
 
 def layer_of_call(call: Call, name: str = "") -> Layer:
@@ -57,7 +68,7 @@ def _named(trace: Trace) -> dict[str, Layer]:
     In order of execution; of several modules that return the same value the inner ones come first.
     """
     owned = {module.value for module in trace.modules}
-    maps = {number for number in _descendants(trace) if _is_map(trace.calls[number])}
+    maps = _maps(trace) & _descendants(trace)
     made = [(_function(call), layer_of_call(call)) for call in trace.calls if call.number in maps - owned]
     for module in trace.modules:
         if module.value in maps:
@@ -98,9 +109,9 @@ def layers(model: Any, x: Any) -> Layers:
     """Return the layers of a network that have a map of more than one cell, in order of execution.
 
     Every call of a module is a layer, also of one that contains others: where a block and its last module return the
-    same value, both are there, the inner one first, with the same `call`. A function that is called outside of any
-    module, such as the addition in a residual block, is a layer as well. A module that is called twice is there
-    twice, as "relu#0" and "relu#1".
+    same value, both are there, the inner one first, with the same `call`. A function is a layer as well where
+    no module returns its value, such as the addition in a residual block. A module that is called twice is there twice,
+    as "relu#0" and "relu#1".
 
     Args:
         model: `nn.Module` or `Classifier`. It is left as found.
@@ -147,25 +158,21 @@ def default_layer(trace: Trace) -> Layer:
         LayerError: nothing in the network is a map.
 
     """
-    on_path = _ancestors(trace)
-    maps = [c for c in trace.calls if c.number in on_path and _is_map(c)]
-    if not maps:
+    on_path, maps = _ancestors(trace), _maps(trace)
+    if not maps & on_path:
         raise LayerError(
             "This network has no layer with rows and columns, of an input of this size, that leads to its scores, so "
             "there is no map to show. Grad-CAM needs a convolutional network; explain.saliency works with any."
         )
-    chosen: Call = maps[-1]
+    chosen = trace.calls[max(maps & on_path)]
     for call in reversed(trace.calls):
-        if call.number in on_path and not _is_map(call):
-            sources = [v for v in call.inputs if v >= 0 and _is_map(trace.calls[v])]
+        if call.number in on_path and call.number not in maps:
+            sources = [v for v in call.inputs if v in maps]
             if sources:
                 chosen = trace.calls[sources[0]]
                 break
-    while chosen.name in _POOLING and chosen.inputs and chosen.inputs[0] >= 0:
-        earlier = trace.calls[chosen.inputs[0]]
-        if not _is_map(earlier):
-            break
-        chosen = earlier
+    while chosen.name in _POOLING and chosen.inputs and chosen.inputs[0] in maps:
+        chosen = trace.calls[chosen.inputs[0]]
     return next(layer for layer in layer_list(trace) if layer.call == chosen.number)
 
 
@@ -191,11 +198,11 @@ def find_layer(network: Network, wanted: LayerLike) -> Layer:
     paths = {path for path, _ in network.model.named_modules()}
     if name in paths:
         shapes = [module.shape for module in trace.modules if module.path == name]
-        why = (
-            f"its output has shape {shapes[-1]}, without rows and columns"
-            if shapes
-            else "it is not called in a forward pass, or gives no tensor"
-        )
+        why = "it is not called in a forward pass, or gives no tensor"
+        if shapes:
+            single = len(shapes[-1]) == 4 and shapes[-1][2:] == (1, 1)
+            what = "one cell (would a larger image give more?)" if single else "without rows and columns"
+            why = f"its output has shape {shapes[-1]}, {what}"
         raise LayerError(f"The layer {name!r} has no map: {why}. Choose one of explain.layers(model, x).")
     raise LayerError(
         f"The network has no layer {name!r}.{nearest(name, _named(trace))} explain.layers(model, x) lists them all."

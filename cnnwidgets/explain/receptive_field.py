@@ -146,7 +146,7 @@ class ReceptiveField:
         )
 
     def overlay(self, index: int = 0) -> Image.Image:
-        """Return a picture with the box on it; where it is known, the effective field and, yellow, its 95 % box, too."""
+        """Return a picture with the box on it and, where known, the effective field and its 95 % box, yellow."""
         from cnnwidgets.explain.receptive_field_drawing import overlay
 
         if not -len(self.pictures) <= index < len(self.pictures):
