@@ -10,7 +10,8 @@ from torch import Tensor
 
 from cnnwidgets.errors import LayerError, OptionError
 from cnnwidgets.explain.contributions import Contributions, contributions_of
-from cnnwidgets.explain.kept import Gathered, KeptActivations
+from cnnwidgets.explain.gathered import Gathered
+from cnnwidgets.explain.kept import KeptActivations
 from cnnwidgets.explain.layer_activations import LayerActivations
 from cnnwidgets.explain.layers import LayerLike, find_layer, layer_list
 from cnnwidgets.explain.method import check_chunk, few_images
@@ -114,7 +115,7 @@ class Activations:
             self.kept.fill(first, progress, cancel)
             return
         network = self.kept.network
-        gathered = Gathered(first, len(network.x), self.kept.dtype)
+        gathered = Gathered(network, first, self.kept.dtype)
         found = contributions_of(
             network,
             self.layers,
@@ -125,14 +126,15 @@ class Activations:
             cancel=cancel,
         )
         self._contributions[_key(self._target)] = found
-        for call, value in gathered.values.items():
+        for call, value in gathered.values().items():
             self.kept.keep(call, value)
 
     def contributions(self, target: TargetLike = None) -> dict[str, npt.NDArray[np.float32]]:
         """Return what every channel of every layer contributes to a score, (N,C) float32 by layer.
 
         Activation times gradient, summed over the cells; in units of the score. One pass and one backward pass serve
-        all layers. See `explain.contributions.Contributions`.
+        all layers. Left out are layers that no gradient can be taken of: assignments, such as x[mask] = 0, whose result
+        a later in-place operation writes over.
 
         Args:
             target: as in `explain.grad_cam`; None is the target that was given to `explain.activations`, and without
@@ -140,7 +142,7 @@ class Activations:
 
         """
         found = self.contributing(target)
-        return {name: found.values[one.layer.call] for name, one in self.items()}
+        return {name: found.values[one.layer.call] for name, one in self.items() if one.layer.call in found.values}
 
     def contributing(self, target: TargetLike = None) -> Contributions:
         """Return `contributions` with their units and the target's name."""

@@ -12,6 +12,7 @@ from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.method import check_differentiable
 from cnnwidgets.explain.network import check_finite
 from cnnwidgets.explain.outputs import class_scores
+from cnnwidgets.explain.tap import can_tap
 from cnnwidgets.explain.taps import Taps, watch
 from cnnwidgets.explain.targets import ClassScore, Target, resolve
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from cnnwidgets.explain.control import Cancel, Progress
-    from cnnwidgets.explain.kept import Gathered
+    from cnnwidgets.explain.gathered import Gathered
     from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.network import Network
 
@@ -62,7 +63,7 @@ def contributions_of(
 
     Args:
         network: the network with its images.
-        layers: the layers.
+        layers: the layers. Where there are several, those that cannot be taken hold of are left out.
         target: as in `explain.grad_cam`; None is each image's top class.
         chunk: images per pass.
         gathered: is shown the values of its layers, in the same pass.
@@ -75,6 +76,7 @@ def contributions_of(
 
     """
     x, trace = network.x, network.trace
+    layers = [layer for layer in layers if can_tap(trace, layer.call)] or layers[:1]  # the tap says why it cannot
     bound = None if target is None else _bound(network, target)
     what = f"the layer {layers[0].name!r}" if len(layers) == 1 else "any of the layers"
     found: dict[int, list[Tensor]] = {layer.call: [] for layer in layers}

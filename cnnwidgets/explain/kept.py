@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.control import check_cancelled
+from cnnwidgets.explain.gathered import Gathered
 from cnnwidgets.explain.network import check_finite
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.taps import watch
@@ -40,6 +41,7 @@ class KeptActivations:
         self.network, self.memory, self.dtype, self.chunk = network, memory, dtype or network.x.dtype, chunk
         self.stamp = ModelStamp.of(network.model)
         self._kept: OrderedDict[int, Tensor] = OrderedDict()
+        self._bytes = 0
         self._finite: set[int] = set()
         self._lock = threading.RLock()
 
@@ -63,8 +65,9 @@ class KeptActivations:
         """Keep a value; those that were used longest ago make room for it."""
         with self._lock:
             self._kept[call] = value
-            while sum(kept.nbytes for kept in self._kept.values()) > self.memory:
-                self._kept.popitem(last=False)
+            self._bytes += value.nbytes
+            while self._bytes > self.memory:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
 
     def values(self, layer: Layer) -> Tensor:
         """Return a layer's values (N,C,h,w) in float32 or float64, not to be written to.
@@ -79,6 +82,9 @@ class KeptActivations:
             if found is None:
                 self.check_current()
                 found = self._computed([layer])[layer.call]
+            else:
+                self._bytes -= found.nbytes
+            found = found.contiguous()
             self.keep(layer.call, found)
             if layer.call not in self._finite:  # said here: the other layers may well be sound
                 remedy = " Values beyond 65504 need dtype=torch.bfloat16." if self.dtype is torch.float16 else ""
@@ -95,10 +101,15 @@ class KeptActivations:
             )
 
     def _computed(
-        self, layers: Sequence[Layer], progress: Progress | None = None, cancel: Cancel | None = None
+        self,
+        layers: Sequence[Layer],
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+        *,
+        copying: bool = False,
     ) -> dict[int, Tensor]:
         x = self.network.x
-        found = Gathered(layers, len(x), self.dtype)
+        found = Gathered(self.network, layers, self.dtype, copying=copying)
         for first in range(0, len(x) if layers else 0, self.chunk):
             check_cancelled(cancel, first, len(x))
             part = x[first : first + self.chunk]
@@ -107,37 +118,6 @@ class KeptActivations:
                 watch(self.network, part, found.layers, found.see)
             if progress is not None:
                 progress(first + len(part), len(x))
-        return found.values
-
-
-class Gathered:
-    """Values of several calls, put together from the passes over chunks of the images.
-
-    Args:
-        layers: the layers.
-        images: N, over all chunks.
-        dtype: what to keep the values in.
-
-    Attributes:
-        values: (N,C,h,w) by call, on the CPU.
-        rows: the images of the pass that is running.
-
-    """
-
-    def __init__(self, layers: Iterable[Layer], images: int, dtype: torch.dtype) -> None:
-        self.layers = {layer.call: layer for layer in layers}
-        self.rows = slice(0, images)
-        self.values: dict[int, Tensor] = {}
-        self._images, self._dtype = images, dtype
-
-    def see(self, call: int, value: Tensor) -> None:
-        """Copy what the running pass shows."""
-        layer, count = self.layers[call], self.rows.stop - self.rows.start
-        if value.shape != (count, *layer.shape):
-            raise ModelError(
-                f"The layer {layer.name!r} gave a tensor of shape {tuple(value.shape)} for {count} image(s); "
-                f"{(count, *layer.shape)} was expected."
-            )
-        if call not in self.values:
-            self.values[call] = torch.empty((self._images, *layer.shape), dtype=self._dtype)
-        self.values[call][self.rows] = value.detach()
+        values = found.values()
+        missing = [layer for layer in layers if layer.call not in values]
+        return values | self._computed(missing, copying=True) if missing else values

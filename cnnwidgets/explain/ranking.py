@@ -96,6 +96,11 @@ def _by_active(one: LayerActivations, asked: Asked) -> _Found:
 
 def _by_contribution(one: LayerActivations, asked: Asked) -> _Found:
     found = one.contributing(asked.target)
+    if one.layer.call not in found.values:
+        raise ModelError(
+            f"The layer {one.name!r} is an assignment that a later in-place operation writes over, so no gradient can "
+            "be taken of it: it has no order by contribution. Choose another one of explain.layers(model, x)."
+        )
     scores = found.values[one.layer.call][asked.image]
     if not np.isfinite(scores).all():
         raise ModelError(f"The contributions of the layer {one.name!r} hold NaN or infinite values: it has no order.")

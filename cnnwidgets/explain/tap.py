@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
 from cnnwidgets.errors import ModelError
-from cnnwidgets.explain.calls import Edit, first_tensor, not_reached
+from cnnwidgets.explain.calls import Edit, first_tensor, function_name, not_reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from torch import Tensor
 
     from cnnwidgets.explain.network import Edits
     from cnnwidgets.explain.trace import Trace
@@ -72,6 +72,11 @@ class Tap:
         # Nothing writes over it: mark the tensor itself, which also serves code that kept another name for it.
         self._value = out.requires_grad_(True)
         return result
+
+
+def can_tap(trace: Trace, number: int) -> bool:
+    """Whether a call's value can be taken hold of with its gradient: not that of an assignment, overwritten later."""
+    return trace.calls[number].name != function_name(Tensor.__setitem__) or number not in trace.overwritten
 
 
 def _as_it_is(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

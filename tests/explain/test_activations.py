@@ -279,3 +279,56 @@ def test_figures_show_the_first_channels():
     assert acts._repr_png_().startswith(b"\x89PNG")
     with pytest.raises(OptionError, match="top=0"):
         acts.plot(top=0)
+
+
+class Assigning(nn.Module):
+    """Assigns to a map and then writes over it, also through a view."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.other = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        x = self.conv(x)
+        x[:, 0] = 1.0
+        x = x.relu_() * 2
+        x.reshape(len(x), 4, -1).add_(1.0)  # a view where channels come before rows, else a copy
+        return self.other(x).mean((2, 3))
+
+
+@pytest.mark.parametrize("light", [True, False])
+def test_assignments_and_views_do_not_spoil_what_is_kept(monkeypatch, light):
+    monkeypatch.setattr("cnnwidgets.explain.network._FEW_WEIGHTS", 8_000_000 if light else 0)
+    model = seeded(Assigning())
+    acts = explain.activations(model, X)
+    assigned = model.conv(X).detach()
+    np.testing.assert_allclose(acts["conv"].values, assigned, atol=1e-6)
+    assigned[:, 0] = 1.0
+    np.testing.assert_allclose(acts["setitem()"].values, assigned, atol=1e-6)
+    np.testing.assert_allclose(acts["relu()"].values, assigned.relu(), atol=1e-6)
+    np.testing.assert_allclose(acts["mul()"].values, assigned.relu() * 2, atol=1e-6)
+    assert "setitem()" not in acts.contributions()
+    with pytest.raises(ModelError, match=r"'setitem\(\)' is an assignment"):
+        acts["setitem()"].rank("contribution")
+    assert len(acts["conv"].rank("contribution")) == 4
+
+
+class Held(nn.Module):
+    """Hands on a buffer that the next pass fills anew."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+        self.register_buffer("held", torch.zeros(3, 4, 12, 12))
+
+    def forward(self, x):
+        return self.held[: len(x)].copy_(self.conv(x)).mean((2, 3))
+
+
+def test_a_buffer_that_the_next_pass_fills_is_copied():
+    acts = explain.activations(seeded(Held()), X)
+    before = acts["copy()"].values.copy()
+    acts.kept.network.run(-acts.kept.network.x)
+    np.testing.assert_array_equal(acts["copy()"].values, before)
+    np.testing.assert_array_equal(before, acts["conv"].values)

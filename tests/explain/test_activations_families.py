@@ -25,13 +25,13 @@ TORCHVISION = [
     "convnext_tiny",  # parts with the channels last
     "swin_t",  # windows of tokens
 ]
-TIMM = {
+TIMM = [
     "tf_efficientnet_lite0",
     "regnetx_002",
     "mobilenetv3_small_050",
     "repvgg_a0",
     "convnext_atto",
-}
+]
 
 
 def made(family, name):
