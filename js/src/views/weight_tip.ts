@@ -58,12 +58,15 @@ function placeWords({ weights, tile, place }: TipScene): string {
   return `row ${place[0]}, column ${place[1]}: ${words}`;
 }
 
-/** "filter 12: −0.31 to 0.42 weight; row 1, column 2: 0.12". */
-export function tileWords(scene: TipScene): string {
-  const { weights, tile, label } = scene;
+/** "channel 12: −0.31 to 0.42 weight". */
+function rangeWords({ weights, tile, label }: TipScene): string {
   const [low, high] = rangeOf(weights, tile);
-  const range = `${label}: ${significant(low)} to ${significant(high)} ${weights.units}`.trimEnd();
-  return [range, placeWords(scene)].filter((part) => part).join("; ");
+  return `${label}: ${significant(low)} to ${significant(high)} ${weights.units}`.trimEnd();
+}
+
+/** "channel 12: −0.31 to 0.42 weight; row 1, column 2: 0.12". */
+export function tileWords(scene: TipScene): string {
+  return [rangeWords(scene), placeWords(scene)].filter((part) => part).join("; ");
 }
 
 export function createWeightTip(): WeightTip {
@@ -78,11 +81,12 @@ export function createWeightTip(): WeightTip {
       element.hidden = scene === null;
       if (!scene) return;
       const { weights, around } = scene;
+      const few = weights.rows * weights.columns * weights.colours <= MOST;
       const text = tileWords(scene);
-      setText(words, text);
       if (shown !== text) {
         shown = text;
-        const few = weights.rows * weights.columns * weights.colours <= MOST;
+        // In a table the place is marked.
+        setText(words, few ? rangeWords(scene) : text);
         tables.replaceChildren(
           ...(few ? Array.from({ length: weights.colours }, (_, colour) => tableFor(scene, colour)) : []),
         );
