@@ -15,6 +15,7 @@ from cnnwidgets.errors import ImageError, OptionError, TargetError
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.layers import find_layer
 from cnnwidgets.explain.network import Network, check_finite
+from cnnwidgets.explain.outputs import class_name
 from cnnwidgets.explain.subject import Subject
 from cnnwidgets.explain.twin import make_twin, unwrap
 from cnnwidgets.trunk import Trunk, own_copy
@@ -104,7 +105,7 @@ def _labelled(clf: Classifier, labels: Sequence[int | str]) -> tuple[list[int], 
         names = tuple(sorted({str(label) for label in given}))
         return [names.index(str(label)) for label in given], names
     wanted = [clf.index_of(label) for label in given]
-    return wanted, clf.classes or tuple(f"class {index}" for index in range(max(wanted) + 1))
+    return wanted, clf.classes or tuple(class_name(index, ()) for index in range(max(wanted) + 1))
 
 
 def _chunks(images: Iterable[Any]) -> Iterator[Any]:

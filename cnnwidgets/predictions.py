@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from cnnwidgets.explain.outputs import UNITS, OutputKind, probabilities
+from cnnwidgets.explain.outputs import UNITS, OutputKind, class_name, probabilities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,8 +60,7 @@ def ranked(scores: Tensor, kind: OutputKind, classes: Sequence[str], top: int) -
         order = share.argsort(descending=True, stable=True)[:top].tolist()
         found.append(
             Predictions(
-                Prediction(i, classes[i] if classes else f"class {i}", float(share[i]), float(row[i]), UNITS[kind])
-                for i in order
+                Prediction(i, class_name(i, classes), float(share[i]), float(row[i]), UNITS[kind]) for i in order
             )
         )
     return found

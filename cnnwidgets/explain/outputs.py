@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import torch
@@ -26,6 +26,11 @@ def check_kind(kind: str) -> OutputKind:
         if kind == known:
             return known  # type: ignore[no-any-return]
     raise OptionError(f"output={kind!r} is not known. Known are 'logits', 'softmax' and 'log_softmax'.")
+
+
+def class_name(index: int, classes: Sequence[str]) -> str:
+    """Return what a class is called; `classes` is empty where no names are known."""
+    return classes[index] if classes else f"class {index}"
 
 
 def class_scores(output: Any) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cnnwidgets.errors import OptionError, TargetError, nearest
-from cnnwidgets.explain.outputs import UNITS, OutputKind, as_probabilities, class_scores, output_kind
+from cnnwidgets.explain.outputs import UNITS, OutputKind, as_probabilities, class_name, class_scores, output_kind
 
 TargetLike = int | str | Callable[[Any], Tensor] | Sequence[int | str] | Tensor | np.ndarray[Any, Any] | None
 
@@ -38,10 +38,6 @@ class Target(ABC):
         return self
 
 
-def _name(index: int, classes: Sequence[str]) -> str:
-    return classes[index] if classes else f"class {index}"
-
-
 def _pick(scores: Tensor, indices: Sequence[int], rows: slice) -> Tensor:
     wanted = torch.tensor(indices[rows], device=scores.device)
     return scores.gather(1, wanted[:, None]).squeeze(1)
@@ -64,7 +60,7 @@ class ClassScore(Target):
 
     def names(self, count: int) -> tuple[str, ...]:
         """Return the class names."""
-        return tuple(_name(index, self.classes) for index in self.indices[:count])
+        return tuple(class_name(index, self.classes) for index in self.indices[:count])
 
 
 @dataclass(frozen=True)

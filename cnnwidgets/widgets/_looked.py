@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.network import Network
+from cnnwidgets.explain.outputs import class_name
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.subject import Subject
-from cnnwidgets.predictions import Predictions, ranked
 from cnnwidgets.widgets import _protocol as protocol
+from cnnwidgets.widgets._scored import Scored
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.explain.frame import Frame
     from cnnwidgets.explain.outputs import OutputKind
-
-BARS = 5
+    from cnnwidgets.predictions import Predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Looked:
             raise OptionError(f"The view shows one picture, but {len(prepared.x)} were given.")
         scores, kind = clf.scores(prepared)
         network = Network(Subject(clf.model, prepared, clf.classes, clf.stated_output, clf.prepare))
-        predictions = ranked(scores, kind, clf.classes, min(BARS, scores.shape[1]))[0]
+        predictions = Scored.read(scores, kind, clf.classes).predictions
         return cls(network, scores, kind, predictions, weights)
 
     @property
@@ -66,8 +66,7 @@ class Looked:
 
     def name_of(self, index: int) -> str:
         """Return the name of a class."""
-        classes = self.network.subject.classes
-        return classes[index] if classes else f"class {index}"
+        return class_name(index, self.network.subject.classes)
 
     def packed(self) -> dict[str, Any]:
         """Return the traits that tell the browser of it."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from cnnwidgets.explain.outputs import UNITS, probabilities
-from cnnwidgets.predictions import Predictions, ranked
+from cnnwidgets.explain.outputs import UNITS
+from cnnwidgets.widgets._scored import Scored
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from cnnwidgets.explain.frame import Box
+    from cnnwidgets.predictions import Predictions
     from cnnwidgets.widgets._looked import Looked
 
 Measure = Literal["probability", "output"]
-BARS = 5
 
 
 @dataclass(frozen=True)
@@ -93,33 +93,26 @@ class Score:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """The scores of one output: of the target in the unit asked for, and of the likeliest classes.
+    """The score of the target in the unit asked for, beside what the output says of all classes.
 
     Attributes:
         score: the target's score.
         units: its unit.
-        shares: (classes,) float32, the probabilities.
-        predictions: the likeliest classes.
+        answer: probabilities and the likeliest classes.
 
     """
 
     score: float
     units: str
-    shares: Tensor
-    predictions: Predictions
+    answer: Scored
 
     @classmethod
     def of(cls, looked: Looked, scores: Tensor, target: int, measure: str) -> Reading:
         """Read (1, classes) scores off as `looked` tells what they are."""
-        classes = looked.network.subject.classes
-        shares = probabilities(scores, looked.kind)[0].cpu()
-        as_share = measure == "probability"
-        return cls(
-            float(shares[target]) if as_share else float(scores[0, target]),
-            "probability" if as_share else UNITS[looked.kind],
-            shares,
-            ranked(scores, looked.kind, classes, min(BARS, scores.shape[1]))[0],
-        )
+        answer = Scored.read(scores, looked.kind, looked.network.subject.classes)
+        if measure == "probability":
+            return cls(answer.share(target), "probability", answer)
+        return cls(float(scores[0, target]), UNITS[looked.kind], answer)
 
 
 def in_numbers(score: Score) -> str:

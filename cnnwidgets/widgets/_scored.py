@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cnnwidgets.explain.outputs import probabilities
+from cnnwidgets.explain.outputs import class_name, probabilities
 from cnnwidgets.predictions import Predictions, ranked
 
 if TYPE_CHECKING:
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from cnnwidgets.classifier import Classifier
+    from cnnwidgets.explain.outputs import OutputKind
 
-BARS = 5
+_BARS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class Scored:
     """One answer of the network.
 
     Attributes:
-        predictions: the likeliest classes.
+        predictions: the five likeliest classes.
         shares: (classes,), the probability of each.
         classes: their names; empty if none are known.
 
@@ -33,6 +34,11 @@ class Scored:
     classes: tuple[str, ...]
 
     @classmethod
+    def read(cls, scores: Tensor, kind: OutputKind, classes: tuple[str, ...]) -> Scored:
+        """Read (1, classes) scores of a kind."""
+        return cls(ranked(scores, kind, classes, _BARS)[0], probabilities(scores, kind)[0].cpu(), classes)
+
+    @classmethod
     def of(cls, clf: Classifier, picture: Image.Image) -> Scored:
         """Ask the network.
 
@@ -40,9 +46,7 @@ class Scored:
             ModelError: no class scores, or NaN among them; other exceptions are those of the model.
 
         """
-        scores, kind = clf.scores(picture)
-        shares = probabilities(scores, kind)[0].cpu()
-        return cls(ranked(scores, kind, clf.classes, min(BARS, len(shares)))[0], shares, clf.classes)
+        return cls.read(*clf.scores(picture), clf.classes)
 
     def share(self, index: int) -> float:
         """Return the probability of a class."""
@@ -50,4 +54,4 @@ class Scored:
 
     def name(self, index: int) -> str:
         """Return the name of a class."""
-        return self.classes[index] if self.classes else f"class {index}"
+        return class_name(index, self.classes)

@@ -67,6 +67,7 @@ class Scorer:
         now, before = (
             Reading.of(self.looked, each, question.target, question.measure) for each in (scores, self.looked.scores)
         )
+        likeliest = now.answer.predictions
         return Score(
             boxes=scene.boxes,
             hidden=scene.hidden,
@@ -76,11 +77,11 @@ class Scorer:
             score=now.score,
             clean=before.score,
             units=now.units,
-            predictions=now.predictions,
-            before=tuple(float(before.shares[p.index]) for p in now.predictions),
-            probability=float(now.shares[question.target]),
-            probability_before=float(before.shares[question.target]),
-            top_changed=now.predictions[0].index != before.predictions[0].index,
+            predictions=likeliest,
+            before=tuple(before.answer.share(item.index) for item in likeliest),
+            probability=now.answer.share(question.target),
+            probability_before=before.answer.share(question.target),
+            top_changed=likeliest[0].index != before.answer.predictions[0].index,
             seconds=seconds,
         )
 
