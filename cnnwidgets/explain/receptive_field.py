@@ -52,8 +52,8 @@ class ReceptiveField:
             input, too.
         measured: whether an operation could not be followed, so that the place was measured from gradients.
         effective: (H,W) float32, read-only: the share of each pixel in the squared gradient of the cell with respect to
-            the input, mean over the images; its sum is 1. All zero where no image's gradient reaches the cell. None
-            where it was not asked for.
+            the input, mean over the images on which it has one (a ReLU may be off); its sum is 1. All zero where it
+            has none on any image. None where it was not asked for.
         frames: where the input lies in each picture.
         pictures: the original pictures.
 
@@ -200,7 +200,7 @@ def receptive_field(
     Args:
         model: `nn.Module` or `Classifier`. It is explained as it predicts, in evaluation mode, and left as found.
         x: float tensor (N,C,H,W), or with a Classifier an image or a list of images. Only its size matters for the
-            exact field; the effective one is the mean over the images, each of which counts alike.
+            exact field; the effective one is the mean over the images.
         layer: name of a layer as `explain.layers` lists them, a `Layer`, the module itself, or an index into an
             `nn.Sequential`.
         unit: (row, column) of the cell; negative numbers count from the end.
