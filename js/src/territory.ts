@@ -137,3 +137,8 @@ export function cellsSeeing(grid: CellGrid, x: number, y: number): CellRange | n
   const [top, bottom] = reaching(grid.tops, grid.bottoms, y);
   return left < right && top < bottom ? { top, bottom, left, right } : null;
 }
+
+/** Whether a range is the whole map. */
+export function isEvery({ rows, columns }: Sheet, { top, bottom, left, right }: CellRange): boolean {
+  return top === 0 && left === 0 && bottom === rows && right === columns;
+}

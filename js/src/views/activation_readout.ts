@@ -3,10 +3,11 @@ import type { ActivationState, Sheet } from "../activation_state";
 import { h, setAttribute, setClippedText, setText } from "../dom";
 import { valueAt } from "../field";
 import { significant, wholePercent, withUnits } from "../format";
+import { cutOf } from "../highlight";
 import { cellInLayer, mapOf, planeOf, statisticsOf } from "../sheet";
 import { sortInForce } from "../sorts";
 import { isSeen } from "../state";
-import { type CellRange, cellsSeeing } from "../territory";
+import { type CellRange, cellsSeeing, isEvery } from "../territory";
 import { scoreWords } from "../tile_painter";
 import { type ActivationContext, shownUnit, type Unit } from "./activation_context";
 import { fieldOf } from "./activation_photo";
@@ -65,13 +66,15 @@ function tileWords(context: ActivationContext, state: ActivationState, sheet: Sh
       ? ` · ${rank} of ${ranking.order.length} by ${sortInForce(state)} (${score})`
       : "";
   const shares = sheet.grids.map((_, picture) => wholePercent(of(active)(picture))).join(" · ");
+  const cut = (picture: number) => cutOf(sheet, picture, channel, state.quantile);
+  const highlight = state.quantile > 0 ? `, highlighted above ${inPictures(sheet, cut)}` : "";
   return {
     value: inPictures(sheet, of(maximum)),
     units: `${unitsFor(sheet)}, maximum`,
     place: `channel ${channel}${ranked}`,
     field: dead[channel]
       ? "Dead: the same value in every cell"
-      : `Mean ${inPictures(sheet, of(mean))}, above 0 in ${shares} of the cells`,
+      : `Mean ${inPictures(sheet, of(mean))}, above 0 in ${shares} of the cells${highlight}`,
   };
 }
 
@@ -79,7 +82,8 @@ const rangeWords = (name: string, from: number, to: number) =>
   to - from === 1 ? `${name} ${from}` : `${name}s ${from}–${to - 1}`;
 
 function seeingWords(sheet: Sheet, range: CellRange | null): string {
-  if (!range) return "No cell sees this pixel";
+  if (!range) return sheet.sees_all ? "Seen by every cell, but by no local field" : "No cell sees this pixel";
+  if (isEvery(sheet, range)) return "Seen by every cell";
   const [top, left] = cellInLayer(sheet, [range.top, range.left]);
   const [bottom, right] = cellInLayer(sheet, [range.bottom - 1, range.right - 1]);
   const local = `Seen by ${rangeWords("row", top, bottom + 1)}, ${rangeWords("column", left, right + 1)}`;

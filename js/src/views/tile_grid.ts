@@ -3,7 +3,7 @@ import type { ActivationState, Sheet } from "../activation_state";
 import { createAtlas } from "../atlas";
 import { h, setAttribute, setText } from "../dom";
 import type { Ranking } from "../rankings";
-import { cellsSeeing } from "../territory";
+import { cellsSeeing, isEvery } from "../territory";
 import { createTileMarks, type MarkedUnit } from "../tile_marks";
 import { createTilePainter } from "../tile_painter";
 import { cornerOf, revealing, type Tiling, tilingFor } from "../tiles";
@@ -29,7 +29,7 @@ const KEYS =
   "Arrow keys walk the tiles, Shift with arrow keys or Enter the cells of one, Space pins, Escape unpins.";
 
 export function createTileGrid(context: ActivationContext): TileGrid {
-  const { signal, pointing, cursors } = context;
+  const { signal, pointing, cursors, brush } = context;
   const atlas = createAtlas(signal);
   const painter = createTilePainter(atlas, signal);
   const marks = createTileMarks(signal);
@@ -128,7 +128,9 @@ export function createTileGrid(context: ActivationContext): TileGrid {
       painter.paint({ sheet, state, ranking, tiling, pane, top });
       const seeing = sheet.grids.map((grid, picture) => {
         const { point } = cursors[picture];
-        return point && cellsSeeing(grid, ...point);
+        const range = point && !brush.on ? cellsSeeing(grid, ...point) : null;
+        // Outlines around whole tiles would tell nothing.
+        return range && isEvery(sheet, range) ? null : range;
       });
       marks.paint({
         tiling,
