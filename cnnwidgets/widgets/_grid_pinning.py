@@ -52,7 +52,8 @@ class Pinning(Looking, Pictures):
         with refusing():
             layer = self._found(self.layer)
             found = checked_channel(channel, layer)
-            self._take(Unit(layer.name, found, checked_cell(None if row is None else (row, column), layer)))
+            unit = Unit(layer.name, found, checked_cell(None if row is None else (row, column), layer))
+        self._put(unit)
 
     # What is set, checked.
 
@@ -90,30 +91,22 @@ class Pinning(Looking, Pictures):
     def _chosen(self) -> Unit:
         return Unit(self.layer, self.channel, None if self.cell is None else (self.cell[0], self.cell[1]))
 
-    def _on_chosen(self, _change: Any) -> None:
-        with self._lock:
-            unit, before = self._chosen(), self._pinned
-            if unit == before:
-                return
-            if unit.layer != before.layer:  # what was pinned in the old layer is not in the new one
-                unit = Unit(
-                    unit.layer,
-                    None if unit.channel == before.channel else unit.channel,
-                    None if unit.cell == before.cell else unit.cell,
-                )
-            unit = unit.within(self._found(unit.layer))
-        self._take(unit)
+    def _on_chosen(self, change: Any) -> None:
+        unit, before = self._chosen(), self._pinned
+        if unit.layer != before.layer:  # what was pinned in the old layer is not in the new one
+            unit = Unit(
+                unit.layer,
+                None if unit.channel == before.channel else unit.channel,
+                None if unit.cell == before.cell else unit.cell,
+            )
+        if unit != before:
+            self._put(unit.within(self._found(unit.layer)))
+        if change.name in ("layer", "channel"):
+            self._ask_anew()  # before other observers hear of it: they may wait for the answer
 
     def _on_unit(self, change: Any) -> None:
         if change.new != self._pinned.packed():
-            self._take(Unit(self.layer) if change.new is None else Unit.of(change.new))
-
-    def _take(self, unit: Unit) -> None:
-        """Pin a unit, and have answered what that asks."""
-        before = self._pinned
-        self._put(unit)
-        if (before.layer, before.channel) != (unit.layer, unit.channel):
-            self._ask_anew()
+            self._put(Unit(self.layer) if change.new is None else Unit.of(change.new))
 
     def _put(self, unit: Unit) -> None:
         """Set the four traits, so that observers find them in agreement."""
@@ -125,5 +118,9 @@ class Pinning(Looking, Pictures):
 
     def _renew(self, known: Known) -> None:
         super()._renew(known)
-        layer = known.layer(self._pinned.layer)
-        self._put(Unit(known.default.name) if layer is None else self._pinned.within(layer))
+        self._afterwards(self._refit)
+
+    def _refit(self) -> None:
+        """Keep what is pinned as far as the layers that there are now have it."""
+        layer = self._known.layer(self._pinned.layer)
+        self._put(Unit(self._known.default.name) if layer is None else self._pinned.within(layer))

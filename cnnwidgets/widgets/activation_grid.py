@@ -96,8 +96,11 @@ class ActivationGrid(Arranging, Painted, Pinning):
 
     def _load(self, looked: Looked) -> None:
         self._see(looked)
+        self._afterwards(self._begin_anew)
+
+    def _begin_anew(self) -> None:
         with self.hold_sync():
-            self.target = looked.predictions[0].index
+            self.target = self._looked.predictions[0].index
             self.region = []
 
     def _renew(self, known: Known) -> None:
@@ -105,9 +108,12 @@ class ActivationGrid(Arranging, Painted, Pinning):
         with self.hold_sync():
             for name in _SENT.values():
                 setattr(self, name, {})
-            if self._second is None and self.sort == "difference":
-                self.sort = "maximum"
         self.set_trait("activations", None)
+        self._afterwards(self._compare_no_more)
+
+    def _compare_no_more(self) -> None:
+        if self._second is None and self.sort == "difference":
+            self.sort = "maximum"
 
     def _ask_anew(self) -> None:
         self._answer()
@@ -171,7 +177,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
     def _work(self, job: Job) -> Iterator[None]:
         known, tasks = self._current()
         for task in tasks:
-            if job.cancel.is_set():
+            if job.cancel.is_set() or known.layer(task.layer) is None:  # gone with a change of the model
                 raise Cancelled("Cancelled.")
             known.make(task, job.cancel)
             with self._lock:
