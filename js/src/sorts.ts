@@ -1,5 +1,5 @@
 /** The orders that channels can stand in, and why one cannot be had at the moment. */
-import { type ActivationState, type Sort, sheetOf } from "./activation_state";
+import type { ActivationState, Sort } from "./activation_state";
 
 export interface SortWords {
   readonly value: Sort;
@@ -41,23 +41,4 @@ export function missingFor(state: ActivationState, sort: Sort): string {
 /** The order that is really shown: "maximum" while something is missing for the chosen one. */
 export function sortInForce(state: ActivationState): Sort {
   return missingFor(state, state.sort) ? "maximum" : state.sort;
-}
-
-/** The units of the scores of an order. */
-export function unitsOf(state: ActivationState, sort: Sort): string {
-  switch (sort) {
-    case "maximum":
-    case "mean":
-    case "difference":
-      return sheetOf(state)?.units ?? "";
-    case "contribution":
-      return state.contributions?.units ?? "";
-    case "active":
-      return "share of cells";
-    case "likeness":
-    case "region":
-      return "correlation";
-    case "channel":
-      return "";
-  }
 }
