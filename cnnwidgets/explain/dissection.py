@@ -17,7 +17,7 @@ from cnnwidgets.explain.highlight import Highlight, checked_quantile
 from cnnwidgets.explain.method import few_images
 from cnnwidgets.explain.network import check_finite
 from cnnwidgets.explain.public import spelled
-from cnnwidgets.explain.samples import Sample, quantile_of
+from cnnwidgets.explain.samples import MOST, Sample, quantile_of
 from cnnwidgets.explain.taps import watch
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class _Stream:
         self._network, self._layer, self._channel, self._chunk = network, layer, channel, chunk
 
     def taken(self, images: Any, progress: Progress | None, cancel: Cancel | None) -> Sample:
-        sample = Sample()
+        sample = Sample(MOST)
         total = len(images) if hasattr(images, "__len__") and not isinstance(images, Tensor) else 0
 
         def see(_call: int, value: Tensor) -> None:

@@ -191,7 +191,9 @@ def find_layer(network: Network, wanted: LayerLike) -> Layer:
     trace = network.trace
     if wanted is None:
         return default_layer(trace)
-    name = _own_name(network.model, trace, module_path(network.model, wanted))
+    name = module_path(network.model, wanted)
+    if not isinstance(wanted, Layer):  # a Layer has the trace's own name, and there may be hundreds of them
+        name = _own_name(network.model, trace, name)
     found = _named(trace).get(name)
     if found is not None:
         return found

@@ -293,7 +293,7 @@ class Assigning(nn.Module):
         x = self.conv(x)
         x[:, 0] = 1.0
         x = x.relu_() * 2
-        x.reshape(len(x), 4, -1).add_(1.0)  # a view where channels come before rows, else a copy
+        x.reshape(len(x), -1).add_(1.0)  # a view where channels come before rows in memory, else a copy
         return self.other(x).mean((2, 3))
 
 
