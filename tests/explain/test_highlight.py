@@ -204,9 +204,7 @@ def test_pictures_of_a_highlight(model):
     found = explain.highlight(model, X, "features.3", 1, quantile=0.7)
     drawn = np.asarray(found.overlay(0, dim=1.0))
     scale = drawn.shape[0] // 12
-    mask = np.asarray(
-        Image.fromarray(found.masks[0]).resize((drawn.shape[1], drawn.shape[0]), Image.Resampling.NEAREST)
-    )
+    mask = found.masks[0].repeat(scale, 0).repeat(scale, 1)
     black = (drawn == 0).all(2)
     assert scale > 1
     assert (black & ~mask).mean() > 0.4  # dark where nothing is highlighted

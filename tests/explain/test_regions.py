@@ -36,22 +36,24 @@ FRAMES = {
 }
 
 
-def territory(axis_, cell, low, across, pixels, seen):
-    """Return the ends of a cell's territory in the picture, by the definition."""
-    centres = sorted(set(axis_.centres.tolist()))
-    at = centres.index(axis_.centres[cell])
-    start = (centres[at - 1] + centres[at]) / 2 if at else centres[at] - axis_.stride / 2
-    stop = (centres[at + 1] + centres[at]) / 2 if at + 1 < len(centres) else centres[at] + axis_.stride / 2
-    clip = lambda pixel: min(max(low + (pixel + 0.5) * across, seen[0], 0.0), seen[1], float(pixels))
-    return clip(start), clip(stop)
+def territory(grid, frame, row, column):
+    """Return a cell's territory in the picture, (top, bottom, left, right), by the definition."""
+    ends = []
+    for dim, (centred, cell) in enumerate(((grid.y, row), (grid.x, column))):
+        low, high, pixels = frame.box[1 - dim], frame.box[3 - dim], frame.picture_size[dim]
+        centres = sorted(set(centred.centres.tolist()))
+        at = centres.index(centred.centres[cell])
+        start = (centres[at - 1] + centres[at]) / 2 if at else centres[at] - centred.stride / 2
+        stop = (centres[at + 1] + centres[at]) / 2 if at + 1 < len(centres) else centres[at] + centred.stride / 2
+        for pixel in (start, stop):
+            ends.append(min(max(low + (pixel + 0.5) * frame.scale[dim], low, 0.0), high, float(pixels)))
+    return ends
 
 
 def literal(grid, frame, mask):
-    down, across = frame.scale
     result = np.zeros(grid.shape)
     for row, column in np.ndindex(*grid.shape):
-        top, bottom = territory(grid.y, row, frame.box.top, down, frame.picture_size[0], frame.box[1::2])
-        left, right = territory(grid.x, column, frame.box.left, across, frame.picture_size[1], frame.box[::2])
+        top, bottom, left, right = territory(grid, frame, row, column)
         covered = 0.0
         for y in range(math.floor(top), math.ceil(bottom)):
             for x in range(math.floor(left), math.ceil(right)):
@@ -85,22 +87,25 @@ def test_a_box_covers_what_its_mask_covers(grid, frame):
 @pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
 def test_points_are_counted_eight_by_eight(grid, frame):
-    inside = lambda xs, ys: (xs - 9) ** 2 + (ys - 7) ** 2 < 30
-    down, across = frame.scale
+    def inside(x, y):
+        return (x - 9) ** 2 + (y - 7) ** 2 < 30
+
     expected = np.zeros(grid.shape)
     for row, column in np.ndindex(*grid.shape):
-        top, bottom = territory(grid.y, row, frame.box.top, down, frame.picture_size[0], frame.box[1::2])
-        left, right = territory(grid.x, column, frame.box.left, across, frame.picture_size[1], frame.box[::2])
+        top, bottom, left, right = territory(grid, frame, row, column)
         for i in range(8):
             for j in range(8):
                 y, x = top + (bottom - top) * (i + 0.5) / 8, left + (right - left) * (j + 0.5) / 8
-                expected[row, column] += (x - 9) ** 2 + (y - 7) ** 2 < 30
+                expected[row, column] += inside(x, y)
     np.testing.assert_array_equal(regions.cell_shares_of(grid, frame, inside), expected / 64)
 
 
 def test_a_speck_falls_to_the_cell_that_holds_it():
     grid, frame = GRIDS["as a VGG: centres in the middle"], Frame.whole(12, 16)
-    nowhere = lambda xs, _ys: np.zeros_like(xs, dtype=bool)
+
+    def nowhere(xs, _ys):
+        return np.zeros_like(xs, dtype=bool)
+
     found = regions.cell_shares_of(grid, frame, nowhere, (8.0, 3.999))
     assert found[0, 2] == 1 / 64
     assert np.count_nonzero(found) == 1
