@@ -53,7 +53,7 @@ function correlations(sheet: Sheet, weights: Float32Array): Float32Array {
   return scores;
 }
 
-function differences({ channels }: Sheet, mean: Float32Array): Float32Array {
+function differences({ channels }: Sheet, mean: Float64Array): Float32Array {
   return Float32Array.from({ length: channels }, (_, channel) =>
     Math.abs(mean[channel] - mean[channels + channel]),
   );
@@ -82,7 +82,7 @@ function score(sheet: Sheet, state: RankingState, shares: Float32Array | null): 
     case "maximum":
       return as(maximum.subarray(0, channels), units);
     case "mean":
-      return as(mean.subarray(0, channels), units);
+      return as(Float32Array.from(mean.subarray(0, channels)), units);
     case "active":
       return as(active.subarray(0, channels), "share");
     case "contribution": {

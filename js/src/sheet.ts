@@ -8,7 +8,8 @@ import { lastUpTo } from "./territory";
 export interface Statistics {
   readonly maximum: Float32Array;
   readonly minimum: Float32Array;
-  readonly mean: Float32Array;
+  /** Exact enough that differences from it may be summed. */
+  readonly mean: Float64Array;
   /** Share of the cells above zero. */
   readonly active: Float32Array;
   /** Sum of the squared distances from the mean. */
@@ -33,7 +34,7 @@ function measure(sheet: Sheet): Statistics {
   const cells = cellsOf(sheet);
   const maximum = new Float32Array(maps);
   const minimum = new Float32Array(maps);
-  const mean = new Float32Array(maps);
+  const mean = new Float64Array(maps);
   const active = new Float32Array(maps);
   const spread = new Float64Array(maps);
   for (let map = 0; map < maps; map++) {

@@ -30,8 +30,12 @@ export function createStrokeLayer(signal: AbortSignal): StrokeLayer {
     context.beginPath();
     points.forEach((point, i) => {
       const [x, y] = toPane(viewport, ...point);
-      if (i === 0) context.moveTo(x, y);
-      context.lineTo(x, y);
+      if (i > 0) context.lineTo(x, y);
+      else {
+        context.moveTo(x, y);
+        // A line without length is not drawn, not even its round ends.
+        context.lineTo(x + 0.01, y);
+      }
     });
     context.stroke();
   };

@@ -58,7 +58,8 @@ function tileWords(context: ActivationContext, state: ActivationState, sheet: Sh
   const { channel } = unit;
   const { maximum, mean, active, dead } = statisticsOf(sheet);
   const ranking = context.rankingOf(sheet, state);
-  const of = (values: Float32Array) => (picture: number) => values[picture * sheet.channels + channel];
+  const of = (values: Float32Array | Float64Array) => (picture: number) =>
+    values[picture * sheet.channels + channel];
   const rank = ranking.order.indexOf(channel) + 1;
   const score = withUnits(scoreWords(ranking, channel), ranking.units === "share" ? "active" : ranking.units);
   const ranked =
