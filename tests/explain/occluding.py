@@ -1,10 +1,13 @@
-"""What the tests of occlusion share: the paper, literally, and when two maps are the same."""
+"""What the tests of occlusion share: networks, the paper, literally, and when two maps are the same."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from tests.explain.nets import Gap, Residual, Vgg
 from tests.reference import papers
+
+NETS = {"gap": Gap, "vgg": Vgg, "residual": Residual}
 
 
 def assert_same(values, expected, share=2e-6):

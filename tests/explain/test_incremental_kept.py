@@ -14,11 +14,6 @@ from tests.explain.patched import assert_exact, passes_of
 
 
 @pytest.fixture
-def net():
-    return seeded(Gap())
-
-
-@pytest.fixture
 def x():
     return noise(1, 3, 12, 12)
 

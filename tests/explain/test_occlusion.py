@@ -12,23 +12,12 @@ from cnnwidgets.explain.baselines import filled
 from cnnwidgets.explain.network import Network
 from cnnwidgets.explain.subject import subject_of
 from cnnwidgets.explain.windows import Window
-from tests.explain.nets import Gap, Residual, Vgg, noise, seeded
-from tests.explain.occluding import assert_same, literal
+from tests.explain.nets import noise, seeded
+from tests.explain.occluding import NETS, assert_same, literal
 from tests.reference import papers
 
-NETS = {"gap": Gap, "vgg": Vgg, "residual": Residual}
 CLASSES = (3, 1)
 ENGINES = pytest.mark.parametrize("incremental", [False, True], ids=["full", "incremental"])
-
-
-@pytest.fixture
-def net():
-    return seeded(Gap())
-
-
-@pytest.fixture
-def x():
-    return noise(2, 3, 12, 12)
 
 
 class Region(nn.Module):

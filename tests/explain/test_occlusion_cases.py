@@ -13,29 +13,8 @@ from cnnwidgets.errors import ModelError, OptionError
 from cnnwidgets.explain.hiding import hidden
 from cnnwidgets.explain.windows import Window
 from cnnwidgets.preprocess import Preprocess
-from tests.explain.nets import Gap, Residual, Vgg, noise, seeded
-from tests.explain.occluding import assert_same, literal
-
-NETS = {"gap": Gap, "vgg": Vgg, "residual": Residual}
-CLASSES = (3, 1)
-ENGINES = pytest.mark.parametrize("incremental", [False, True], ids=["full", "incremental"])
-
-
-@pytest.fixture
-def net():
-    return seeded(Gap())
-
-
-@pytest.fixture
-def x():
-    return noise(2, 3, 12, 12)
-
-
-class Region(nn.Module):
-    """The sum of a region of the picture, and that of all the picture."""
-
-    def forward(self, x):
-        return torch.stack([x[:, :, 2:5, 3:8].sum((1, 2, 3)), x.sum((1, 2, 3))], 1)
+from tests.explain.nets import Gap, noise, seeded
+from tests.explain.occluding import NETS, assert_same, literal
 
 
 def test_colours_with_a_classifier():

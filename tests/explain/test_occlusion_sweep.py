@@ -12,19 +12,9 @@ from torch import nn
 
 from cnnwidgets import Classifier, explain
 from cnnwidgets.errors import Cancelled, ModelError, TargetError
-from tests.explain.nets import Gap, Vgg, noise, seeded
+from tests.explain.nets import Gap, Vgg, seeded
 
 NAMES = ["tabby", "tiger cat", "Egyptian cat", "lynx", "leopard"]
-
-
-@pytest.fixture
-def net():
-    return seeded(Gap())
-
-
-@pytest.fixture
-def x():
-    return noise(2, 3, 12, 12)
 
 
 class Counted(nn.Module):

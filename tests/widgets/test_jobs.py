@@ -3,51 +3,13 @@
 from __future__ import annotations
 
 import contextvars
-import threading
 import time
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from cnnwidgets.errors import Cancelled
 from cnnwidgets.jobs import Job, Lane
-from tests.widgets.probe import Probe, wait_for_no_thread
-
-KINDS = st.sampled_from(["submit", "submit", "submit", "cancel", "wait", "pause"])
-ACTIONS = st.lists(st.tuples(KINDS, st.integers(0, 2), st.integers(0, 6)), max_size=25)
-
-
-@settings(max_examples=60, deadline=None)
-@given(ACTIONS)
-def test_any_order_of_requests(actions):
-    probe = Probe()
-    lanes = [Lane(probe.worker) for _ in range(3)]
-    latest: dict[int, int | None] = {}
-    for number, (what, lane, steps) in enumerate(actions):
-        if what == "submit":
-            lanes[lane].submit(probe.job(number, steps))
-            latest[lane] = number
-        elif what == "cancel":
-            lanes[lane].cancel()
-            latest[lane] = None
-        elif what == "wait":
-            assert lanes[lane].wait(10)
-            assert not lanes[lane].busy
-        else:
-            time.sleep(0.001 * steps)
-        assert len(probe.worker._waiting) <= len(lanes)
-    for lane in lanes:
-        assert lane.wait(10)
-    assert all(len(answers) == 1 for answers in probe.answers.values()), "every job is answered once"
-    assert probe.most <= 1, "one at a time"
-    for number in latest.values():
-        if number is not None:
-            assert probe.answers[number] == [None], "the latest is done"
-    for number, (answer,) in probe.answers.items():
-        assert (answer is None) == (number in probe.done)
-        assert answer is None or isinstance(answer, Cancelled)
-    wait_for_no_thread(probe.worker)
+from tests.widgets.probe import Probe
 
 
 def test_an_error_is_an_answer_and_the_next_job_runs():
@@ -94,20 +56,6 @@ def test_lanes_take_turns(lanes):
         lane.submit(probe.job(number, steps=2))
     assert all(lane.wait(10) for lane in made)
     assert probe.done == list(range(lanes))
-
-
-def test_many_threads_submit():
-    probe = Probe()
-    lane = Lane(probe.worker)
-    jobs = [[probe.job(100 * thread + i) for i in range(20)] for thread in range(4)]
-    threads = [threading.Thread(target=lambda own=own: [lane.submit(job) for job in own]) for own in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert lane.wait(10)
-    assert all(len(answers) == 1 for answers in probe.answers.values())
-    assert probe.most == 1
 
 
 def test_waiting_on_the_workers_own_thread_is_refused():
