@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.drawing import shown_figure
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 _MAPS = {"planes": "RdBu_r", "strength": "inferno"}
 _NOT_A_NUMBER = (255, 0, 255)
-_TILE = 48  # pixels of a tile's longer side in a figure
+_TILE, _SHEET = (48, 192), 480  # pixels: of a tile's longer side, least and most; of a sheet's, where few tiles fill it
+_RIM = (200, 200, 200)  # a plane is white where its weights are 0, as is the paper
 
 
 def pictures(filters: Filters, size: int | None = None) -> list[Image.Image]:
@@ -55,8 +57,10 @@ def plot(filters: Filters, top: int = 64) -> Figure:
     count = len(filters.tiles)
     strengths = np.nan_to_num(np.square(filters.tiles.astype(np.float64)).reshape(count, -1).sum(1), nan=np.inf)
     chosen = np.sort(np.argsort(-strengths, kind="stable")[:top])
-    drawn, labels = pictures(filters, _TILE), filters.labels
-    sheet = contact_sheet([drawn[number] for number in chosen], [labels[number] for number in chosen])
+    size = min(max(_SHEET // math.ceil(math.sqrt(len(chosen))), _TILE[0]), _TILE[1])
+    drawn, labels = pictures(filters, size), filters.labels
+    rimmed = [ImageOps.expand(drawn[number], 1, _RIM) for number in chosen]
+    sheet = contact_sheet(rimmed, [labels[number] for number in chosen])
     figure = shown_figure(figsize=(max(3.2, sheet.width / 90) + 1.2, max(2.0, sheet.height / 90) + 0.6))
     figure.set_layout_engine("constrained")
     axes = figure.add_subplot()
