@@ -91,7 +91,7 @@ class Pinning(Looking, Pictures):
     def _chosen(self) -> Unit:
         return Unit(self.layer, self.channel, None if self.cell is None else (self.cell[0], self.cell[1]))
 
-    def _on_chosen(self, change: Any) -> None:
+    def _on_chosen(self, _change: Any) -> None:
         unit, before = self._chosen(), self._pinned
         if unit.layer != before.layer:  # what was pinned in the old layer is not in the new one
             unit = Unit(
@@ -101,8 +101,7 @@ class Pinning(Looking, Pictures):
             )
         if unit != before:
             self._put(unit.within(self._found(unit.layer)))
-        if change.name in ("layer", "channel"):
-            self._ask_anew()  # before other observers hear of it: they may wait for the answer
+        self._ask_anew()  # before other observers hear of it: they may wait for the answer
 
     def _on_unit(self, change: Any) -> None:
         if change.new != self._pinned.packed():
