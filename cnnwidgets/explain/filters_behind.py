@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnwidgets.explain.kernels import has_filters
+from cnnwidgets.explain.trace import INPUT
 
 if TYPE_CHECKING:
     from cnnwidgets.explain.layer import Layer
@@ -27,14 +28,19 @@ def filters_behind(network: Network, layer: Layer) -> str | None:
     The way back leads through what is done to each channel by itself, such as normalisation, activation, dropout and
     the gate of a squeeze-and-excitation. It ends in front of an addition of two maps, a concatenation or a pooling.
     """
-    trace = network.trace
-    call = trace.calls[layer.call]
-    while call.name in _KEEPING:
-        maps = {value for value in call.inputs if value >= 0 and trace.calls[value].shape == call.shape}
-        if len(maps) != 1 or -1 in call.inputs:
-            return None
-        call = trace.calls[maps.pop()]
-    if call.name not in _CONVOLVING:
+    calls = network.trace.calls
+    todo, seen = [layer.call], set[int]()
+    while todo:  # y * sigmoid(y) is two ways back to y
+        number = todo.pop()
+        seen.add(number)
+        call = calls[number]
+        if call.name in _KEEPING:
+            maps = {value for value in call.inputs if value == INPUT or calls[value].shape == call.shape}
+            if not maps or INPUT in maps:
+                return None
+            todo.extend(maps - seen)
+    made = [calls[number] for number in seen if calls[number].name not in _KEEPING]
+    if len(made) != 1 or made[0].name not in _CONVOLVING:
         return None
-    module = dict(network.module.named_modules()).get(call.owner)
-    return call.owner if module is not None and has_filters(module) else None
+    module = dict(network.module.named_modules()).get(made[0].owner)
+    return made[0].owner if module is not None and has_filters(module) else None
