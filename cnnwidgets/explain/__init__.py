@@ -10,7 +10,8 @@ heatmap.values, heatmap.units, heatmap.upsampled(), heatmap.boxes(), heatmap.plo
 
 from __future__ import annotations
 
-from cnnwidgets.explain.activations import Activations, activations
+from cnnwidgets.explain.activation_set import Activations
+from cnnwidgets.explain.activations import activations
 from cnnwidgets.explain.cam import cam
 from cnnwidgets.explain.control import CancelToken
 from cnnwidgets.explain.dissection import highlight

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from cnnwidgets.explain.activations import Activations
+    from cnnwidgets.explain.activation_set import Activations
     from cnnwidgets.explain.layer_activations import LayerActivations
 
 Scale = Literal["tile", "shared"]

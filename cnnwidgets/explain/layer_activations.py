@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL import Image
 
-    from cnnwidgets.explain.activations import Activations
+    from cnnwidgets.explain.activation_set import Activations
     from cnnwidgets.explain.contributions import Contributions
     from cnnwidgets.explain.frame import Frame
     from cnnwidgets.explain.geometry import Grid

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cnnwidgets.classifier import Classifier
-    from cnnwidgets.explain.activations import Activations
+    from cnnwidgets.explain.activation_set import Activations
     from cnnwidgets.explain.contributions import Contributions
     from cnnwidgets.explain.control import Cancel
     from cnnwidgets.explain.layer import Layer

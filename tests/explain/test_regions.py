@@ -45,8 +45,8 @@ def territory(grid, frame, row, column):
         at = centres.index(centred.centres[cell])
         start = (centres[at - 1] + centres[at]) / 2 if at else centres[at] - centred.stride / 2
         stop = (centres[at + 1] + centres[at]) / 2 if at + 1 < len(centres) else centres[at] + centred.stride / 2
-        for pixel in (start, stop):
-            ends.append(min(max(low + (pixel + 0.5) * frame.scale[dim], low, 0.0), high, float(pixels)))
+        edges = [low + (pixel + 0.5) * frame.scale[dim] for pixel in (start, stop)]
+        ends += [min(max(edge, low, 0.0), high, float(pixels)) for edge in edges]
     return ends
 
 
