@@ -16,157 +16,139 @@ import {
   bool,
   bytes,
   fail,
-  fields,
   floats,
-  isEmpty,
   items,
-  list,
   number,
   numberOrNull,
   oneOf,
+  optional,
   PICTURE_READERS,
+  type Reader,
   type Readers,
+  record,
   share,
   text,
+  unlessEmpty,
 } from "./readers";
 
-type Found = Record<string, unknown>;
+const numbers = items(number);
+const some = optional(text, "");
+const flag = optional(bool, false);
 
 /** Exactly so many numbers. */
-const numbers =
-  (count: number) =>
-  (value: unknown, where: string): readonly number[] => {
-    const found = items(number)(value, where);
+const just =
+  (count: number): Reader<readonly number[]> =>
+  (value, where) => {
+    const found = numbers(value, where);
     return found.length === count ? found : fail(where, value, `${count} numbers`);
   };
 
-const pair = (value: unknown, where: string): readonly [number, number] => {
-  const [first, second] = numbers(2)(value, where);
-  return [first, second];
-};
-const pairOrNull = (value: unknown, where: string) => (value == null ? null : pair(value, where));
+const pair = just(2) as Reader<readonly [number, number]>;
+const pairOrNull = optional<readonly [number, number] | null>(pair, null);
 
-function layer(value: unknown, where: string): Layer {
-  const found = fields(value, where);
-  const [channels, rows, columns] = numbers(3)(found.shape, `${where}.shape`);
-  return {
-    name: text(found.name, `${where}.name`),
-    kind: text(found.kind ?? "", `${where}.kind`),
-    shape: [channels, rows, columns],
-    parameters: number(found.parameters ?? 0, `${where}.parameters`),
-    stride: pairOrNull(found.stride, `${where}.stride`),
-    field: pairOrNull(found.field, `${where}.field`),
-    sees_all: bool(found.sees_all ?? false, `${where}.sees_all`),
-    call: number(found.call, `${where}.call`),
-  };
-}
+const layer = record<Layer>({
+  name: text,
+  kind: some,
+  shape: just(3) as Reader<Layer["shape"]>,
+  parameters: optional(number, 0),
+  stride: pairOrNull,
+  field: pairOrNull,
+  sees_all: flag,
+  call: number,
+});
+
+const binary: Reader<DataView> = (value, where) => bytes(value, -1, where);
+
+const stored = record({ data: binary, scale: number, shape: numbers, units: some });
 
 /** Float16 values, stored as shares of `scale`. */
-function halves(found: Found, count: number, where: string): Float32Array {
-  const scale = number(found.scale, `${where}.scale`);
-  return decodeFloat16(bytes(found.data, 2 * count, `${where}.data`), scale);
+function halves({ data, scale }: ReturnType<typeof stored>, count: number, where: string): Float32Array {
+  return decodeFloat16(bytes(data, 2 * count, `${where}.data`), scale);
 }
 
 /** One line of numbers for each picture. */
-function lines(found: Found, name: string, pictures: number, length: number, where: string): Float32Array[] {
-  const here = `${where}.${name}`;
-  const read = list(found[name], here).map((line) => Float32Array.from(items(number)(line, here)));
-  const right = read.length === pictures && read.every((line) => line.length === length);
-  return right ? read : fail(here, found[name], `${pictures} lists of ${length} numbers`);
-}
+const lines =
+  (length: number): Reader<Float32Array[]> =>
+  (value, where) =>
+    items(just(length))(value, where).map((line) => Float32Array.from(line));
 
-function sheet(value: unknown, where: string): Sheet | null {
-  if (isEmpty(value)) return null;
-  const found = fields(value, where);
-  const [pictures, channels, rows, columns] = numbers(4)(found.shape, `${where}.shape`);
-  const across = (name: string, length = columns) => lines(found, name, pictures, length, where);
-  const down = (name: string, length = rows) => lines(found, name, pictures, length, where);
-  const parts = {
-    xs: across("xs"),
-    ys: down("ys"),
-    lefts: across("lefts"),
-    rights: across("rights"),
-    tops: down("tops"),
-    bottoms: down("bottoms"),
-    x_edges: across("x_edges", columns + 1),
-    y_edges: down("y_edges", rows + 1),
+const facts = record({
+  layer: text,
+  merged: optional(number, 1),
+  sees_all: flag,
+  measured: flag,
+  filters: some,
+});
+
+function sheet(value: unknown, where: string): Sheet {
+  const found = stored(value, where);
+  const [pictures, channels, rows, columns] = just(4)(found.shape, `${where}.shape`);
+  const [across, down] = [lines(columns), lines(rows)];
+  const axes = record({
+    xs: across,
+    ys: down,
+    lefts: across,
+    rights: across,
+    tops: down,
+    bottoms: down,
+    x_edges: lines(columns + 1),
+    y_edges: lines(rows + 1),
+  })(value, where);
+  const gridOf = (picture: number) => {
+    const parts = Object.entries(axes).map(([name, each]) => {
+      const whole = each.length === pictures;
+      return [name, whole ? each[picture] : fail(`${where}.${name}`, each, `${pictures} lists`)];
+    });
+    return Object.fromEntries(parts) as CellGrid;
   };
-  const grid = (picture: number) =>
-    Object.fromEntries(
-      Object.entries(parts).map(([name, each]) => [name, each[picture]]),
-    ) as unknown as CellGrid;
   return {
-    layer: text(found.layer, `${where}.layer`),
+    ...facts(value, where),
+    ...record({ cell_rows: just(rows), cell_columns: just(columns) })(value, where),
     values: halves(found, pictures * channels * rows * columns, where),
     pictures,
     channels,
     rows,
     columns,
-    merged: number(found.merged ?? 1, `${where}.merged`),
-    cell_rows: numbers(rows)(found.cell_rows, `${where}.cell_rows`),
-    cell_columns: numbers(columns)(found.cell_columns, `${where}.cell_columns`),
-    units: text(found.units ?? "", `${where}.units`),
-    grids: Array.from({ length: pictures }, (_, picture) => grid(picture)),
-    sees_all: bool(found.sees_all ?? false, `${where}.sees_all`),
-    measured: bool(found.measured ?? false, `${where}.measured`),
-    filters: text(found.filters ?? "", `${where}.filters`),
+    units: found.units,
+    grids: Array.from({ length: pictures }, (_, picture) => gridOf(picture)),
   };
 }
 
-function contributions(value: unknown, where: string): Contributions | null {
-  if (isEmpty(value)) return null;
-  const { layer: name, target, data, units } = fields(value, where);
-  const count = data instanceof DataView ? data.byteLength >> 2 : 0;
-  return {
-    layer: text(name, `${where}.layer`),
-    target: numberOrNull(target, `${where}.target`),
-    values: floats(data, count, `${where}.data`),
-    units: text(units ?? "", `${where}.units`),
-  };
+const contributed = record({ layer: text, target: numberOrNull, data: binary, units: some });
+
+function contributions(value: unknown, where: string): Contributions {
+  const { data, ...rest } = contributed(value, where);
+  return { ...rest, values: floats(data, data.byteLength >> 2, `${where}.data`) };
 }
 
-function weights(found: Found, where: string): Weights {
-  const [tiles, rows, columns, colours = 1] = items(number)(found.shape, `${where}.shape`);
+function weights(value: unknown, where: string): Weights {
+  const found = stored(value, where);
+  const { scale, units, shape } = found;
+  const [tiles, rows, columns, colours = 1] = shape;
   if (columns === undefined || (colours !== 1 && colours !== 3))
-    return fail(`${where}.shape`, found.shape, "[tiles, rows, columns] or [tiles, rows, columns, 3]");
-  return {
-    values: halves(found, tiles * rows * columns * colours, where),
-    tiles,
-    rows,
-    columns,
-    colours,
-    scale: number(found.scale, `${where}.scale`),
-    units: text(found.units ?? "", `${where}.units`),
-  };
+    return fail(`${where}.shape`, shape, "[tiles, rows, columns] or [tiles, rows, columns, 3]");
+  const values = halves(found, tiles * rows * columns * colours, where);
+  return { values, tiles, rows, columns, colours, scale, units };
 }
 
-function filters(value: unknown, where: string): Filters | null {
-  if (isEmpty(value)) return null;
-  const found = fields(value, where);
-  return {
-    ...weights(found, where),
-    layer: text(found.layer, `${where}.layer`),
-    module: text(found.module, `${where}.module`),
-    view: oneOf("rgb", "planes", "strength")(found.view, `${where}.view`),
-    labels: items(text)(found.labels, `${where}.labels`),
-  };
-}
+const tiled =
+  <T extends object>(read: Reader<T>): Reader<T & Weights> =>
+  (value, where) => ({ ...read(value, where), ...weights(value, where) });
 
-function kernel(value: unknown, where: string): Kernel | null {
-  if (isEmpty(value)) return null;
-  const found = fields(value, where);
-  return {
-    ...weights(found, where),
-    module: text(found.module, `${where}.module`),
-    channel: number(found.channel, `${where}.channel`),
-    inputs: items(number)(found.inputs, `${where}.inputs`),
-  };
-}
+const filters: Reader<Filters> = tiled(
+  record<Omit<Filters, keyof Weights>>({
+    layer: text,
+    module: text,
+    view: oneOf("rgb", "planes", "strength"),
+    labels: items(text),
+  }),
+);
 
-function stroke(value: unknown, where: string): Stroke {
-  const { width, points } = fields(value, where);
-  return { width: number(width, `${where}.width`), points: items(pair)(points, `${where}.points`) };
-}
+const kernel: Reader<Kernel> = tiled(
+  record<Omit<Kernel, keyof Weights>>({ module: text, channel: number, inputs: numbers }),
+);
+
+const stroke = record<Stroke>({ width: number, points: items(pair) });
 
 const tileSize = (value: unknown, where: string) =>
   Math.min(TILE_SIZES.most, Math.max(TILE_SIZES.least, number(value, where)));
@@ -179,11 +161,11 @@ export const READERS: Readers<ActivationState> = {
   other_photo: { trait: "_other_photo", read: PICTURE_READERS.photo.read },
   other_seen: { trait: "_other_seen", read: PICTURE_READERS.seen.read },
   layers: { trait: "_layers", read: items(layer) },
-  sheet: { trait: "_sheet", read: sheet },
-  contributions: { trait: "_contributions", read: contributions },
-  filters: { trait: "_filters", read: filters },
-  kernel: { trait: "_kernel", read: kernel },
-  layer: { trait: "layer", read: (value, where) => text(value ?? "", where) },
+  sheet: { trait: "_sheet", read: unlessEmpty(sheet) },
+  contributions: { trait: "_contributions", read: unlessEmpty(contributions) },
+  filters: { trait: "_filters", read: unlessEmpty(filters) },
+  kernel: { trait: "_kernel", read: unlessEmpty(kernel) },
+  layer: { trait: "layer", read: some },
   channel: { trait: "channel", read: numberOrNull },
   cell: { trait: "cell", read: pairOrNull },
   sort: {

@@ -57,6 +57,30 @@ export function box(value: unknown, where: string): Box {
   return edges as unknown as Box;
 }
 
+export type Reader<T> = (value: unknown, where: string) => T;
+
+/** An object with these fields; others are not looked at. */
+export const record =
+  <T extends object>(readers: { readonly [K in keyof T]: Reader<T[K]> }): Reader<T> =>
+  (value, where) => {
+    const found = fields(value, where);
+    const read: Partial<T> = {};
+    for (const name in readers) read[name] = readers[name](found[name], `${where}.${name}`);
+    return read as T;
+  };
+
+/** What may be left out. */
+export const optional =
+  <T>(read: Reader<T>, otherwise: T): Reader<T> =>
+  (value, where) =>
+    value == null ? otherwise : read(value, where);
+
+/** An object that is empty while it is not known. */
+export const unlessEmpty =
+  <T>(read: Reader<T>): Reader<T | null> =>
+  (value, where) =>
+    isEmpty(value) ? null : read(value, where);
+
 export const isEmpty = (value: unknown): boolean =>
   value == null || (typeof value === "object" && Object.keys(value).length === 0);
 

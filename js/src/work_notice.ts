@@ -50,7 +50,7 @@ function progressWords(label: string, { done, total, message }: Status): string 
 function stoppedWords(label: string, { done, total, message }: Status): string {
   if (message) return message;
   const how = total > 0 ? ` at ${done} of ${total}` : "";
-  return `Cancelled: ${label} was stopped${how}.`;
+  return `Cancelled: ${label} stopped${how}.`;
 }
 
 export function noticeFor(status: Status, work: Work, circumstances: Circumstances): Notice {

@@ -43,7 +43,7 @@ test("progress shows after 200 ms, moves nothing, and can be cancelled", async (
 
 test("what was cancelled is said, with a way to compute it after all", async () => {
   const view = await render(await tinyTraits({ ...status("cancelled"), method: "smoothgrad" }));
-  expect(words(view)).toBe("Cancelled: SmoothGrad was stopped at 12 of 50.");
+  expect(words(view)).toBe("Cancelled: SmoothGrad stopped at 12 of 50.");
   expect(action(view).textContent).toBe("Compute");
   action(view).click();
   expect(view.model.sent).toEqual([{ kind: "retry" }]);
