@@ -227,4 +227,22 @@ def _key(target: Any) -> Any:
     """Return what a target is remembered by."""
     if isinstance(target, Tensor | np.ndarray):
         target = target.tolist()
-    return (type(target), tuple(target) if isinstance(target, list) else target)
+    plain = tuple(target) if isinstance(target, list) else target
+    try:
+        hash(plain)
+    except TypeError:  # a callable object that compares by its values has no hash
+        return type(plain), _Same(plain)
+    return type(plain), plain
+
+
+class _Same:
+    """An object to be looked up by who it is; as a key it is also kept alive."""
+
+    def __init__(self, item: Any) -> None:
+        self.item = item
+
+    def __hash__(self) -> int:
+        return id(self.item)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.item is other.item

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -61,6 +63,26 @@ def test_a_target_is_answered_by_the_same_pass():
     later = explain.activations(model, X).contributions(1)
     for name, values in acts.contributions().items():
         np.testing.assert_allclose(values, later[name], atol=1e-6)
+
+
+def test_contributions_are_remembered_for_any_form_of_a_target():
+    model = counted()
+    acts = explain.activations(model, X, "stem", chunk=3)
+
+    @dataclasses.dataclass
+    class Compared:  # compares by its values, so it has no hash
+        index: int
+
+        def __call__(self, output):
+            return output[:, self.index]
+
+    for target in (1, [1, 2, 3], np.array([1, 2, 3]), torch.tensor([3, 2, 1]), lambda out: out[:, 0], Compared(2)):
+        first = acts.contributions(target)["stem"]
+        model.count.update(stem=0)
+        assert acts.contributions(target)["stem"] is first
+        assert model.count["stem"] == 0
+    other = acts.contributions(Compared(0))["stem"]
+    np.testing.assert_allclose(other, acts.contributions(0)["stem"], atol=1e-7)
 
 
 def test_a_pass_ends_at_the_last_layer_that_was_asked_for():
