@@ -1,6 +1,6 @@
 /**
- * Every map of a sheet as pixels on one canvas, a pixel for each cell. A tile is coloured when it is first drawn, and
- * only once for a scale, a sign, a colour map and a threshold; from then on drawing it is a copy.
+ * Every map of a sheet as pixels on one canvas, a pixel for each cell. A tile is coloured when it first comes into
+ * view, and only once for a scale, a sign, a colour map and a threshold; from then on drawing it is a copy.
  */
 import type { ActivationState, Sheet } from "./activation_state";
 import { colormapOf, colourise, pixelsOf } from "./colormap";
@@ -11,8 +11,16 @@ import { type Context, contextOf, type Rectangle } from "./stage";
 export interface Atlas {
   /** Makes ready to draw this sheet as the state wants its colours; false while there are no colours. */
   open(sheet: Sheet, state: ActivationState): boolean;
+  /** Colours the tiles at some positions of an order, as far as they are not: to be called before they are drawn. */
+  prepare(order: Int32Array, from: number, to: number): void;
   draw(onto: Context, picture: number, channel: number, target: Rectangle): void;
 }
+
+/**
+ * When a tile has to be coloured, as many cells of the tiles behind it are, too. Browsers copy a canvas that is painted
+ * on after it was drawn from, so it is better painted on seldom than little.
+ */
+const AHEAD = 200_000;
 
 export function createAtlas(signal: AbortSignal): Atlas {
   const canvas = document.createElement("canvas");
@@ -65,11 +73,23 @@ export function createAtlas(signal: AbortSignal): Atlas {
       state = newState;
       return colormap !== null;
     },
+    prepare(order, from, to) {
+      if (!sheet) return;
+      const { pictures, channels, rows, columns } = sheet;
+      const missing = (channel: number) => !coloured[channel];
+      if (!order.subarray(from, to).some(missing)) return;
+      const ahead = Math.ceil(AHEAD / (pictures * rows * columns));
+      for (const channel of order.subarray(from, to + ahead)) {
+        if (!missing(channel)) continue;
+        for (let picture = 0; picture < pictures; picture++) {
+          colour(picture * channels + channel, picture, channel);
+        }
+      }
+    },
     draw(onto, picture, channel, target) {
       if (!sheet) return;
       const { channels, rows, columns } = sheet;
       const map = picture * channels + channel;
-      if (!coloured[map]) colour(map, picture, channel);
       const left = (map % perRow) * columns;
       onto.drawImage(canvas, left, Math.floor(map / perRow) * rows, columns, rows, ...target);
     },

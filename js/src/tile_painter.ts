@@ -132,6 +132,7 @@ export function createTilePainter(atlas: Atlas, signal: AbortSignal): TilePainte
       const ink = inkOf(context, tiling.stepX);
       context.font = ink.font;
       const [from, to] = visibleTiles(tiling, top, pane.height);
+      atlas.prepare(ranking.order, from, to);
       for (let position = from; position < to; position++) paintTile(scene, ink, position);
     },
   };
