@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageDraw
 
 from cnnwidgets.explain.drawing import beside, overlay, stacked
+from cnnwidgets.explain.filters import filters
+from cnnwidgets.explain.highlight import Highlight
 from cnnwidgets.images.compose import blend, largest
 from cnnwidgets.images.legend import legend
 from cnnwidgets.images.tiles import contact_sheet
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnnwidgets.explain.layer_activations import LayerActivations
+    from cnnwidgets.explain.ranking import Ranking
+    from cnnwidgets.widgets._grid_unit import Unit
 
 _TILES, _PER_ROW = 16, 4
 _TILE, _TWIN = 72, 56  # pixels of a map's longer side, and of one of two
@@ -29,25 +33,44 @@ def plain(grid: Any, picture: Image.Image) -> Image.Image:
     return sized(zoomed(picture.convert("RGB"), grid), _PHOTO)
 
 
-def grid_still(grid: Any, activations: LayerActivations) -> Image.Image:
+def grid_still(grid: Any, activations: LayerActivations, unit: Unit, ranking: Ranking, convolution: str) -> Image.Image:
     """Return the photographs with the pinned channel and the field of the pinned cell, beside the first tiles.
 
     Args:
-        grid: has the traits of an ActivationGrid, `ranking` and `highlight`.
+        grid: has the traits of `Arranging` and `Overlay`.
         activations: those of the layer shown.
+        unit: what is pinned in it.
+        ranking: the order of its channels.
+        convolution: path of the one whose filters are shown instead of the maps, or "".
 
     """
-    order = grid.ranking.order
+    top = largest(activations.values, grid.sign) if grid.scale == "shared" else None
+    photos = stacked(*_photos(grid, activations, unit, top))
+    words, sheet = _filters(grid, convolution) if convolution else _maps(grid, activations, unit, ranking, top)
+    body = beside([photos, sheet])
+    return stacked(title(words, body.width), body)
+
+
+def _maps(
+    grid: Any, activations: LayerActivations, unit: Unit, ranking: Ranking, top: float | None
+) -> tuple[str, Image.Image]:
+    """Return the first channels' maps, with what they are."""
+    order = ranking.order
     if grid.hide_dead and not activations.statistics.dead.all():
         order = order[~activations.statistics.dead[order]]
     values, order = activations.values, order[:_TILES]
-    top = largest(values, grid.sign) if grid.scale == "shared" else None
-    tiles = [_tile(grid, values[:, channel], top, pinned=channel == grid.channel) for channel in order]
-    sheet = contact_sheet(tiles, [str(channel) for channel in order], columns=_PER_ROW)
-    body = beside([stacked(*_photos(grid, activations, top)), sheet])
+    tiles = [_tile(grid, values[:, channel], top, pinned=channel == unit.channel) for channel in order]
     channels, rows, columns = activations.layer.shape
-    words = f"{activations.name}: {len(order)} of {channels} channels, {rows} x {columns}, by {grid.ranking.words}"
-    return stacked(title(words, body.width), body)
+    words = f"{activations.name}: {len(order)} of {channels} channels, {rows} x {columns}, by {ranking.words}"
+    return words, contact_sheet(tiles, [str(channel) for channel in order], columns=_PER_ROW)
+
+
+def _filters(grid: Any, convolution: str) -> tuple[str, Image.Image]:
+    """Return the first filters of a convolution, with what they are."""
+    found = filters(grid.clf, convolution)
+    rows, columns = found.weights.shape[-2:]
+    words = f"{convolution}: {min(len(found), _TILES)} of {len(found)} filters, {rows} x {columns}"
+    return words, contact_sheet(found.pictures(_TILE)[:_TILES], found.labels[:_TILES], columns=_PER_ROW)
 
 
 def _tile(grid: Any, maps: NDArray[np.floating[Any]], top: float | None, *, pinned: bool) -> Image.Image:
@@ -67,13 +90,13 @@ def _tile(grid: Any, maps: NDArray[np.floating[Any]], top: float | None, *, pinn
     return tile
 
 
-def _photos(grid: Any, activations: LayerActivations, top: float | None) -> list[Image.Image]:
+def _photos(grid: Any, activations: LayerActivations, unit: Unit, top: float | None) -> list[Image.Image]:
     """Return each photograph with what lies on it, and the legend."""
     side = _PHOTO if len(activations) == 1 else _SMALL
-    heatmap = None if grid.channel is None else activations.heatmap(grid.channel)
+    heatmap = None if unit.channel is None else activations.heatmap(unit.channel)
     if heatmap is not None and top is None:
         top = largest(heatmap.values, grid.sign)
-    highlight = grid.highlight
+    highlight = Highlight.of(heatmap, grid.threshold) if heatmap is not None and grid.threshold else None
     photos = []
     for index, picture in enumerate(activations.pictures):
         if highlight is not None:
@@ -83,7 +106,7 @@ def _photos(grid: Any, activations: LayerActivations, top: float | None) -> list
             drawn = overlay(heatmap, index, vmax=top, **style)
         else:
             drawn = picture.convert("RGB")
-        _outline(drawn, grid, activations, index)
+        _outline(drawn, unit, activations, index)
         photos.append(sized(zoomed(drawn, grid) if index == 0 else drawn, side))
     if heatmap is None:
         return photos
@@ -97,9 +120,9 @@ def _photos(grid: Any, activations: LayerActivations, top: float | None) -> list
     return parts
 
 
-def _outline(drawn: Image.Image, grid: Any, activations: LayerActivations, index: int) -> None:
+def _outline(drawn: Image.Image, unit: Unit, activations: LayerActivations, index: int) -> None:
     """Draw the box that the pinned cell sees."""
-    box = None if grid.cell is None else activations.grid.seen(*grid.cell)
+    box = None if unit.cell is None else activations.grid.seen(*unit.cell)
     if box is None:
         return
     frame = activations.frames[index]

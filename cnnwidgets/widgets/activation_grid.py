@@ -8,6 +8,7 @@ import traitlets
 
 from cnnwidgets.errors import Cancelled, OptionError
 from cnnwidgets.explain.highlight import Highlight
+from cnnwidgets.explain.layer import times
 from cnnwidgets.explain.layer_activations import LayerActivations
 from cnnwidgets.widgets._errand import Errand
 from cnnwidgets.widgets._grid_known import Task
@@ -83,7 +84,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
 
     def __init__(self, clf: Classifier | nn.Module, image: Any, other: Any = None, **options: Any) -> None:
         super().__init__(clf, image, other, **options)
-        self.observe(self._on_question, names=["sort", "target", "tab", "_ask"])
+        self.observe(self._ask_anew, names=["sort", "target", "tab", "_ask"])
         self.on_msg(self._on_message)
         self._answer()
 
@@ -115,9 +116,6 @@ class ActivationGrid(Arranging, Painted, Pinning):
         if self._second is None and self.sort == "difference":
             self.sort = "maximum"
 
-    def _ask_anew(self) -> None:
-        self._answer()
-
     # What is asked.
 
     @traitlets.validate("target")
@@ -139,7 +137,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
     def _refuse(self, message: str) -> None:
         self._say("error", message=message)
 
-    def _on_question(self, _change: Any) -> None:
+    def _ask_anew(self, _change: Any = None) -> None:
         self._answer()
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
@@ -280,17 +278,23 @@ class ActivationGrid(Arranging, Painted, Pinning):
         super().close()
 
     def snapshot(self) -> Image.Image:
-        """Return what is shown as a PIL picture: the photograph with the pinned channel, and the first tiles."""
-        found = self.activations
-        if found is None:
+        """Return what is shown as a PIL picture: the photograph with what is pinned, and the first tiles."""
+        with self._lock:
+            unit, shown = self._pinned, self._shown()
+            convolution = self._sheet.get("filters", "") if self.tab == "filters" else ""
+        if shown is None:
             return plain(self, self._looked.picture)
-        return grid_still(self, found)
+        return grid_still(self, shown[0], unit, shown[1], convolution)
+
+    def _shown(self) -> tuple[LayerActivations, Ranking] | None:
+        """Return the activations and the order of the tiles; None while there are none of the present weights."""
+        found, order = self.activations, self.ranking
+        return None if found is None or order is None or self._known.stale else (found, order)
 
     def _described(self) -> str:
-        layer = self._known.layer(self.layer) or self._known.default
-        shape = " x ".join(map(str, layer.shape))
-        order = self.ranking
-        if order is None:
-            return f"ActivationGrid: {layer.name}, {shape}; not computed yet."
-        shown = "" if self.channel is None else f"; channel {self.channel}"
-        return f"ActivationGrid: {layer.name}, {shape}, by {order.words}{shown}."
+        with self._lock:
+            unit, shown = self._pinned, self._shown()
+        if shown is None:
+            return f"ActivationGrid: {unit.layer}; not computed yet."
+        pinned = "" if unit.channel is None else f"; channel {unit.channel}"
+        return f"ActivationGrid: {unit.layer}, {times(shown[0].layer.shape)}, by {shown[1].words}{pinned}."

@@ -7,6 +7,7 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import cnnwidgets as cw
@@ -40,6 +41,7 @@ CHANGES = [
     {"scale": "shared"},
     {"colormap": "viridis"},
     {"layer": "second"},
+    {"tab": "filters"},
     {"zoom": 3.0, "pan": [10, 10]},
 ]
 
@@ -97,6 +99,16 @@ def test_a_picture_of_what_is_not_computed_yet(clf, gate):
     assert "not computed yet" in grid._described()
     gate.set()
     grid.wait(20)
+
+
+def test_nothing_is_shown_of_weights_that_are_gone(grid, clf):
+    with torch.no_grad():
+        clf.model.first.weight.mul_(2)
+    assert "not computed yet" in grid._described()
+    assert grid.snapshot().width < 320  # the photograph alone
+    grid.sort = "mean"
+    grid.wait(20)
+    assert "by mean" in grid._described()
 
 
 def test_an_export_keeps_code_and_sheet_even_where_it_drops_defaults(grid):
