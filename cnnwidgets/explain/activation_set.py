@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.statistics import ChannelStatistics
     from cnnwidgets.explain.targets import TargetLike
 
+_TARGETS = 16  # whose contributions are remembered
+
 
 class Activations:
     """The activations of one or several layers of a network for N images.
@@ -146,6 +148,8 @@ class Activations:
         if found is None:
             self.kept.check_current()
             found = contributions_of(self.kept.network, self.layers, wanted, self.kept.chunk)
+            while len(self._contributions) >= _TARGETS:
+                self._contributions.pop(next(iter(self._contributions)))
             self._contributions[key] = found
         return found
 
