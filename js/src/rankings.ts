@@ -11,8 +11,6 @@ export interface Ranking {
   /** What the order follows: not what was asked for, where that cannot be had. */
   readonly by: Sort;
   readonly units: string;
-  /** Why the order follows something else; empty where it does as asked. */
-  readonly note: string;
 }
 
 export type RankingState = Pick<
@@ -59,28 +57,18 @@ function differences({ channels }: Sheet, mean: Float64Array): Float32Array {
   );
 }
 
-type Scored = Pick<Ranking, "scores" | "by" | "units" | "note">;
+type Scored = Pick<Ranking, "scores" | "by" | "units">;
 
 function score(sheet: Sheet, state: RankingState, shares: Float32Array | null): Scored {
   const { maximum, mean, active } = statisticsOf(sheet);
   const { channels, units } = sheet;
-  const otherwise = (note: string): Scored => ({
-    scores: maximum.subarray(0, channels),
-    by: "maximum",
-    units,
-    note: `${note} Sorted by maximum.`,
-  });
-  const as = (scores: Float32Array | null, its: string): Scored => ({
-    scores,
-    by: state.sort,
-    units: its,
-    note: "",
-  });
+  const maxima: Scored = { scores: maximum.subarray(0, channels), by: "maximum", units };
+  const as = (scores: Float32Array | null, its: string): Scored => ({ scores, by: state.sort, units: its });
   switch (state.sort) {
     case "channel":
       return as(null, "");
     case "maximum":
-      return as(maximum.subarray(0, channels), units);
+      return maxima;
     case "mean":
       return as(Float32Array.from(mean.subarray(0, channels)), units);
     case "active":
@@ -88,20 +76,19 @@ function score(sheet: Sheet, state: RankingState, shares: Float32Array | null): 
     case "contribution": {
       const { contributions, target } = state;
       const known = contributions?.layer === sheet.layer && contributions.target === target;
-      if (!known) return otherwise("The contributions are not here yet.");
+      if (!known) return maxima;
       return as(contributions.values.subarray(0, channels), contributions.units);
     }
     case "likeness": {
       const { channel } = state;
-      if (channel === null || channel >= channels)
-        return otherwise("Likeness needs a pinned channel: click a tile.");
+      if (channel === null || channel >= channels) return maxima;
       return as(correlations(sheet, planeOf(sheet, FIRST, channel)), "correlation");
     }
     case "region":
-      if (!shares) return otherwise("No region is painted.");
+      if (!shares) return maxima;
       return as(correlations(sheet, shares), "correlation");
     case "difference":
-      if (sheet.pictures < 2) return otherwise("There is one picture.");
+      if (sheet.pictures < 2) return maxima;
       return as(differences(sheet, mean), units);
   }
 }

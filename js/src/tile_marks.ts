@@ -23,6 +23,7 @@ export interface MarksScene {
 export interface TileMarks {
   readonly canvas: HTMLCanvasElement;
   paint(scene: MarksScene): void;
+  clear(): void;
 }
 
 export function createTileMarks(signal: AbortSignal): TileMarks {
@@ -70,6 +71,7 @@ export function createTileMarks(signal: AbortSignal): TileMarks {
 
   return {
     canvas,
+    clear: () => context.clearRect(0, 0, canvas.width, canvas.height),
     paint(scene) {
       const { tiling, pane, top, pinned, pointed, seeing } = scene;
       const ratio = devicePixelRatio;

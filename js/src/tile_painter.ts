@@ -21,6 +21,8 @@ export interface TileScene {
 export interface TilePainter {
   readonly canvas: HTMLCanvasElement;
   paint(scene: TileScene): void;
+  /** Takes all tiles away. */
+  clear(): void;
 }
 
 /** From this width on a caption is set in the larger type. */
@@ -102,6 +104,10 @@ export function createTilePainter(atlas: Atlas, signal: AbortSignal): TilePainte
 
   return {
     canvas,
+    clear() {
+      context.clearRect(0, 0, canvas.width, canvas.height);
+      painted = [];
+    },
     paint(scene) {
       const { sheet, state, ranking, tiling, pane, top } = scene;
       const ratio = devicePixelRatio;

@@ -104,6 +104,8 @@ export interface Activating extends Rendered {
   readonly photo: HTMLElement;
   /** The colour of a cell of the tile at a position in the order: the middle of the cell on screen. */
   cellAt(position: number, row: number, column: number, picture?: number): Rgba;
+  /** The colour of the tiles' canvas at a point of the pane. */
+  cellAtScreen(x: number, y: number): Rgba;
   /** Whether anything is outlined on the edge of a cell. */
   outlined(position: number, row: number, column: number): boolean;
   photoAt(x: number, y: number, picture?: number): Rgba;
@@ -157,6 +159,7 @@ export function activatingOn(model: MockModel, width = 1100): Activating {
     tiles,
     photo: panes[0],
     cellAt: (position, row, column, picture) => read(base, ...place(position, row, column, picture)),
+    cellAtScreen: (x, y) => read(base, x, y),
     outlined(position, row, column) {
       const [, , , columns] = (model.get("_sheet") as { shape: number[] }).shape;
       const [x, y] = place(position, row, column);

@@ -3,6 +3,7 @@ import { MockModel } from "../demo/mock_model";
 import {
   type Activating,
   activatingOn,
+  CHANNELS,
   renderActivations,
   tinyActivations,
   twoPictures,
@@ -190,6 +191,18 @@ test("a wheel with Ctrl changes the size of the tiles", async () => {
   const view = await renderActivations(await tinyActivations());
   view.tiles.dispatchEvent(new WheelEvent("wheel", { deltaY: -50, ctrlKey: true, cancelable: true }));
   expect(view.model.get("tile_size")).toBeGreaterThan(72);
+});
+
+test("a sheet that is taken back takes its tiles away", async () => {
+  const view = await renderActivations(await tinyActivations());
+  view.model.receive({ _sheet: {} });
+  await nextFrame();
+  expect(view.cellAtScreen(40, 40)[3]).toBe(0);
+  expect(view.find(".cnnw").hasAttribute("data-painted")).toBe(false);
+  expect(view.find(".cnnw").hasAttribute("data-first")).toBe(false);
+  view.model.receive({ _sheet: wireSheet(CHANNELS, [1, 4, 4, 4]) });
+  await nextFrame();
+  expect(paintedCells(view, 0)).toEqual([0, 85, 170, 255]);
 });
 
 test("without a sheet the place is kept and says so; a view that has gone leaves nothing", async () => {

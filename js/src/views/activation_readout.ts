@@ -5,7 +5,6 @@ import { valueAt } from "../field";
 import { significant, wholePercent, withUnits } from "../format";
 import { cutOf } from "../highlight";
 import { cellInLayer, mapOf, planeOf, statisticsOf } from "../sheet";
-import { sortInForce } from "../sorts";
 import { isSeen } from "../state";
 import { type CellRange, cellsSeeing, isEvery } from "../territory";
 import { scoreWords } from "../tile_painter";
@@ -63,9 +62,7 @@ function tileWords(context: ActivationContext, state: ActivationState, sheet: Sh
   const rank = ranking.order.indexOf(channel) + 1;
   const score = withUnits(scoreWords(ranking, channel), ranking.units === "share" ? "active" : ranking.units);
   const ranked =
-    ranking.scores && rank > 0
-      ? ` · ${rank} of ${ranking.order.length} by ${sortInForce(state)} (${score})`
-      : "";
+    ranking.scores && rank > 0 ? ` · ${rank} of ${ranking.order.length} by ${ranking.by} (${score})` : "";
   const shares = sheet.grids.map((_, picture) => wholePercent(of(active)(picture))).join(" · ");
   const cut = (picture: number) => cutOf(sheet, picture, channel, state.quantile);
   const highlight = state.quantile > 0 ? `, highlighted above ${inPictures(sheet, cut)}` : "";

@@ -109,6 +109,9 @@ export function createTileGrid(context: ActivationContext): TileGrid {
       note.hidden = sheet !== null && !stale;
       if (!sheet) {
         shown = null;
+        sizer.style.height = "0";
+        painter.clear();
+        marks.clear();
         return;
       }
       const ranking = context.rankingOf(sheet, state);
