@@ -154,6 +154,7 @@ def test_save_and_load(heatmap, tmp_path):
     assert np.array_equal(loaded.values, heatmap.values)
     assert np.array_equal(loaded.upsampled(), heatmap.upsampled())
     assert loaded.boxes() == heatmap.boxes()
+    assert [loaded.grid.seen(i, -1) for i in range(3)] == [heatmap.grid.seen(i, -1) for i in range(3)]
     for name in ("method", "units", "layer", "target", "frames", "score_units", "image_hashes"):
         assert getattr(loaded, name) == getattr(heatmap, name)
     assert dict(loaded.params) == dict(heatmap.params)

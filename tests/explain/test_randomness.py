@@ -22,6 +22,7 @@ ALL = {
     "occlusion": lambda *a, **k: explain.occlusion(*a, window=6, baseline="noise", **k),
     "predict": lambda net, x, *_: Classifier(net).predict(x),
     "layers": lambda net, x, *_: explain.layers(net, x),
+    "receptive_field": lambda net, x, *_: explain.receptive_field(net, x, "features", (1, 1), effective=True, probes=2),
 }
 
 
