@@ -1,8 +1,11 @@
-// Builds the one bundle that serves every widget (cnnwidgets/static/), or, with --demo, serves the demo page.
+// Builds a bundle for every widget (cnnwidgets/static/), or, with --demo, serves the demo page.
+import { readdirSync, unlinkSync } from "node:fs";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, context } from "esbuild";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const built = here("../cnnwidgets/static");
 
 const common = {
   bundle: true,
@@ -11,12 +14,13 @@ const common = {
   logLevel: "info",
 };
 
-const widget = {
+const widgets = {
   ...common,
-  entryPoints: { widget: here("src/index.ts") },
-  outdir: here("../cnnwidgets/static"),
+  entryPoints: readdirSync(here("src/widgets")).map((name) => here(`src/widgets/${name}`)),
+  outdir: built,
   format: "esm",
   minify: true,
+  metafile: true,
 };
 
 const demo = {
@@ -32,8 +36,13 @@ if (process.argv.includes("--demo")) {
   await page.watch();
   await page.serve({ servedir: here("demo"), host: "127.0.0.1", port: 8000 });
 } else if (process.argv.includes("--watch")) {
-  const bundle = await context({ ...widget, minify: false, sourcemap: "inline" });
-  await bundle.watch();
+  const bundles = await context({ ...widgets, minify: false, sourcemap: "inline" });
+  await bundles.watch();
 } else {
-  await build(widget);
+  const { metafile } = await build(widgets);
+  // What an earlier version built would go into the wheel, too.
+  const names = new Set(Object.keys(metafile.outputs).map((path) => basename(path)));
+  for (const name of readdirSync(built)) {
+    if (!names.has(name)) unlinkSync(`${built}/${name}`);
+  }
 }

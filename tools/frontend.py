@@ -92,9 +92,15 @@ def install_packages(root: Path = ROOT) -> None:
         raise RuntimeError(f"`npm ci` failed in {root / 'js'}: its messages above say why")
 
 
+def built_names(root: Path = ROOT) -> list[str]:
+    """Return the names of the built files: a script and a style sheet for every entry in js/src/widgets."""
+    entries = sorted((root / "js" / "src" / "widgets").glob("*.ts"))
+    return [f"{entry.stem}.{kind}" for entry in entries for kind in ("js", "css")]
+
+
 def is_stale(root: Path = ROOT) -> bool:
     """Return whether the built files are missing, or older than the sources that they were made from."""
-    built = [root / "cnnwidgets" / "static" / name for name in ("widget.js", "widget.css")]
+    built = [root / "cnnwidgets" / "static" / name for name in built_names(root)]
     if not all(path.exists() for path in built):
         return True
     if (root / "PKG-INFO").exists():

@@ -17,6 +17,7 @@ from cnnwidgets.errors import MissingDataError, refuse_unknown
 
 _STATIC = Path(__file__).parent.parent / "static"
 _STILL_SIDE = 560  # pixels: the picture is stored in the notebook
+_HOT = os.environ.get("ANYWIDGET_HMR") == "1"
 _WAIT = 2.0  # seconds that displaying waits for the first picture
 
 
@@ -64,30 +65,37 @@ class Base(ipywidgets.DOMWidget):  # type: ignore[misc]
 
 
 class Widget(Base, anywidget.AnyWidget):
-    """A widget whose front end is the one bundle in `cnnwidgets/static`."""
+    """A widget whose front end is a bundle of its own in `cnnwidgets/static`.
 
-    # Given a file, anywidget watches it, and keeps every widget alive for that as long as Python runs. So only where
-    # somebody works on the front end. Traits of our own are also what an export keeps: it drops what is a default.
-    if os.environ.get("ANYWIDGET_HMR") == "1":
-        _esm: Any = _STATIC / "widget.js"
-        _css: Any = _STATIC / "widget.css"
-    else:
-        _esm = traitlets.Unicode().tag(sync=True)
-        _css = traitlets.Unicode().tag(sync=True)
+    Every widget on a page brings its bundle along, so none holds what only others need.
+    """
 
-        @traitlets.default("_esm")
-        def _default_esm(self) -> str:
-            return _built("widget.js")
+    _bundle: ClassVar[str] = ""  # the entry in js/src/widgets
 
-        @traitlets.default("_css")
-        def _default_css(self) -> str:
-            return _built("widget.css")
+    _esm: Any = traitlets.Unicode().tag(sync=True)
+    _css: Any = traitlets.Unicode().tag(sync=True)
 
-    _widget = traitlets.Unicode().tag(sync=True)
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Have anywidget watch the files where somebody works on the front end.
+
+        It keeps every widget alive for that as long as Python runs, so otherwise it is given text, and by traits of
+        our own: an export drops what is a default of anywidget's.
+        """
+        if _HOT and "_bundle" in cls.__dict__:
+            cls._esm, cls._css = _STATIC / f"{cls._bundle}.js", _STATIC / f"{cls._bundle}.css"
+        super().__init_subclass__(**options)
+
+    @traitlets.default("_esm")
+    def _default_esm(self) -> str:
+        return _built(f"{self._bundle}.js")
+
+    @traitlets.default("_css")
+    def _default_css(self) -> str:
+        return _built(f"{self._bundle}.css")
 
     def __init__(self, **options: Any) -> None:
         self._refuse_unknown(options)
-        super().__init__(_widget=type(self).__name__, **options)
+        super().__init__(**options)
 
 
 def _built(name: str) -> str:

@@ -61,6 +61,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
 
     """
 
+    _bundle: ClassVar[str] = "activation_grid"
     _options: ClassVar[tuple[str, ...]] = (
         *Looking.class_own_traits(),
         *Arranging.class_own_traits(),

@@ -51,6 +51,7 @@ class HeatmapView(Question, Overlay, PictureWidget):
 
     """
 
+    _bundle: ClassVar[str] = "heatmap_view"
     _options: ClassVar[tuple[str, ...]] = (*_QUESTION, *Overlay.class_own_traits(), "show_box")
     _of_the_picture = _QUESTION
     _results = ("heatmap", "predictions")

@@ -51,6 +51,7 @@ class OcclusionCanvas(Answering, Overlay):
 
     """
 
+    _bundle: ClassVar[str] = "occlusion_canvas"
     _options: ClassVar[tuple[str, ...]] = (
         *(name for name in Hand.class_own_traits() if name != "region"),
         *Overlay.class_own_traits(),

@@ -3,14 +3,13 @@
  * &bare leaves the page's own controls out; &photo=URL shows a picture of your own; &delay=1000 sets how long the
  * kernel of an occlusion scene takes, in milliseconds.
  */
-import type { AnyModel } from "@anywidget/types";
-import widget from "../src/index";
 import { ACTIVATION_SCENES } from "./activation_scenes";
 import { MockModel } from "./mock_model";
 import { playOcclusion } from "./occlusion_kernel";
 import { OCCLUSION_SCENES } from "./occlusion_scenes";
 import { fromUrl } from "./pictures";
 import { SCENES, type Scene, sceneTraits } from "./scenes";
+import { render } from "./widgets";
 
 const WIDTHS = ["1200", "720", "500", "360"];
 const THEMES = ["light", "dark", "system"];
@@ -63,7 +62,7 @@ async function show(): Promise<void> {
   const delay = hash.get("delay");
   if (delay) playOcclusion(model, signal, { delay: Number(delay) });
   else scene.play?.(model, signal);
-  const end = widget.render({ model: model as unknown as AnyModel, el: host });
+  const end = render(model, host);
   signal.addEventListener("abort", end, { once: true });
 }
 

@@ -1,12 +1,11 @@
 /** Renders a view on the mock model, and reads pixels back. */
-import type { AnyModel } from "@anywidget/types";
 import { afterEach } from "vitest";
 import { COLORMAPS } from "../demo/colormaps";
 import { exampleTraits, type Traits } from "../demo/example";
 import { MockModel } from "../demo/mock_model";
 import type { Picture } from "../demo/pictures";
+import { render as renderWidget } from "../demo/widgets";
 import { wireMap } from "../demo/wire";
-import widget from "../src/index";
 
 export type Rgba = [red: number, green: number, blue: number, alpha: number];
 
@@ -68,7 +67,7 @@ export function renderOn(model: MockModel, width = 1000): Rendered {
   const host = document.createElement("div");
   host.style.width = `${width}px`;
   document.body.append(host);
-  const cleanUp = widget.render({ model: model as unknown as AnyModel, el: host });
+  const cleanUp = renderWidget(model, host);
   let ended = false;
   const end = () => {
     if (ended) return;

@@ -1,7 +1,5 @@
-import type { AnyModel } from "@anywidget/types";
 import { expect, test, vi } from "vitest";
 import { MockModel } from "../demo/mock_model";
-import widget from "../src/index";
 import { nextFrame, render, renderOn, tinyTraits, until } from "./harness";
 
 test("two views of one model stay in step, and one may go", async () => {
@@ -85,10 +83,3 @@ function bitmapsReady(canvases: HTMLElement[]): boolean {
     return canvas.getContext("2d")?.getImageData(canvas.width >> 1, canvas.height >> 1, 1, 1).data[3] === 255;
   });
 }
-
-test("a widget that this page does not know is refused by name", () => {
-  const model = new MockModel({ _widget: "TimeMachine" }) as unknown as AnyModel;
-  expect(() => widget.render({ model, el: document.createElement("div") })).toThrow(
-    "no widget named TimeMachine, only HeatmapView, OcclusionCanvas, ActivationGrid",
-  );
-});

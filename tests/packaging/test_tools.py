@@ -24,6 +24,7 @@ def checkout(tmp_path):
     """A checkout whose front end was built after its sources were written."""
     for name in (
         "js/src/views/view.ts",
+        "js/src/widgets/widget.ts",
         "js/package.json",
         "cnnwidgets/static/widget.js",
         "cnnwidgets/static/widget.css",

@@ -73,7 +73,8 @@ def names(wheel):
 
 def test_wheel_holds_the_front_end_and_types(names):
     static = {name for name in names if name.startswith("cnnwidgets/static/")}
-    assert static == {"cnnwidgets/static/widget.js", "cnnwidgets/static/widget.css"}
+    assert static == {f"cnnwidgets/static/{name}" for name in frontend.built_names()}
+    assert "cnnwidgets/static/heatmap_view.js" in static
     assert "cnnwidgets/py.typed" in names
 
 
@@ -135,7 +136,7 @@ def test_widget_renders_from_the_wheel_without_node(wheel, tmp_path):
     shown = json.loads(done.stdout.splitlines()[-1])
     assert Path(shown["package"]) == site / "cnnwidgets"
     assert shown["node"] is None
-    assert shown["esm"] == (ROOT / "cnnwidgets" / "static" / "widget.js").read_text()
-    assert shown["css"] == (ROOT / "cnnwidgets" / "static" / "widget.css").read_text()
+    assert shown["esm"] == (ROOT / "cnnwidgets" / "static" / "heatmap_view.js").read_text()
+    assert shown["css"] == (ROOT / "cnnwidgets" / "static" / "heatmap_view.css").read_text()
     assert {"image/png", "text/html", "text/plain", "application/vnd.jupyter.widget-view+json"} <= set(shown["types"])
     assert shown["image"].startswith(("iVBORw0KGgo", "89504e470d0a1a0a"))  # a PNG, as base64 or as bytes
