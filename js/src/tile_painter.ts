@@ -89,7 +89,7 @@ export function createTilePainter(atlas: Atlas, signal: AbortSignal): TilePainte
       context.fillRect(...target);
       atlas.draw(context, picture, channel, target);
     }
-    const baseline = y + mapHeight + CAPTION - 4;
+    const baseline = y + mapHeight + CAPTION - 3;
     const name = String(channel);
     context.fillStyle = ink.text;
     context.fillText(name, x, baseline);

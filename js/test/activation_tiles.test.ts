@@ -193,6 +193,19 @@ test("a wheel with Ctrl changes the size of the tiles", async () => {
   expect(view.model.get("tile_size")).toBeGreaterThan(72);
 });
 
+test("what lies under a resting pointer is read anew when the tiles change", async () => {
+  const view = await renderActivations(await tinyActivations());
+  view.pointAtCell("pointermove", 0, 3, 3);
+  await nextFrame();
+  expect(view.readout()[0]).toBe("3.00activation");
+  view.model.set("sort", "maximum");
+  await nextFrame();
+  expect(view.readout()[1]).toBe("channel 2 · cell row 3, column 3");
+  view.model.receive({ _sheet: wireSheet([5, 6, 7, 9], [1, 1, 2, 2]) });
+  await nextFrame();
+  expect(view.readout().slice(0, 2)).toEqual(["9.00activation", "channel 0 · cell row 1, column 1"]);
+});
+
 test("a sheet that is taken back takes its tiles away", async () => {
   const view = await renderActivations(await tinyActivations());
   view.model.receive({ _sheet: {} });

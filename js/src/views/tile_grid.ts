@@ -53,7 +53,14 @@ export function createTileGrid(context: ActivationContext): TileGrid {
       scroller.scrollTop = revealing(shown.tiling, position, scrollTop, clientHeight);
     },
   );
-  scroller.addEventListener("scroll", () => hand.scrolled(), { signal, passive: true });
+  scroller.addEventListener(
+    "scroll",
+    () => {
+      hand.moved(false);
+      context.refresh();
+    },
+    { signal, passive: true },
+  );
   // Runs when the theme changes: the captions are painted in its colours.
   element.addEventListener("transitionend", context.refresh, { signal });
 
@@ -109,6 +116,7 @@ export function createTileGrid(context: ActivationContext): TileGrid {
       note.hidden = sheet !== null && !stale;
       if (!sheet) {
         shown = null;
+        hand.moved(true);
         sizer.style.height = "0";
         painter.clear();
         marks.clear();
@@ -120,8 +128,10 @@ export function createTileGrid(context: ActivationContext): TileGrid {
       const now = { sheet, ranking, tiling };
       sizer.style.height = `${tiling.height}px`;
       const wanted = scrollFor(shown, now, state);
+      const anew = shown?.sheet !== sheet;
       shown = now;
       if (wanted !== scroller.scrollTop) scroller.scrollTop = wanted;
+      hand.moved(anew);
       const top = scroller.scrollTop;
       setAttribute(
         scroller,

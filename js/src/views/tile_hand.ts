@@ -8,8 +8,8 @@ import { ARROWS } from "./explore";
 import type { Shown } from "./tile_grid";
 
 export interface TileHand {
-  /** The tiles have moved under a pointer that may not have. */
-  scrolled(): void;
+  /** The tiles have moved under a pointer that may not have; `anew` where they are those of another sheet. */
+  moved(anew: boolean): void;
 }
 
 const sameCell = (a: Cell | null, b: Cell | null) => a?.[0] === b?.[0] && a?.[1] === b?.[1];
@@ -175,9 +175,12 @@ export function followTiles(
   );
 
   return {
-    scrolled() {
+    moved(anew) {
+      if (anew) {
+        inside = false;
+        pointing.unit = null;
+      }
       if (at && !pointing.byKeyboard) pointing.unit = unitAt(...at);
-      refresh();
     },
   };
 }
