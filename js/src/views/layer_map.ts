@@ -45,20 +45,18 @@ function paintBars(svg: SVGElement, layers: readonly Layer[], heights: readonly 
   svg.replaceChildren(...paths);
 }
 
-/** The resolution under the first bar that has it, as far as there is room. */
+/** The resolution under the first bar that has it; one that soon gives way to the next is left out. */
 function captionsFor(layers: readonly Layer[]): HTMLElement[] {
-  const captions: HTMLElement[] = [];
+  const found: { at: number; words: string }[] = [];
   let finest = Number.POSITIVE_INFINITY;
-  let last = -APART;
   layers.forEach((layer, i) => {
     const at = i / layers.length;
-    if (cells(layer) >= finest) return;
+    if (cells(layer) >= finest || at > 1 - APART / 2) return;
     finest = cells(layer);
-    if (at - last < APART || at > 1 - APART / 2) return;
-    last = at;
-    captions.push(h("span", { style: `left:${100 * at}%` }, sides(layer)));
+    if (at - (found.at(-1)?.at ?? -1) < APART) found.pop();
+    found.push({ at, words: sides(layer) });
   });
-  return captions;
+  return found.map(({ at, words }) => h("span", { style: `left:${100 * at}%` }, words));
 }
 
 export function createLayerMap({

@@ -7,6 +7,8 @@ import { OWN_KEYS, type Part, type ViewContext } from "./context";
 import { createSearchField } from "./search_field";
 
 const INDENT = 12;
+/** From so many rows on, those out of sight are left to the browser to skip. */
+const MANY = 150;
 
 export function createLayerTree({ session, signal }: ViewContext<ActivationState>): Part<ActivationState> {
   const tree = h("div", { class: "cnnw-tree", role: "tree", "aria-label": "Layers", ...OWN_KEYS });
@@ -125,6 +127,7 @@ export function createLayerTree({ session, signal }: ViewContext<ActivationState
       setAttribute(row, "tabindex", -1);
     });
     setAttribute(tree, "data-searched", found !== null);
+    setAttribute(tree, "data-many", rows.length > MANY);
     search.count(found ? `${found.hits.size} of ${layers.length} layers` : `${layers.length} layers`);
     const reachable = [active, current, ...containersOf(active)].find(
       (entry) => entry && rows.includes(entry),
