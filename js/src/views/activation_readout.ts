@@ -125,7 +125,7 @@ export function createActivationReadout(context: ActivationContext): Part<Activa
   const value = h("span", { class: "cnnw-value" });
   const units = h("span", { class: "cnnw-value-units" });
   const place = h("p", { class: "cnnw-place" });
-  const field = h("p", { class: "cnnw-place" });
+  const field = h("p", { class: "cnnw-place cnnw-field" });
   const line = h("p", { class: "cnnw-value-line" }, value, units);
   const element = h("div", { class: "cnnw-readout" }, line, place, field);
 
