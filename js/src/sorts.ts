@@ -37,8 +37,3 @@ export function missingFor(state: ActivationState, sort: Sort): string {
       return "";
   }
 }
-
-/** The order that is really shown: "maximum" while something is missing for the chosen one. */
-export function sortInForce(state: ActivationState): Sort {
-  return missingFor(state, state.sort) ? "maximum" : state.sort;
-}

@@ -2,9 +2,17 @@ import { expect, test } from "vitest";
 import { MockModel } from "../demo/mock_model";
 import { float16View } from "../demo/wire";
 import { READERS } from "../src/activation_readers";
-import { type ActivationSession, chooseLayer, EMPTY, filtersOf, pin, sheetOf } from "../src/activation_state";
+import {
+  type ActivationSession,
+  chooseLayer,
+  EMPTY,
+  filtersOf,
+  pin,
+  type Sort,
+  sheetOf,
+} from "../src/activation_state";
 import { openSession } from "../src/session";
-import { missingFor, sortInForce } from "../src/sorts";
+import { missingFor } from "../src/sorts";
 import { gridTraits } from "./layers_harness";
 
 async function open(change: Record<string, unknown> = {}) {
@@ -96,25 +104,25 @@ test("pinning asks the kernel only while the weights of the channel are looked a
   expect(model.saved.at(-1)).toEqual({ channel: null, cell: null });
 });
 
-test("an order that lacks something gives way to the maximum and says what is missing", async () => {
-  const { model, session } = await open({ sort: "likeness" });
-  expect(sortInForce(session.state)).toBe("maximum");
-  expect(missingFor(session.state, "likeness")).toBe("pick a channel first");
+test("what an order lacks is named until it is there", async () => {
+  const { model, session } = await open();
+  const lacks = (sort: Sort) => missingFor(session.state, sort);
+  expect([lacks("maximum"), lacks("channel")]).toEqual(["", ""]);
+  expect(lacks("likeness")).toBe("pick a channel first");
   model.receive({ channel: 0 });
-  expect(sortInForce(session.state)).toBe("likeness");
-  model.receive({ sort: "region" });
-  expect(sortInForce(session.state)).toBe("maximum");
+  expect(lacks("likeness")).toBe("");
+  expect(lacks("region")).toContain("paint");
   model.receive({ region: [{ width: 4, points: [[1, 2]] }] });
-  expect(sortInForce(session.state)).toBe("region");
-  model.receive({ sort: "difference" });
-  expect(missingFor(session.state, "difference")).toContain("second picture");
+  expect(lacks("region")).toBe("");
+  expect(lacks("difference")).toContain("second picture");
 });
 
 test("the contribution of another class or layer is not that of the chosen ones", async () => {
   const { model, session } = await open(await gridTraits("act1", { sort: "contribution" }));
-  expect(sortInForce(session.state)).toBe("contribution");
+  const lacks = () => missingFor(session.state, "contribution");
+  expect(lacks()).toBe("");
   model.receive({ target: 17 });
-  expect(sortInForce(session.state)).toBe("maximum");
+  expect(lacks()).toBe("waiting for the gradient");
   model.receive({ target: 285, layer: "bn1" });
-  expect(sortInForce(session.state)).toBe("maximum");
+  expect(lacks()).toBe("waiting for the gradient");
 });

@@ -123,7 +123,9 @@ test("arrow keys walk the filters, Enter pins, and what is walked to is spoken",
   press(scroller, "ArrowRight");
   expect(grid.querySelector("[aria-live]")?.textContent).toMatch(/^channel 1: /);
   press(scroller, "End");
-  expect(grid.querySelector("[aria-live]")?.textContent).toMatch(/^channel 31: /);
+  const spoken = grid.querySelector<HTMLElement>("[aria-live]");
+  expect(spoken?.textContent).toMatch(/^channel 31: /);
+  expect(spoken?.offsetHeight).toBe(1);
   press(scroller, "Enter");
   expect(view.model.get("channel")).toBe(31);
 });
