@@ -110,9 +110,7 @@ def _photos(grid: Any, activations: LayerActivations, unit: Unit, top: float | N
         photos.append(sized(zoomed(drawn, grid) if index == 0 else drawn, side))
     if heatmap is None:
         return photos
-    words = heatmap.target[0]
-    if highlight is not None:
-        words = f"{words} above {highlight.threshold:.3g}, quantile {highlight.quantile:g}"
+    words = heatmap.target[0] if highlight is None else f"{heatmap.target[0]} above {highlight.threshold:.3g}"
     parts = [title(words, photos[0].width), *photos]
     if highlight is None:
         style = {"sign": grid.sign, "colormap": grid.colormap}

@@ -175,14 +175,15 @@ class ActivationGrid(Arranging, Painted, Pinning):
 
     def _work(self, job: Job) -> Iterator[None]:
         known, tasks = self._current()
-        for task in tasks:
+        for number, task in enumerate(tasks):
+            if number:
+                yield  # only between two: what has been done to the end is not cancelled
             if job.cancel.is_set() or known.layer(task.layer) is None:  # gone with a change of the model
                 raise Cancelled("Cancelled.")
             known.make(task, job.cancel)
             with self._lock:
                 if self._errand.is_latest(job):
                     self._show(waiting=True)
-            yield
 
     def _current(self) -> tuple[Known, tuple[Task, ...]]:
         """Return what there is to know and to do; look again if the weights have been changed."""
@@ -228,9 +229,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
         "region" no `region`, and until the contributions are there.
         """
         found = self.activations
-        if found is None:
-            return None
-        return ranking(found, self._known.contributions(self.layer, self.target), self)
+        return None if found is None else ranking(found, self._known.contributions(self.layer, self.target), self)
 
     @property
     def highlight(self) -> Highlight | None:

@@ -8,9 +8,21 @@ import torch
 from torch import nn
 
 import cnnwidgets as cw
+from cnnwidgets.widgets import _grid_known
 from tests.explain.state import same, state_of
 from tests.widgets.conftest import Net, make_picture
-from tests.widgets.grids import Enlarged, Lame, Shuffled, Squeezed, Wide, classifier, contributions, grid_of, vgg
+from tests.widgets.grids import (
+    Enlarged,
+    Lame,
+    Shuffled,
+    Squeezed,
+    Wide,
+    classifier,
+    contributions,
+    decoded,
+    grid_of,
+    vgg,
+)
 
 
 @pytest.fixture
@@ -157,6 +169,21 @@ def test_a_layer_with_nan_says_so_and_spoils_no_other():
     assert grid.wait(20).name == "whole"
     assert grid._status["state"] == "idle"
     assert grid.ranking.by == "contribution"
+
+
+def test_memory_is_bounded(clf, monkeypatch):
+    monkeypatch.setattr(_grid_known, "_MEMORY", 4 * 16 * 16 * 4)  # bytes of one of the larger layers
+    monkeypatch.setattr(_grid_known, "_PACKED", 3000)
+    grid = cw.ActivationGrid(clf, make_picture())
+    for layer in (*grid.layers, *reversed(grid.layers)):
+        grid.layer = layer.name
+        found = grid.wait(20)
+        np.testing.assert_array_equal(found.values, cw.explain.activations(clf, make_picture(), layer.name).values)
+        np.testing.assert_allclose(decoded(grid._sheet), found.values, atol=grid._sheet["scale"] * 2**-11)
+        packed = grid._known._packed.values()
+        assert len(packed) == 1 or sum(len(item["data"]) for item in packed) <= 3000
+        kept = found._of.kept._kept.values()
+        assert sum(value.nbytes for value in kept) <= 4 * 16 * 16 * 4
 
 
 def test_a_network_without_a_map_is_refused():

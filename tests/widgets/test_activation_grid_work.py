@@ -113,13 +113,14 @@ def test_an_error_of_the_model_is_an_answer(grid, browser):
 
 def test_cancel_and_compute_again(grid, browser, gate):
     gate.clear()
+    grid.sort = "contribution"  # comes after the activations
     grid.other = make_picture(30, 30)
     browser.send(kind="cancel")
     gate.set()
     with pytest.raises(cw.CnnWidgetsError):
         grid.wait(20)
     assert grid._status["state"] == "cancelled"
-    assert grid._sheet == {}
+    assert grid._contributions == {}
     browser.send(kind="retry")
     assert len(grid.wait(20)) == 2
     assert grid._status["state"] == "idle"
@@ -237,6 +238,7 @@ def test_closed_while_it_works(clf, gate):
     grid = cw.ActivationGrid(clf, make_picture())
     grid.wait(20)
     gate.clear()
+    grid.sort = "contribution"
     grid.other = make_picture(30, 30)
     alive = weakref.ref(grid)
     grid.close()
