@@ -55,6 +55,7 @@ export class MockModel implements HostModel {
   save_changes(): void {
     const changes = this.unsaved;
     this.unsaved = {};
+    this.receive(changes); // as ipywidgets sets what it saves
     this.saved.push(changes);
     this.onSave(changes);
   }

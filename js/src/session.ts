@@ -47,6 +47,8 @@ export function openSession<S extends object>(
   const faults = new Map<keyof S, string>();
   const listeners = new Set<() => void>();
   let state = empty;
+  /** What waits to be saved. An echo of an older value that comes meanwhile does not take the hand back. */
+  let unsaved: Partial<S> = {};
 
   const on = (event: string, callback: Heard | (() => void)) => {
     model.on(event, callback);
@@ -73,13 +75,22 @@ export function openSession<S extends object>(
   for (const key of keys) {
     read(key);
     on(`change:${readers[key].trait}`, () => {
+      if (key in unsaved && model.get(readers[key].trait) !== unsaved[key]) return;
       read(key);
       for (const listener of listeners) listener();
     });
   }
   signal.addEventListener("abort", () => listeners.clear(), { once: true });
 
-  const save = paced(() => model.save_changes(), SAVE_INTERVAL, signal);
+  const saveAll = () => {
+    const waited = Object.keys(unsaved) as (keyof S)[];
+    unsaved = {};
+    model.save_changes();
+    // Another view of the model may have set the same trait later.
+    for (const key of waited) read(key);
+    if (waited.length > 0) for (const listener of listeners) listener();
+  };
+  const save = paced(saveAll, SAVE_INTERVAL, signal);
 
   return {
     get state() {
@@ -90,12 +101,14 @@ export function openSession<S extends object>(
       return first;
     },
     show(changes) {
+      unsaved = { ...unsaved, ...changes };
       write(changes);
       save();
     },
     put(changes) {
+      unsaved = { ...unsaved, ...changes };
       write(changes);
-      model.save_changes();
+      saveAll();
     },
     send(content) {
       try {

@@ -93,6 +93,7 @@ test("the highlight slider gives high quantiles room", async () => {
     expect(view.model.get("threshold")).toBeCloseTo(quantile, 3);
     expect(slider.ariaValueText).toBe(text);
   }
+  await until(() => view.model.saved.at(-1)?.threshold === 0, "the kernel has the hand's last value");
   view.model.receive({ threshold: 1 });
   await nextFrame();
   expect([slider.value, slider.ariaValueText]).toEqual(["100", "top 0.1 %"]);

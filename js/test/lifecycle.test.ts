@@ -47,6 +47,29 @@ test("fast sliders are saved about ten times a second, and the last value always
   }
 });
 
+test("an echo of an older value does not take the hand back", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const view = await render(await tinyTraits());
+    const slider = view.all<HTMLInputElement>("input[type=range]")[0];
+    for (const value of ["10", "90"]) {
+      slider.value = value;
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    expect(view.model.saved).toEqual([{ opacity: 0.1 }]);
+    view.model.receive({ opacity: 0.1 });
+    await nextFrame();
+    expect(slider.value).toBe("90");
+    vi.advanceTimersByTime(200);
+    expect(view.model.saved.at(-1)).toEqual({ opacity: 0.9 });
+    view.model.receive({ opacity: 0.3 });
+    await nextFrame();
+    expect(slider.value).toBe("30");
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test("after the end nothing is left: no elements, callbacks, canvas memory, observers, frames, listeners", async () => {
   const urls = vi.spyOn(URL, "createObjectURL");
   const observers = vi.spyOn(ResizeObserver.prototype, "disconnect");
