@@ -113,6 +113,7 @@ def messages(rounds: int) -> None:
         )
 
 
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 SETUP = """
 import cnnwidgets as cw
 import torch, torchvision
@@ -197,7 +198,7 @@ def one_page(server, browser, name: str, classifier: str, rounds: int) -> None: 
 
     file = f"{classifier}.ipynb"
     cells = [new_code_cell(SETUP), new_code_cell(f"grid = cw.ActivationGrid({classifier}, img)\ngrid")]
-    nbformat.write(new_notebook(cells=cells), server.folder / file)
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), server.folder / file)
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     nb = NotebookPage(context.new_page(), file)
     nb.open(server.page_url(file))

@@ -28,7 +28,8 @@ class Layers(list[Layer]):
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{name}</th>" for name in _HEADINGS)
         body = "".join(f"<tr>{''.join(_cell(*item) for item in enumerate(_row(layer)))}</tr>" for layer in self)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f'<div style="max-height: 30em; overflow: auto; width: fit-content">{table}</div>'
 
 
 def _row(layer: Layer) -> tuple[str, ...]:
