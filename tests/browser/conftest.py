@@ -7,6 +7,9 @@
         nb.wait_python("view.method == 'grad_cam'")
         assert nb.canvas("canvas.stage")[50, 50, 3] > 0
 
+Opening one takes most of a short test's time. With `shared=True` a test gets the page that the one before it has left,
+if that had the same cells; they are run anew, so the widgets are new, while page and kernel have been used.
+
 A test fails on an error in a cell and on an uncaught error in the page. A failed test leaves a picture in
 tests/browser/screenshots.
 """
@@ -15,7 +18,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -31,6 +36,31 @@ Opener = Callable[..., NotebookPage]
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 CHROMIUM = pytest.StashKey[str | None]()
 REPORTS = pytest.StashKey[dict[str, pytest.TestReport]]()
+
+
+@dataclass
+class Kept:
+    """The pages that may serve another test: at most one for each server, none beside a test that wants another."""
+
+    pages: dict[str, tuple[Any, NotebookPage]]
+
+    def take(self, app: str, wanted: Any) -> NotebookPage | None:
+        """Return the page that shows what is wanted, and close it otherwise."""
+        found, nb = self.pages.pop(app, (None, None))
+        if nb is None or found == wanted:
+            return nb
+        _close(nb)
+        return None
+
+    def clear(self) -> None:
+        """Close all."""
+        while self.pages:
+            _close(self.pages.popitem()[1][1])
+
+
+def _close(nb: NotebookPage) -> None:
+    nb.close()
+    nb.page.context.close()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -68,29 +98,50 @@ def browser(pytestconfig) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def lab(tmp_path_factory) -> Iterator[JupyterServer]:
+def kept(browser) -> Kept:
+    """The pages that may serve another test; each server closes them before it stops."""
+    return Kept({})
+
+
+@pytest.fixture(scope="package")
+def lab(tmp_path_factory, kept) -> Iterator[JupyterServer]:
     at_once = "--ServerApp.jpserver_extensions=cnnwidgets.server=True"  # as `make lab` starts it
     server = JupyterServer.start("lab", tmp_path_factory.mktemp("lab"), at_once)
     yield server
+    kept.clear()
     server.stop()
 
 
 @pytest.fixture(scope="package")
-def classic(tmp_path_factory) -> Iterator[JupyterServer]:
+def classic(tmp_path_factory, kept) -> Iterator[JupyterServer]:
     server = JupyterServer.start("notebook", tmp_path_factory.mktemp("notebook7"))
     yield server
+    kept.clear()
     server.stop()
 
 
-def _opener(server: JupyterServer, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Opener]:
-    """Yield a function that opens notebooks for one test; afterwards, close them and look for errors."""
+def _opener(server: JupyterServer, browser: Browser, kept: Kept, request: pytest.FixtureRequest) -> Iterator[Opener]:
+    """Yield a function that opens notebooks for one test; afterwards, close or keep them and look for errors."""
     opened: list[NotebookPage] = []
+    shares: dict[NotebookPage, Any] = {}
     test = re.sub(r"\W+", "-", request.node.name).strip("-")
     server.restore_settings()
 
     def open_notebook(
-        *cells: str, file: str | None = None, run: bool = True, viewport: tuple[int, int] = (1400, 1000)
+        *cells: str,
+        file: str | None = None,
+        run: bool = True,
+        viewport: tuple[int, int] = (1400, 1000),
+        shared: bool = False,
     ) -> NotebookPage:
+        wanted = cells, viewport
+        if shared and (nb := kept.take(server.app, wanted)) is not None:
+            opened.append(nb)
+            shares[nb] = wanted
+            nb.begin_again()
+            return nb
+        if not shared:
+            kept.clear()
         if file is None:
             file = f"{test}-{len(opened)}.ipynb"
             notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells], metadata={"kernelspec": KERNEL})
@@ -101,6 +152,8 @@ def _opener(server: JupyterServer, browser: Browser, request: pytest.FixtureRequ
         context = browser.new_context(viewport={"width": width, "height": height})
         nb = NotebookPage(context.new_page(), file)
         opened.append(nb)
+        if shared:
+            shares[nb] = wanted
         nb.open(server.page_url(file))
         if run:
             nb.run_all()
@@ -113,22 +166,24 @@ def _opener(server: JupyterServer, browser: Browser, request: pytest.FixtureRequ
         if report is not None and report.failed:
             nb.screenshot(f"failed-{test}-{number}")
             request.node.add_report_section("call", "browser console", "\n".join(nb.console[-30:]))
-        nb.close()
-        nb.page.context.close()
+        if nb in shares and report is not None and report.passed and not nb.is_worn and nb.is_ready():
+            kept.pages[server.app] = shares[nb], nb
+        else:
+            _close(nb)
     errors = [error for nb in opened for error in nb.page_errors]
     assert not errors, "uncaught in the page: " + "\n".join(errors)
 
 
 @pytest.fixture
-def notebook(lab, browser, request) -> Iterator[Opener]:
+def notebook(lab, browser, kept, request) -> Iterator[Opener]:
     """Open notebooks in JupyterLab."""
-    yield from _opener(lab, browser, request)
+    yield from _opener(lab, browser, kept, request)
 
 
 @pytest.fixture
-def notebook7(classic, browser, request) -> Iterator[Opener]:
+def notebook7(classic, browser, kept, request) -> Iterator[Opener]:
     """Open notebooks in Notebook 7."""
-    yield from _opener(classic, browser, request)
+    yield from _opener(classic, browser, kept, request)
 
 
 @pytest.fixture(params=["notebook", "notebook7"])
@@ -146,4 +201,4 @@ def opened(anywhere) -> Callable[..., HeatmapPage]:
 @pytest.fixture
 def in_lab(notebook) -> Callable[..., HeatmapPage]:
     """Open a notebook with a HeatmapView, in JupyterLab only."""
-    return lambda *cells, **options: open_view(notebook, *cells, **options)
+    return lambda *cells, **options: open_view(notebook, *cells, shared=False, **options)

@@ -141,6 +141,7 @@ class HeatmapPage:
 
 def open_view(opener: Callable[..., NotebookPage], *cells: str, **options: Any) -> HeatmapPage:
     """Open a notebook of these cells, else one with the view of a cat, and wait until its first view is painted."""
+    options = {"shared": not cells, **options}
     view = HeatmapPage(opener(*(cells or (VIEW,)), *(() if len(cells) > 1 else ("view",)), **options))
     view.wait_painted()
     return view

@@ -27,6 +27,7 @@ READY = """() => {
   const kernel = panel?.context?.isReady && panel.sessionContext.session?.kernel;
   return !!kernel && kernel.connectionStatus === 'connected' && kernel.status === 'idle';
 }"""
+CLEAR = "async () => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')"
 RUN_ALL = """async () => {
   const panel = window.jupyterapp.shell.currentWidget;
   await window.jupyterapp.commands.execute('notebook:run-all-cells');
@@ -79,6 +80,7 @@ class NotebookPage:
         self.name = name
         self.page_errors: list[str] = []
         self.console: list[str] = []
+        self.is_worn = False  # not as it was opened: closed or loaded again
         page.on("pageerror", self._note_error)
         page.on("console", self._note_message)
 
@@ -96,8 +98,23 @@ class NotebookPage:
         self.page.goto(url, wait_until="domcontentloaded")
         self.page.wait_for_function(READY, polling=50, timeout=1000 * timeout)
 
+    def begin_again(self) -> None:
+        """Run every cell anew in the page and the kernel as they are, without what was shown before."""
+        self.page_errors.clear()
+        self.console.clear()
+        self.execute("import ipywidgets\nipywidgets.Widget.close_all()")
+        self.page.evaluate(CLEAR)
+        self.page.wait_for_function("() => !document.querySelector('.jp-OutputArea-output')", polling=50)
+        self.page.mouse.move(0, 0)
+        self.run_all()
+
+    def is_ready(self) -> bool:
+        """Whether the kernel is there and has nothing to do."""
+        return bool(self.page.evaluate(READY))
+
     def reload(self, timeout: float = 90) -> None:
         """Load the page again; the kernel goes on."""
+        self.is_worn = True
         self.page.reload(wait_until="domcontentloaded")
         self.page.wait_for_function(READY, polling=50, timeout=1000 * timeout)
 
@@ -179,4 +196,5 @@ class NotebookPage:
 
     def close(self) -> None:
         """Shut the kernel down."""
+        self.is_worn = True
         self.page.evaluate(SHUT_DOWN)

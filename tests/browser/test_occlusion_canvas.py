@@ -14,12 +14,12 @@ WHOLE = CANVAS.replace("img)", "img, incremental=False)")
 
 @pytest.fixture
 def opened(anywhere):
-    return lambda *cells, **options: open_canvas(anywhere, *(cells or (WHOLE,)), **options)
+    return lambda *cells: open_canvas(anywhere, *(cells or (WHOLE,)), shared=not cells)
 
 
 @pytest.fixture
 def in_lab(notebook):
-    return lambda *cells, **options: open_canvas(notebook, *(cells or (WHOLE,)), **options)
+    return lambda *cells: open_canvas(notebook, *(cells or (WHOLE,)))
 
 
 def pixels(canvas: OcclusionPage) -> np.ndarray:
