@@ -54,7 +54,7 @@ export function createAtlas(signal: AbortSignal): Atlas {
     const values = planeOf(sheet, picture, channel);
     colourise(values, tileScale(sheet, channel, state), 0, pixelsOf(colormap), pixels);
     if (state.quantile > 0) {
-      const cut = cutOf(sheet, picture, channel, state.quantile);
+      const cut = cutOf(sheet, channel, state.quantile);
       for (let i = 0; i < pixels.length; i++) if (!(values[i] > cut)) pixels[i] = 0;
     }
     context.putImageData(image, (map % perRow) * sheet.columns, Math.floor(map / perRow) * sheet.rows);

@@ -1,4 +1,4 @@
-/** Highlight mode: where a channel is above a quantile of its activation over the picture. */
+/** Highlight mode: where a channel is above a quantile of its activation over the pictures. */
 import type { Sheet } from "./activation_state";
 import { pixelsOf } from "./colormap";
 import type { HeatMap } from "./protocol";
@@ -7,26 +7,29 @@ import type { Overlay } from "./stage";
 
 const sorted = new WeakMap<Sheet, Map<number, Float32Array>>();
 
-/** The values of one map, ascending. Sorted once: a slider asks for many quantiles. */
-function ascending(sheet: Sheet, picture: number, channel: number): Float32Array {
-  const planes = sorted.get(sheet) ?? new Map<number, Float32Array>();
-  sorted.set(sheet, planes);
-  const key = picture * sheet.channels + channel;
-  let plane = planes.get(key);
-  if (!plane) {
-    plane = planeOf(sheet, picture, channel).slice().sort();
-    planes.set(key, plane);
+/** A channel's values in all pictures, ascending, NaN left out. Sorted once: a slider asks for many quantiles. */
+function ascending(sheet: Sheet, channel: number): Float32Array {
+  const lists = sorted.get(sheet) ?? new Map<number, Float32Array>();
+  sorted.set(sheet, lists);
+  let list = lists.get(channel);
+  if (!list) {
+    const cells = cellsOf(sheet);
+    list = new Float32Array(sheet.pictures * cells);
+    for (let picture = 0; picture < sheet.pictures; picture++)
+      list.set(planeOf(sheet, picture, channel), picture * cells);
+    list = list.filter((value) => !Number.isNaN(value)).sort();
+    lists.set(channel, list);
   }
-  return plane;
+  return list;
 }
 
-/** The activation at a quantile of a map, linear between its cells' values. */
-export function cutOf(sheet: Sheet, picture: number, channel: number, quantile: number): number {
-  const plane = ascending(sheet, picture, channel);
-  const place = quantile * (cellsOf(sheet) - 1);
-  const below = Math.floor(place);
-  const low = plane[below];
-  return low + (place - below) * ((plane[below + 1] ?? low) - low);
+/** The activation at a quantile of a channel over all pictures, linear between values; NaN where there are none. */
+export function cutOf(sheet: Sheet, channel: number, quantile: number): number {
+  const values = ascending(sheet, channel);
+  const place = quantile * (values.length - 1);
+  const below = Math.max(0, Math.floor(place));
+  const low = values[below] ?? Number.NaN;
+  return low + (place - below) * ((values[below + 1] ?? low) - low);
 }
 
 /** Black, for a map that says where. */

@@ -215,6 +215,21 @@ test("the cells that see a pixel are those whose field holds it", () => {
 
 test("quantiles are linear between values", () => {
   const sheet = sheetOf(1, 1, (i) => (7 * i) % 30);
-  expect(cutOf(sheet, 0, 0, 0.5)).toBeCloseTo(14.5, 6);
-  expect(cutOf(sheet, 0, 0, 1)).toBe(29);
+  expect(cutOf(sheet, 0, 0.5)).toBeCloseTo(14.5, 6);
+  expect(cutOf(sheet, 0, 1)).toBe(29);
+  expect(
+    cutOf(
+      sheetOf(1, 1, (i) => (i < 25 ? i : Number.NaN)),
+      0,
+      0.5,
+    ),
+  ).toBe(12);
+  // One for both pictures, so that the brighter one is highlighted more.
+  expect(
+    cutOf(
+      sheetOf(2, 2, (i) => i),
+      1,
+      0.5,
+    ),
+  ).toBeCloseTo(74.5, 6);
 });

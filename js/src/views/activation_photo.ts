@@ -34,7 +34,7 @@ function overlayFor(context: ActivationContext, state: ActivationState, picture:
   const unit = sheet && shownUnit(context, state, sheet);
   if (!unit || picture >= sheet.pictures) return null;
   const map = mapOf(sheet, picture, unit.channel, state);
-  if (quantile > 0) return shadeOf(map, cutOf(sheet, picture, unit.channel, quantile));
+  if (quantile > 0) return shadeOf(map, cutOf(sheet, unit.channel, quantile));
   return overlayOf(state, map);
 }
 

@@ -64,8 +64,8 @@ function tileWords(context: ActivationContext, state: ActivationState, sheet: Sh
   const ranked =
     ranking.scores && rank > 0 ? ` · ${rank} of ${ranking.order.length} by ${ranking.by} (${score})` : "";
   const shares = sheet.grids.map((_, picture) => wholePercent(of(active)(picture))).join(" · ");
-  const cut = (picture: number) => cutOf(sheet, picture, channel, state.quantile);
-  const highlight = state.quantile > 0 ? `, highlighted above ${inPictures(sheet, cut)}` : "";
+  const cut = () => significant(cutOf(sheet, channel, state.quantile));
+  const highlight = state.quantile > 0 ? `, highlighted above ${cut()}` : "";
   return {
     value: inPictures(sheet, of(maximum)),
     units: `${unitsFor(sheet)}, maximum`,
