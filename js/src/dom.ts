@@ -41,10 +41,12 @@ export function setClippedText(element: HTMLElement, text: string): void {
   setAttribute(element, "title", text || undefined);
 }
 
+/** Every widget on a page loads this code anew, and would count the same numbers. */
+const LOAD = Math.random().toString(36).slice(2);
 let serial = 0;
 
 /** An id that no other view on the page has. */
 export function uniqueId(purpose: string): string {
   serial += 1;
-  return `cnnw-${purpose}-${serial}`;
+  return `cnnw-${purpose}-${LOAD}-${serial}`;
 }
