@@ -5,7 +5,7 @@ import { significant, wholePercent } from "./format";
 import type { Ranking } from "./rankings";
 import { statisticsOf } from "./sheet";
 import { type Context, contextOf, fitTo } from "./stage";
-import { CAPTION, cornerOf, GAP, mapLeft, type Tiling, visibleTiles } from "./tiles";
+import { CAPTION, cornerOf, mapLeft, type Tiling, visibleTiles } from "./tiles";
 import type { Size } from "./viewport";
 
 export interface TileScene {
@@ -79,7 +79,7 @@ export function createTilePainter(atlas: Atlas, signal: AbortSignal): TilePainte
 
   const paintTile = (scene: TileScene, ink: Ink, position: number) => {
     const { tiling, ranking, top } = scene;
-    const { mapWidth, mapHeight, pictures, stepX } = tiling;
+    const { mapWidth, mapHeight, tileWidth, pictures } = tiling;
     const [x, corner] = cornerOf(tiling, position);
     const y = corner - top;
     const channel = ranking.order[position];
@@ -89,16 +89,15 @@ export function createTilePainter(atlas: Atlas, signal: AbortSignal): TilePainte
       context.fillRect(...target);
       atlas.draw(context, picture, channel, target);
     }
-    const baseline = y + mapHeight + CAPTION - 3;
+    const baseline = y + mapHeight + CAPTION - 2;
     const name = String(channel);
     context.fillStyle = ink.text;
     context.fillText(name, x, baseline);
     const score = captionOf(scene, channel);
-    const width = stepX - GAP;
-    if ((name.length + 1 + score.length) * ink.digit > width) return;
+    if ((name.length + 1 + score.length) * ink.digit > tileWidth) return;
     context.fillStyle = ink.quiet;
     context.textAlign = "right";
-    context.fillText(score, x + width, baseline);
+    context.fillText(score, x + tileWidth, baseline);
     context.textAlign = "left";
   };
 
@@ -121,6 +120,7 @@ export function createTilePainter(atlas: Atlas, signal: AbortSignal): TilePainte
         state.colormap,
         state.colormaps,
         tiling.mapWidth,
+        tiling.stepX,
         tiling.perRow,
         pane.width,
         pane.height,
@@ -135,7 +135,7 @@ export function createTilePainter(atlas: Atlas, signal: AbortSignal): TilePainte
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
       context.clearRect(0, 0, pane.width, pane.height);
       context.imageSmoothingEnabled = false;
-      const ink = inkOf(context, tiling.stepX);
+      const ink = inkOf(context, tiling.tileWidth);
       context.font = ink.font;
       const [from, to] = visibleTiles(tiling, top, pane.height);
       atlas.prepare(ranking.order, from, to);

@@ -15,6 +15,9 @@ export interface Tiling extends TileShape {
   /** One map on screen. */
   readonly mapWidth: number;
   readonly mapHeight: number;
+  /** The maps of a tile together. */
+  readonly tileWidth: number;
+  /** From a tile to the next one. */
   readonly stepX: number;
   readonly stepY: number;
   /** Of all rows together. */
@@ -29,10 +32,12 @@ export interface TilePlace {
 }
 
 export const CAPTION = 14;
-export const GAP = 6;
+const GAP = 6;
 /** Between the two maps of one tile. */
-export const SEAM = 2;
+const SEAM = 2;
 export const MARGIN = 4;
+/** The gap between tiles grows by no more than this part of a tile. */
+const MOST_SPARE = 4;
 
 /** `size` is the longer side of a map. */
 export function tilingFor(shape: TileShape, count: number, size: number, width: number): Tiling {
@@ -42,11 +47,14 @@ export function tilingFor(shape: TileShape, count: number, size: number, width: 
   const mapHeight = Math.max(1, Math.round(rows * shrink));
   // The caption needs its place under the slimmest map too.
   const tileWidth = Math.max(24, pictures * mapWidth + (pictures - 1) * SEAM);
-  const stepX = tileWidth + GAP;
+  const room = width - 2 * MARGIN;
+  const perRow = Math.max(1, Math.floor((room + GAP) / (tileWidth + GAP)));
+  // What is left of a full row goes between its tiles, as long as they stay together.
+  const spare = count < perRow || perRow === 1 ? 0 : (room - perRow * tileWidth) / (perRow - 1) - GAP;
+  const stepX = tileWidth + GAP + Math.floor(Math.min(spare, tileWidth / MOST_SPARE));
   const stepY = mapHeight + CAPTION + GAP;
-  const perRow = Math.max(1, Math.floor((width - 2 * MARGIN + GAP) / stepX));
   const height = Math.ceil(count / perRow) * stepY + 2 * MARGIN;
-  return { ...shape, count, perRow, mapWidth, mapHeight, stepX, stepY, height };
+  return { ...shape, count, perRow, mapWidth, mapHeight, tileWidth, stepX, stepY, height };
 }
 
 /** Top left corner of a tile, before scrolling. */
@@ -73,7 +81,7 @@ export function visibleTiles(
 
 /** The tile at a point, before scrolling; null between tiles. */
 export function placeAt(tiling: Tiling, x: number, y: number): TilePlace | null {
-  const { perRow, stepX, stepY, count, mapWidth, mapHeight, pictures, rows, columns } = tiling;
+  const { perRow, stepX, stepY, count, mapWidth, mapHeight, tileWidth, pictures, rows, columns } = tiling;
   const column = Math.floor((x - MARGIN) / stepX);
   const row = Math.floor((y - MARGIN) / stepY);
   const position = row * perRow + column;
@@ -83,7 +91,7 @@ export function placeAt(tiling: Tiling, x: number, y: number): TilePlace | null 
   const picture = Math.min(pictures - 1, Math.floor(inX / (mapWidth + SEAM)));
   const inMap = inX - mapLeft(tiling, picture);
   if (inMap >= mapWidth || inY >= mapHeight) {
-    const inTile = inX < stepX - GAP && inY < stepY - GAP;
+    const inTile = inX < tileWidth && inY < stepY - GAP;
     return inTile ? { position, picture, cell: null } : null;
   }
   const cell = [Math.floor((inY / mapHeight) * rows), Math.floor((inMap / mapWidth) * columns)] as const;

@@ -133,11 +133,12 @@ export function activatingOn(model: MockModel, width = 1100): Activating {
     const ratio = devicePixelRatio;
     return [...context.getImageData(Math.floor(x * ratio), Math.floor(y * ratio), 1, 1).data] as Rgba;
   };
-  const stepX = () => (model.get("_sheet") as { shape: number[] }).shape[0] * (SIDE + 2) + 4;
+  const tileWidth = () => (model.get("_sheet") as { shape: number[] }).shape[0] * (SIDE + 2) - 2;
   const place = (position: number, row: number, column: number, picture = 0) => {
     const [, , rows, columns] = (model.get("_sheet") as { shape: number[] }).shape;
-    const perRow = Math.floor((tiles.clientWidth - 2 * MARGIN + 6) / stepX());
-    const x = MARGIN + (position % perRow) * stepX() + picture * (SIDE + 2);
+    const perRow = Math.floor((tiles.clientWidth - 2 * MARGIN + 6) / (tileWidth() + 6));
+    const x =
+      MARGIN + (position % perRow) * Number(rendered.find(".cnnw").dataset.step) + picture * (SIDE + 2);
     const y = MARGIN + Math.floor(position / perRow) * STEP_Y - tiles.scrollTop;
     return [x + ((column + 0.5) * SIDE) / columns, y + ((row + 0.5) * SIDE) / rows] as const;
   };

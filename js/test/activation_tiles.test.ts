@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { MockModel } from "../demo/mock_model";
+import { cornerOf, placeAt, tilingFor } from "../src/tiles";
 import {
   type Activating,
   activatingOn,
@@ -227,4 +228,37 @@ test("without a sheet the place is kept and says so; a view that has gone leaves
   view.end();
   expect(model.listenerCount).toBe(0);
   expect(canvases.every((canvas) => canvas.width * canvas.height === 0)).toBe(true);
+});
+
+test("a full row of tiles fills the pane, a short one stays together, and the gaps belong to no tile", () => {
+  const shape = { rows: 7, columns: 7, pictures: 1 };
+  const full = tilingFor(shape, 100, 72, 550);
+  expect(full.perRow).toBe(7);
+  expect(cornerOf(full, 6)[0] + 72).toBeLessThanOrEqual(550 - 4);
+  expect(cornerOf(full, 6)[0] + 72).toBeGreaterThan(550 - 4 - 7);
+  const gap = full.stepX - 72;
+  expect(placeAt(full, 4 + 72 + gap / 2, 20)).toBe(null);
+  expect(placeAt(full, 4 + full.stepX, 20)?.position).toBe(1);
+  expect(tilingFor(shape, 3, 72, 550).stepX).toBe(78);
+  // Two large tiles with room for almost a third are not torn apart.
+  expect(tilingFor(shape, 100, 200, 600).stepX).toBe(256);
+});
+
+test("the tree stands where the Tab key comes to it: beside the picture, below it, below the tiles", async () => {
+  const traits = await tinyActivations();
+  for (const [width, before, after] of [
+    [1100, null, "cnnw-looking"],
+    [800, "cnnw-looking", "cnnw-shelf"],
+    [500, "cnnw-shelf", null],
+  ] as const) {
+    const view = await renderActivations(traits, width);
+    const tree = view.find(".cnnw-layers");
+    expect([
+      tree.previousElementSibling?.className ?? null,
+      tree.nextElementSibling?.className ?? null,
+    ]).toEqual([before, after]);
+    const [at, tiles] = [tree.getBoundingClientRect(), view.tiles.getBoundingClientRect()];
+    if (width > 700) expect(at.right).toBeLessThan(tiles.left);
+    else expect(at.top).toBeGreaterThan(tiles.bottom);
+  }
 });

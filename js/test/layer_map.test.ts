@@ -69,7 +69,10 @@ test("bars are as high as the channels' logarithm, and stronger the coarser they
     Number(match[1]),
   );
   expect(small).toBeCloseTo(3 / 6, 5);
-  expect(view.all(".cnnw-map-captions span").map((each) => each.textContent)).toEqual(["112", "28"]);
+  expect(view.all(".cnnw-map-captions span").map((each) => each.textContent)).toEqual([
+    "112",
+    "28 cells a side",
+  ]);
 });
 
 test("a bar that is pointed at is named, and a press goes to it", async () => {

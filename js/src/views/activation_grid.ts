@@ -1,6 +1,8 @@
 /** ActivationGrid: pick a layer, see all its channels for this picture, and on the picture what each of them sees. */
 import type { ActivationSession, ActivationState } from "../activation_state";
+import { scaleOf, shareOf } from "../colormap";
 import { h, setAttribute } from "../dom";
+import { cutOf } from "../highlight";
 import type { HeatMap } from "../protocol";
 import { createRanker } from "../rankings";
 import { mapOf } from "../sheet";
@@ -34,6 +36,10 @@ function photoSize(picture: Size, width: number, count: number): Size {
   return { width: each, height: Math.max(64, height) };
 }
 
+/** From these widths on the picture stands beside the tiles, and the tree beside both. */
+const TWO_COLUMNS = 680;
+const THREE_COLUMNS = 1000;
+
 /** The map that the legend speaks of. */
 function legendMap(context: ActivationContext, state: ActivationState): HeatMap | null {
   const { sheet } = state;
@@ -41,6 +47,14 @@ function legendMap(context: ActivationContext, state: ActivationState): HeatMap 
   if (unit) return mapOf(sheet, unit.picture, unit.channel, state);
   // On a shared scale every channel's legend is the same.
   return sheet && state.scale === "shared" && sheet.channels > 0 ? mapOf(sheet, 0, 0, state) : null;
+}
+
+/** The share of the scale that highlight mode leaves blank: all colours below the cut, where it is above 0. */
+function blankBelow(context: ActivationContext, state: ActivationState, map: HeatMap | null): number {
+  const { sheet, quantile, sign } = state;
+  const unit = sheet && shownUnit(context, state, sheet);
+  if (!map || !unit || quantile === 0 || sign !== "positive") return 0;
+  return Math.max(0, shareOf(scaleOf(map, sign), cutOf(sheet, unit.channel, quantile)));
 }
 
 function build(view: ViewContext<ActivationState>, root: HTMLElement): View<ActivationState> {
@@ -69,14 +83,22 @@ function build(view: ViewContext<ActivationState>, root: HTMLElement): View<Acti
     "div",
     { class: "cnnw-looking" },
     pictures,
-    tools.element,
+    h("div", { class: "cnnw-toolbar" }, tools.element, zoom.element),
     legend.element,
     readout.element,
   );
   const shelf = h("div", { class: "cnnw-shelf" }, tiles.element, filters.element, status.element);
-  const bench = h("div", { class: "cnnw-bench" }, tree.element, looking, shelf);
-  const toolbar = h("div", { class: "cnnw-toolbar" }, tabs.element, zoom.element);
+  const bench = h("div", { class: "cnnw-bench" }, looking, shelf);
   root.dataset.view = "activations";
+
+  /** The Tab key goes where the eye goes: the tree stands before the picture, below it, or below the tiles. */
+  const arrange = () => {
+    const width = bench.clientWidth;
+    const columns = width >= THREE_COLUMNS ? 3 : width >= TWO_COLUMNS ? 2 : 1;
+    if (root.dataset.columns === String(columns)) return;
+    root.dataset.columns = String(columns);
+    bench.insertBefore(tree.element, { 1: null, 2: shelf, 3: looking }[columns]);
+  };
 
   /** What a test in a page can read: what is painted, and what lies on the photograph. */
   const publish = (state: ActivationState) => {
@@ -84,16 +106,19 @@ function build(view: ViewContext<ActivationState>, root: HTMLElement): View<Acti
     const { painted } = tiles;
     setAttribute(root, "data-painted", painted?.layer);
     setAttribute(root, "data-first", painted?.first);
+    setAttribute(root, "data-step", painted?.step);
     root.dataset.overlay = String((sheet && shownUnit(context, state, sheet)?.channel) ?? "");
   };
 
   return {
-    content: [layers.element, toolbar, controls.element, bench],
+    content: [layers.element, tabs.element, controls.element, bench],
     update(state) {
       const { photo, other_photo, sheet } = state;
       const looksAtTiles = state.tab === "activations";
+      arrange();
       tiles.element.hidden = !looksAtTiles;
       controls.element.hidden = !looksAtTiles;
+      tools.element.hidden = !looksAtTiles;
       filters.element.hidden = looksAtTiles;
       const count = other_photo ? 2 : 1;
       setAttribute(bench, "data-pictures", count);
@@ -104,7 +129,8 @@ function build(view: ViewContext<ActivationState>, root: HTMLElement): View<Acti
       const width = pictures.clientWidth;
       photos[0].update(state, photoSize(photo ?? NO_PHOTO, width, count));
       if (other_photo) photos[1].update(state, photoSize(other_photo, width, count));
-      legend.update(state, legendMap(context, state));
+      const map = legendMap(context, state);
+      legend.update({ ...state, threshold: blankBelow(context, state, map) }, map);
       readout.update(state);
       setAttribute(bench, "aria-busy", sheet !== null && sheet.layer !== state.layer ? "true" : undefined);
       publish(state);

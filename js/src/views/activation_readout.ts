@@ -61,8 +61,11 @@ function tileWords(context: ActivationContext, state: ActivationState, sheet: Sh
     values[picture * sheet.channels + channel];
   const rank = ranking.order.indexOf(channel) + 1;
   const score = withUnits(scoreWords(ranking, channel), ranking.units === "share" ? "active" : ranking.units);
+  const inFirst = sheet.pictures > 1 && ranking.by !== "difference" ? " in the first picture" : "";
   const ranked =
-    ranking.scores && rank > 0 ? ` · ${rank} of ${ranking.order.length} by ${ranking.by} (${score})` : "";
+    ranking.scores && rank > 0
+      ? ` · ${rank} of ${ranking.order.length} by ${ranking.by}${inFirst} (${score})`
+      : "";
   const shares = sheet.grids.map((_, picture) => wholePercent(of(active)(picture))).join(" · ");
   const cut = () => significant(cutOf(sheet, channel, state.quantile));
   const highlight = state.quantile > 0 ? `, highlighted above ${cut()}` : "";
@@ -104,9 +107,21 @@ function pixelWords(
   const value = unit && valueAt(mapOf(sheet, picture, unit.channel, state), x, y);
   return {
     value: value === null ? "" : significant(value),
-    units: unit ? `${sheet.units}, channel ${unit.channel} here` : "click a tile to read its channel here",
+    units: unit
+      ? `${sheet.units}, channel ${unit.channel} here`
+      : "Point at a tile, or click one, to read its channel here",
     place,
     field: seeingWords(sheet, cellsSeeing(sheet.grids[picture], x, y)),
+  };
+}
+
+/** What there is to do, for who sees the view for the first time. */
+function hintFor({ tab }: ActivationState): Pick<Words, "units" | "place" | "field"> {
+  if (tab === "filters") return { units: "Click a filter to pin its channel", place: "", field: "" };
+  return {
+    units: "Point at a tile to see its map on the picture",
+    place: "A click pins it, and with it the cell that was clicked.",
+    field: "Point at the picture to see which cells look there.",
   };
 }
 
@@ -117,7 +132,7 @@ function wordsFor(context: ActivationContext, state: ActivationState): Words {
   if (picture >= 0 && picture < sheet.pictures) return pixelWords(context, state, sheet, picture);
   const unit = shownUnit(context, state, sheet);
   if (unit) return unit.cell ? cellWords(sheet, unit) : tileWords(context, state, sheet, unit);
-  return { ...NOTHING, units: "Point at a tile or at the photograph" };
+  return { ...NOTHING, ...hintFor(state) };
 }
 
 export function createActivationReadout(context: ActivationContext): Part<ActivationState> {

@@ -39,7 +39,7 @@ export function createBrush(session: ActivationSession, refresh: () => void): Br
 
   return {
     get on() {
-      return on;
+      return on && session.state.tab === "activations";
     },
     get width() {
       return widthNow();
@@ -58,7 +58,7 @@ export function createBrush(session: ActivationSession, refresh: () => void): Br
     undo: withoutLast,
     clear: () => put([], "put"),
     press(x, y) {
-      if (!on) return false;
+      if (!this.on) return false;
       painting = true;
       begin(x, y);
       return true;
@@ -78,7 +78,7 @@ export function createBrush(session: ActivationSession, refresh: () => void): Br
       painting = false;
     },
     key({ key }, at) {
-      if (!on || !at || key !== " ") return false;
+      if (!this.on || !at || key !== " ") return false;
       begin(...at);
       return true;
     },

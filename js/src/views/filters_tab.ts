@@ -15,6 +15,7 @@ import type { Cursor, Part, ViewContext } from "./context";
 import { createLegend } from "./legend";
 import { createTileSize } from "./tile_size";
 import { createWeightGrid } from "./weight_grid";
+import { COLOURS } from "./weight_tip";
 
 const MEANING: Readonly<Record<WeightView, string>> = {
   rgb: "its weights for red, green and blue; mid-grey is 0",
@@ -149,16 +150,19 @@ export function createFiltersTab(context: ViewContext<ActivationState>): Part<Ac
         (tile) => filters?.labels[tile] ?? `channel ${tile}`,
         state.channel ?? -1,
       );
-      one.element.hidden = filters === null;
-      if (!filters) return;
+      // Where a filter reads one channel, its tile is all of it.
+      const each = filters && filters.view !== "planes" ? filters : null;
+      one.element.hidden = each === null;
+      if (!filters || !each) return;
       const input = (tile: number) => kernel?.inputs[tile] ?? tile;
+      const colours = filters.view === "rgb" ? COLOURS : [];
       one.update(
         state,
         kernelHeading(state, filters, kernel),
         kernel,
         "planes",
-        (tile) => String(input(tile)),
-        (tile) => `input ${input(tile)}`,
+        (tile) => colours[input(tile)] ?? String(input(tile)),
+        (tile) => colours[input(tile)] ?? `input ${input(tile)}`,
         -1,
       );
     },

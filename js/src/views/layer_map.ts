@@ -12,6 +12,8 @@ const SVG = "http://www.w3.org/2000/svg";
 const FAINTEST = 0.3;
 /** Two captions below the bars are at least this share of the width apart. */
 const APART = 0.05;
+/** A caption with a word behind it has room up to this share of the width. */
+const ROOM_UP_TO = 0.85;
 /** Up to so many bars there is room for gaps. */
 const GAPS_UP_TO = 150;
 const PAGE = 10;
@@ -56,6 +58,9 @@ function captionsFor(layers: readonly Layer[]): HTMLElement[] {
     if (at - (found.at(-1)?.at ?? -1) < APART) found.pop();
     found.push({ at, words: sides(layer) });
   });
+  // The last one has the room to say what all of them count.
+  const last = found.at(-1);
+  if (last && last.at < ROOM_UP_TO) last.words += last.words.includes("×") ? " cells" : " cells a side";
   return found.map(({ at, words }) => h("span", { style: `left:${100 * at}%` }, words));
 }
 

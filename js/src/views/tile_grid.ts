@@ -14,8 +14,8 @@ import { followTiles } from "./tile_hand";
 export interface TileGrid {
   readonly element: HTMLElement;
   update(state: ActivationState): void;
-  /** The layer whose tiles are on the canvas, and the first of them; null while there are none. */
-  readonly painted: { readonly layer: string; readonly first: number } | null;
+  /** The layer whose tiles are on the canvas, the first of them, and how far one stands from the next. */
+  readonly painted: { readonly layer: string; readonly first: number; readonly step: number } | null;
 }
 
 /** What is on the canvas, for the hand that points at it. */
@@ -106,7 +106,9 @@ export function createTileGrid(context: ActivationContext): TileGrid {
     element,
     get painted() {
       const first = shown?.ranking.order[0];
-      return shown && first !== undefined ? { layer: shown.sheet.layer, first } : null;
+      return shown && first !== undefined
+        ? { layer: shown.sheet.layer, first, step: shown.tiling.stepX }
+        : null;
     },
     update(state) {
       const { sheet } = state;

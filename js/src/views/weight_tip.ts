@@ -1,7 +1,7 @@
 /** What a tile of weights holds, in numbers, beside the tile. */
 import type { Weights } from "../activation_state";
 import { h, setText } from "../dom";
-import { fixed, significant } from "../format";
+import { fixed, significant, withUnits } from "../format";
 import type { Rectangle } from "../stage";
 import { rangeOf, valuesAt } from "../weights";
 
@@ -20,7 +20,7 @@ export interface WeightTip {
   update(scene: TipScene | null): void;
 }
 
-const COLOURS = ["red", "green", "blue"];
+export const COLOURS: readonly string[] = ["red", "green", "blue"];
 /** More numbers than these are no help: then only the one at the pointer is told. */
 const MOST = 49;
 const GAP = 6;
@@ -51,7 +51,8 @@ function tableFor({ weights, tile, place }: TipScene, colour: number): HTMLEleme
 }
 
 function placeWords({ weights, tile, place }: TipScene): string {
-  if (!place) return "";
+  // A single number is its own range.
+  if (!place || weights.rows * weights.columns * weights.colours === 1) return "";
   const values = [...valuesAt(weights, tile, ...place)].map(significant);
   const words =
     weights.colours === 3 ? values.map((value, i) => `${COLOURS[i]} ${value}`).join(", ") : values[0];
@@ -61,7 +62,8 @@ function placeWords({ weights, tile, place }: TipScene): string {
 /** "channel 12: −0.31 to 0.42 weight". */
 function rangeWords({ weights, tile, label }: TipScene): string {
   const [low, high] = rangeOf(weights, tile);
-  return `${label}: ${significant(low)} to ${significant(high)} ${weights.units}`.trimEnd();
+  const range = low === high ? significant(low) : `${significant(low)} to ${significant(high)}`;
+  return withUnits(`${label}: ${range}`, weights.units);
 }
 
 /** "channel 12: −0.31 to 0.42 weight; row 1, column 2: 0.12". */
@@ -81,7 +83,9 @@ export function createWeightTip(): WeightTip {
       element.hidden = scene === null;
       if (!scene) return;
       const { weights, around } = scene;
-      const few = weights.rows * weights.columns * weights.colours <= MOST;
+      const numbers = weights.rows * weights.columns * weights.colours;
+      // A single one stands in the words.
+      const few = numbers > 1 && numbers <= MOST;
       const text = tileWords(scene);
       if (shown !== text) {
         shown = text;
