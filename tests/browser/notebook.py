@@ -17,7 +17,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playwright.sync_api import ConsoleMessage, Error, Page
+    from playwright.sync_api import ConsoleMessage, Error, Locator, Page
 
 SCREENSHOTS = Path(__file__).resolve().parent / "screenshots"
 
@@ -70,6 +70,12 @@ CANVAS = """(canvas) => {
 # Errors of the applications themselves, seen without any widget: a part of the message, a part of the stack.
 NOT_OURS = [("(reading 'schema')", "/static/notebook/notebook_core")]  # Notebook 7.6 reading its shortcuts
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def read_canvas(canvas: Locator) -> np.ndarray:
+    """Return the pixels that a 2D canvas holds: uint8 (height, width, 4), RGBA."""
+    height, width, data = canvas.evaluate(CANVAS)
+    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
 
 
 class NotebookPage:
@@ -173,8 +179,7 @@ class NotebookPage:
 
     def canvas(self, selector: str) -> np.ndarray:
         """Return the pixels that a 2D canvas holds: uint8 (height, width, 4), RGBA."""
-        height, width, data = self.page.locator(selector).evaluate(CANVAS)
-        return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
+        return read_canvas(self.page.locator(selector))
 
     def seen(self, selector: str) -> np.ndarray:
         """Return the pixels of an element as the screen shows them: uint8 (height, width, 3), RGB."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.browser.activations import open_grid
 from tests.browser.heatmap import VIEW, HeatmapPage
 from tests.browser.occlusion import open_canvas
 
@@ -66,6 +67,23 @@ def test_occlusion_canvas(notebook, take):
     canvas.nb.page.mouse.move(*canvas.at(0.455, 0.45))
     canvas.root.locator(".cnnw-place", has_text="pixel").wait_for()
     shot = take(canvas.root, "occlusion-canvas")
+    assert 1100 < shot.width < 1300
+    assert shot.height < shot.width
+
+
+def test_activation_grid(notebook, take):
+    grid = open_grid(notebook, change="grid.layer = 'blocks.5'\ngrid.pin(136)", **WIDE)
+    light(grid.nb)
+    grid.show()
+    grid.root.get_by_role("button", name="Paint a region").click()
+    grid.paint((158, 116), (184, 120))
+    grid.paint((305, 132), (325, 134))
+    grid.wait_python("len(grid.region) == 2")
+    order = grid.wait_like_python("both eyes", 12)
+    grid.root.get_by_role("button", name="Paint a region").click()
+    grid.point_at_tile(order.index(136))
+    grid.wait_place("channel 136 · ")
+    shot = take(grid.root, "activation-grid")
     assert 1100 < shot.width < 1300
     assert shot.height < shot.width
 
