@@ -3,10 +3,10 @@
  * view, and only once for a scale, a sign, a colour map and a threshold; from then on drawing it is a copy.
  */
 import type { ActivationState, Sheet } from "./activation_state";
+import { type Context, createLayer, type Rectangle } from "./canvas";
 import { colormapOf, colourise, pixelsOf } from "./colormap";
 import { cutOf } from "./highlight";
 import { planeOf, tileScale } from "./sheet";
-import { type Context, contextOf, type Rectangle } from "./stage";
 
 export interface Atlas {
   /** Makes ready to draw this sheet as the state wants its colours; false while there are no colours. */
@@ -23,8 +23,8 @@ export interface Atlas {
 const AHEAD = 200_000;
 
 export function createAtlas(signal: AbortSignal): Atlas {
-  const canvas = document.createElement("canvas");
-  const context = contextOf(canvas);
+  const context = createLayer(signal);
+  const { canvas } = context;
   let sheet: Sheet | null = null;
   let state: ActivationState | null = null;
   let settings: readonly unknown[] = [];
@@ -32,11 +32,6 @@ export function createAtlas(signal: AbortSignal): Atlas {
   let image: ImageData | null = null;
   let pixels = new Uint32Array(0);
   let coloured = new Uint8Array(0);
-
-  signal.addEventListener("abort", () => {
-    canvas.width = 0;
-    canvas.height = 0;
-  });
 
   const resize = ({ pictures, channels, rows, columns }: Sheet) => {
     const maps = pictures * channels;

@@ -1,9 +1,10 @@
 /** A canvas of its own for the occluders, so that moving one repaints neither the photograph nor the map. */
+import { begin, type Context, createLayer, type Rectangle } from "./canvas";
 import type { Paint } from "./fills";
 import { handlesOf } from "./occluder";
 import type { Shape } from "./occlusion_state";
 import type { Box } from "./protocol";
-import { type Context, contextOf, fitTo, type Rectangle, rectangleOf } from "./stage";
+import { rectangleOf } from "./stage";
 import { toPane, type Viewport } from "./viewport";
 
 export interface OccluderScene {
@@ -160,20 +161,10 @@ function needsOf(scene: OccluderScene, ratio: number): unknown[] {
 }
 
 export function createOccluderLayer(signal: AbortSignal): OccluderLayer {
-  const canvas = document.createElement("canvas");
+  const context = createLayer(signal);
+  const { canvas } = context;
   canvas.className = "cnnw-occluders";
-  const context = contextOf(canvas);
   let painted: readonly unknown[] = [];
-
-  signal.addEventListener(
-    "abort",
-    () => {
-      canvas.width = 0;
-      canvas.height = 0;
-      canvas.remove();
-    },
-    { once: true },
-  );
 
   return {
     canvas,
@@ -183,9 +174,7 @@ export function createOccluderLayer(signal: AbortSignal): OccluderLayer {
       const needs = needsOf(scene, ratio);
       if (needs.length === painted.length && needs.every((need, i) => need === painted[i])) return false;
       painted = needs;
-      fitTo(canvas, viewport, ratio);
-      context.setTransform(ratio, 0, 0, ratio, 0, 0);
-      context.clearRect(0, 0, viewport.width, viewport.height);
+      begin(context, viewport);
       paintHidden(context, scene);
       boxes.forEach((box, i) => {
         if (i !== active) paintPinned(context, shape, rectangleOf(viewport, box));

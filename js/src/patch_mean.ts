@@ -1,7 +1,8 @@
 /** The mean colour of a photograph under occluders, or around them, from sums along its rows. */
+
+import { contextOf } from "./canvas";
 import type { Shape } from "./occlusion_state";
 import type { Box, Rgb } from "./protocol";
-import { contextOf } from "./stage";
 
 /** The photograph is read at no more pixels than this along each side: a mean needs no more. */
 const MOST = 512;

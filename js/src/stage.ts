@@ -1,8 +1,9 @@
 /** One canvas: the picture, what the network did not see, the overlay, the box and the cross-hair. */
+import { begin, type Context, createLayer, type Rectangle } from "./canvas";
 import { colormapOf, colourise, pixelsOf, type Scale, scaleOf } from "./colormap";
 import { resample, sampleAxis } from "./field";
 import type { Box, HeatMap, PictureState } from "./protocol";
-import { type Size, toPane, type Viewport } from "./viewport";
+import { toPane, type Viewport } from "./viewport";
 
 export interface Overlay {
   readonly map: HeatMap;
@@ -45,9 +46,6 @@ export interface Stage {
 const MAX_OVERLAY_PIXELS = 1_500_000;
 /** From this magnification on, picture pixels are shown as squares. */
 const SQUARE_PIXELS = 5;
-
-export type Context = CanvasRenderingContext2D;
-export type Rectangle = readonly [left: number, top: number, width: number, height: number];
 
 export function rectangleOf(viewport: Viewport, [left, top, right, bottom]: Box): Rectangle {
   const [x0, y0] = toPane(viewport, left, top);
@@ -192,27 +190,10 @@ function needsOf({ viewport, picture, seen, overlay, box, cross }: Scene, ratio:
   ];
 }
 
-export function contextOf(canvas: HTMLCanvasElement): Context {
-  const context = canvas.getContext("2d");
-  if (!context) throw new Error("This browser gives no 2D canvas: close some pages and reload this one.");
-  return context;
-}
-
-/** Gives a canvas the size of a pane, in device pixels. */
-export function fitTo(canvas: HTMLCanvasElement, pane: Size, ratio: number): void {
-  const width = Math.round(pane.width * ratio);
-  const height = Math.round(pane.height * ratio);
-  if (canvas.width === width && canvas.height === height) return;
-  canvas.width = width;
-  canvas.height = height;
-  canvas.style.width = `${pane.width}px`;
-  canvas.style.height = `${pane.height}px`;
-}
-
 export function createStage(signal: AbortSignal): Stage {
-  const canvas = document.createElement("canvas");
-  const context = contextOf(canvas);
-  const layer = contextOf(document.createElement("canvas"));
+  const context = createLayer(signal);
+  const { canvas } = context;
+  const layer = createLayer(signal);
   let filledWith: readonly unknown[] = [];
   let painted: readonly unknown[] = [];
 
@@ -241,16 +222,6 @@ export function createStage(signal: AbortSignal): Stage {
     composeLayer(context, layer, overlay.opacity, grid, ratio);
   };
 
-  // Browsers count canvas memory against a small budget and collect it late: give it back at once.
-  const release = () => {
-    for (const each of [canvas, layer.canvas]) {
-      each.width = 0;
-      each.height = 0;
-    }
-    canvas.remove();
-  };
-  signal.addEventListener("abort", release, { once: true });
-
   return {
     canvas,
     paint(scene) {
@@ -259,9 +230,7 @@ export function createStage(signal: AbortSignal): Stage {
       const needs = needsOf(scene, ratio);
       if (needs.length === painted.length && needs.every((need, i) => need === painted[i])) return;
       painted = needs;
-      fitTo(canvas, viewport, ratio);
-      context.setTransform(ratio, 0, 0, ratio, 0, 0);
-      context.clearRect(0, 0, viewport.width, viewport.height);
+      begin(context, viewport);
       paintPicture(context, scene);
       paintUnseen(context, scene);
       if (scene.overlay) paintOverlay(scene, scene.overlay, ratio);

@@ -1,6 +1,6 @@
 /** A canvas over the photograph for the strokes of the brush. */
 import type { Stroke } from "./activation_state";
-import { contextOf, fitTo } from "./stage";
+import { begin, createLayer } from "./canvas";
 import { toPane, type Viewport } from "./viewport";
 
 export interface StrokeScene {
@@ -16,14 +16,9 @@ export interface StrokeLayer {
 }
 
 export function createStrokeLayer(signal: AbortSignal): StrokeLayer {
-  const canvas = document.createElement("canvas");
+  const context = createLayer(signal);
+  const { canvas } = context;
   canvas.className = "cnnw-strokes";
-  const context = contextOf(canvas);
-  signal.addEventListener("abort", () => {
-    canvas.width = 0;
-    canvas.height = 0;
-    canvas.remove();
-  });
 
   const trace = (viewport: Viewport, { points, width }: Stroke) => {
     context.lineWidth = width * viewport.scale;
@@ -43,10 +38,7 @@ export function createStrokeLayer(signal: AbortSignal): StrokeLayer {
   return {
     canvas,
     paint({ viewport, strokes, brush }) {
-      const ratio = devicePixelRatio;
-      fitTo(canvas, viewport, ratio);
-      context.setTransform(ratio, 0, 0, ratio, 0, 0);
-      context.clearRect(0, 0, viewport.width, viewport.height);
+      begin(context, viewport);
       context.lineCap = "round";
       context.lineJoin = "round";
       // Painted opaque and then thinned as one, so that strokes that cross are not darker there.

@@ -1,5 +1,5 @@
 /** A canvas of its own for what is outlined on the tiles, so that pointing repaints no tile. */
-import { contextOf, fitTo } from "./stage";
+import { begin, createLayer } from "./canvas";
 import type { CellRange } from "./territory";
 import { cornerOf, mapLeft, type Tiling, visibleTiles } from "./tiles";
 import type { Size } from "./viewport";
@@ -27,13 +27,8 @@ export interface TileMarks {
 }
 
 export function createTileMarks(signal: AbortSignal): TileMarks {
-  const canvas = document.createElement("canvas");
-  const context = contextOf(canvas);
-  signal.addEventListener("abort", () => {
-    canvas.width = 0;
-    canvas.height = 0;
-    canvas.remove();
-  });
+  const context = createLayer(signal);
+  const { canvas } = context;
 
   /** Light on dark: it shows on any colour. */
   const outline = (x: number, y: number, width: number, height: number) => {
@@ -74,10 +69,7 @@ export function createTileMarks(signal: AbortSignal): TileMarks {
     clear: () => context.clearRect(0, 0, canvas.width, canvas.height),
     paint(scene) {
       const { tiling, pane, top, pinned, pointed, seeing } = scene;
-      const ratio = devicePixelRatio;
-      fitTo(canvas, pane, ratio);
-      context.setTransform(ratio, 0, 0, ratio, 0, 0);
-      context.clearRect(0, 0, pane.width, pane.height);
+      begin(context, pane);
       const style = getComputedStyle(canvas);
       const [from, to] = visibleTiles(tiling, top, pane.height);
       seeing.forEach((range, picture) => {

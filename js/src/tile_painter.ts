@@ -1,10 +1,10 @@
 /** Paints the tiles that are in view: their maps from the atlas, number and score below. */
 import type { ActivationState, Sheet } from "./activation_state";
 import type { Atlas } from "./atlas";
+import { begin, type Context, createLayer } from "./canvas";
 import { significant, wholePercent } from "./format";
 import type { Ranking } from "./rankings";
 import { statisticsOf } from "./sheet";
-import { type Context, contextOf, fitTo } from "./stage";
 import { CAPTION, cornerOf, mapLeft, type Tiling, visibleTiles } from "./tiles";
 import type { Size } from "./viewport";
 
@@ -67,15 +67,9 @@ function captionOf({ ranking, sheet }: TileScene, channel: number): string {
 }
 
 export function createTilePainter(atlas: Atlas, signal: AbortSignal): TilePainter {
-  const canvas = document.createElement("canvas");
-  const context = contextOf(canvas);
+  const context = createLayer(signal);
+  const { canvas } = context;
   let painted: readonly unknown[] = [];
-
-  signal.addEventListener("abort", () => {
-    canvas.width = 0;
-    canvas.height = 0;
-    canvas.remove();
-  });
 
   const paintTile = (scene: TileScene, ink: Ink, position: number) => {
     const { tiling, ranking, top } = scene;
@@ -131,9 +125,7 @@ export function createTilePainter(atlas: Atlas, signal: AbortSignal): TilePainte
       if (needs.length === painted.length && needs.every((need, i) => need === painted[i])) return;
       if (!atlas.open(sheet, state)) return;
       painted = needs;
-      fitTo(canvas, pane, ratio);
-      context.setTransform(ratio, 0, 0, ratio, 0, 0);
-      context.clearRect(0, 0, pane.width, pane.height);
+      begin(context, pane);
       context.imageSmoothingEnabled = false;
       const ink = inkOf(context, tiling.tileWidth);
       context.font = ink.font;

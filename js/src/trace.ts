@@ -1,5 +1,5 @@
 /** The score over the last answers as a line, with the score of the untouched picture as a dashed one. */
-import { contextOf } from "./stage";
+import { createLayer } from "./canvas";
 
 export interface TraceScene {
   /** Oldest first. */
@@ -20,12 +20,9 @@ export const LENGTH = 200;
 const MARGIN = 4;
 
 export function createTrace(signal: AbortSignal): Trace {
-  const canvas = document.createElement("canvas");
+  const context = createLayer(signal);
+  const { canvas } = context;
   canvas.className = "cnnw-trace";
-  const context = contextOf(canvas);
-  signal.addEventListener("abort", () => {
-    canvas.width = 0;
-  });
 
   return {
     canvas,

@@ -1,8 +1,8 @@
 /** Weights as colours, on a scale that is symmetric around 0. */
 import type { Filters, Weights } from "./activation_state";
+import { contextOf } from "./canvas";
 import { colourise, pixelsOf } from "./colormap";
 import type { Colormap, Sign } from "./protocol";
-import { contextOf } from "./stage";
 
 /** How weights become colours. */
 export interface WeightLook {

@@ -70,8 +70,8 @@ test("bars are as high as the channels' logarithm, and stronger the coarser they
   );
   expect(small).toBeCloseTo(3 / 6, 5);
   expect(view.all(".cnnw-map-captions span").map((each) => each.textContent)).toEqual([
-    "112",
-    "28 cells a side",
+    "112 cells a side",
+    "28",
   ]);
 });
 

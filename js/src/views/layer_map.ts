@@ -12,8 +12,8 @@ const SVG = "http://www.w3.org/2000/svg";
 const FAINTEST = 0.3;
 /** Two captions below the bars are at least this share of the width apart. */
 const APART = 0.05;
-/** A caption with a word behind it has room up to this share of the width. */
-const ROOM_UP_TO = 0.85;
+/** A caption that says what all of them count takes this share of the width. */
+const ROOM_FOR_WORDS = 0.2;
 /** Up to so many bars there is room for gaps. */
 const GAPS_UP_TO = 150;
 const PAGE = 10;
@@ -21,6 +21,9 @@ const LEGEND = "Height: channels (log scale). Stronger: coarser, with the rows o
 
 const sides = ({ shape: [, rows, columns] }: Layer) => (rows === columns ? `${rows}` : `${rows}×${columns}`);
 const cells = ({ shape: [, rows, columns] }: Layer) => rows * columns;
+
+/** A bar's share of its place. */
+const barWidth = (layers: readonly Layer[]) => (layers.length > GAPS_UP_TO ? 1 : 0.8);
 
 /** Heights as shares of the strip: 64 channels stand half as high as 4,096. */
 function heightsOf(layers: readonly Layer[]): readonly number[] {
@@ -31,7 +34,7 @@ function heightsOf(layers: readonly Layer[]): readonly number[] {
 
 /** The bars, a path for every resolution. */
 function paintBars(svg: SVGElement, layers: readonly Layer[], heights: readonly number[]): void {
-  const width = layers.length > GAPS_UP_TO ? 1 : 0.8;
+  const width = barWidth(layers);
   const steps = [...new Set(layers.map(cells))].sort((a, b) => b - a);
   const paths = steps.map((step, rank) => {
     const bars = layers.map((layer, i) =>
@@ -58,9 +61,8 @@ function captionsFor(layers: readonly Layer[]): HTMLElement[] {
     if (at - (found.at(-1)?.at ?? -1) < APART) found.pop();
     found.push({ at, words: sides(layer) });
   });
-  // The last one has the room to say what all of them count.
-  const last = found.at(-1);
-  if (last && last.at < ROOM_UP_TO) last.words += last.words.includes("×") ? " cells" : " cells a side";
+  const telling = found.find(({ at }, i) => (found[i + 1]?.at ?? 1) - at >= ROOM_FOR_WORDS);
+  if (telling) telling.words += telling.words.includes("×") ? " cells" : " cells a side";
   return found.map(({ at, words }) => h("span", { style: `left:${100 * at}%` }, words));
 }
 
@@ -117,7 +119,7 @@ export function createLayerMap({
   const place = (mark: HTMLElement, position: number) => {
     mark.hidden = position < 0;
     mark.style.left = `${(100 * position) / layers.length}%`;
-    mark.style.width = `${100 / layers.length}%`;
+    mark.style.width = `${(100 * barWidth(layers)) / layers.length}%`;
     mark.style.setProperty("--cnnw-bar", `${100 * (heights[position] ?? 0)}%`);
   };
 

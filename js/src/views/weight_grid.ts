@@ -1,8 +1,8 @@
 /** Tiles of weights in a pane that scrolls: only those in view are painted, and one is told in numbers. */
 import type { Weights } from "../activation_state";
+import { begin, createLayer, release } from "../canvas";
 import { h, setAttribute, setText } from "../dom";
 import { framed } from "../frame";
-import { contextOf, fitTo } from "../stage";
 import { CAPTION, cornerOf, placeAt, revealing, type Tiling, tilingFor, visibleTiles } from "../tiles";
 import { paintWeights, type WeightLook, type WeightSheet } from "../weights";
 import { OWN_KEYS } from "./context";
@@ -55,8 +55,8 @@ export function createWeightGrid(
   pick: ((tile: number) => void) | null,
   signal: AbortSignal,
 ): WeightGrid {
-  const canvas = h("canvas");
-  const context = contextOf(canvas);
+  const context = createLayer(signal);
+  const { canvas } = context;
   const sizer = h("div");
   const scroller = h(
     "div",
@@ -107,6 +107,7 @@ export function createWeightGrid(
     const { weights, look, size } = scene;
     if (painted[0] !== weights || painted[1] !== look.colormap) {
       painted = [weights, look.colormap];
+      if (sheet) release(sheet.canvas);
       sheet = paintWeights(weights, look);
       pointed = null;
       scroller.scrollTop = 0;
@@ -117,9 +118,7 @@ export function createWeightGrid(
     sizer.style.height = `${tiling.height}px`;
     element.style.height = `${Math.min(MOST_HEIGHT, tiling.height)}px`;
     const pane = { width: scroller.clientWidth, height: scroller.clientHeight };
-    fitTo(canvas, pane, devicePixelRatio);
-    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
-    context.clearRect(0, 0, pane.width, pane.height);
+    begin(context, pane);
     context.imageSmoothingEnabled = false;
     const ink = inkOf(canvas);
     context.font = `${tiling.mapWidth < 40 ? 9 : 11}px ${ink.family}`;
@@ -187,14 +186,7 @@ export function createWeightGrid(
   });
   // Runs when the theme changes: the captions are painted in its colours.
   element.addEventListener("transitionend", refresh, { signal });
-  signal.addEventListener(
-    "abort",
-    () => {
-      canvas.width = 0;
-      if (sheet) sheet.canvas.width = 0;
-    },
-    { once: true },
-  );
+  signal.addEventListener("abort", () => sheet && release(sheet.canvas), { once: true });
 
   return {
     element,

@@ -1,8 +1,8 @@
 /** What a tile of weights holds, in numbers, beside the tile. */
 import type { Weights } from "../activation_state";
+import type { Rectangle } from "../canvas";
 import { h, setText } from "../dom";
 import { fixed, significant, withUnits } from "../format";
-import type { Rectangle } from "../stage";
 import { rangeOf, valuesAt } from "../weights";
 
 export interface TipScene {
