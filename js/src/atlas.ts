@@ -2,10 +2,12 @@
  * Every map of a sheet as pixels on one canvas, a pixel for each cell. A tile is coloured when it first comes into
  * view, and only once for a scale, a sign, a colour map and a threshold; from then on drawing it is a copy.
  */
+
 import type { ActivationState, Sheet } from "./activation_state";
 import { type Context, createLayer, type Rectangle } from "./canvas";
 import { colormapOf, colourise, pixelsOf } from "./colormap";
 import { cutOf } from "./highlight";
+import { sameValues } from "./same";
 import { planeOf, tileScale } from "./sheet";
 
 export interface Atlas {
@@ -63,7 +65,7 @@ export function createAtlas(signal: AbortSignal): Atlas {
       if (newSheet !== sheet) {
         sheet = newSheet;
         resize(newSheet);
-      } else if (wanted.some((need, i) => need !== settings[i])) coloured.fill(0);
+      } else if (!sameValues(wanted, settings)) coloured.fill(0);
       settings = wanted;
       state = newState;
       return colormap !== null;

@@ -13,7 +13,7 @@ export interface Layout {
 
 const WIDE_FROM = 720;
 const GAP = 16;
-export const PANEL_GAP = 12;
+const PANEL_GAP = 12;
 const MAX_HEIGHT = 560;
 const MAX_COMPARE_HEIGHT = 760;
 /** Height of a panel's title, maximum and value lines, with the gap to the next row. */

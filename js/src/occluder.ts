@@ -5,7 +5,7 @@ import type { Box } from "./protocol";
 type Pair = readonly [x: number, y: number];
 
 /** Which edges a handle moves: -1 the left or top one, 1 the right or bottom one, 0 neither. */
-export const HANDLES = {
+const HANDLES = {
   nw: [-1, -1],
   n: [0, -1],
   ne: [1, -1],

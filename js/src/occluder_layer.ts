@@ -1,9 +1,11 @@
 /** A canvas of its own for the occluders, so that moving one repaints neither the photograph nor the map. */
+
 import { begin, type Context, createLayer, type Rectangle } from "./canvas";
 import type { Paint } from "./fills";
 import { handlesOf } from "./occluder";
 import type { Shape } from "./occlusion_state";
 import type { Box } from "./protocol";
+import { sameValues } from "./same";
 import { rectangleOf } from "./stage";
 import { toPane, type Viewport } from "./viewport";
 
@@ -172,7 +174,7 @@ export function createOccluderLayer(signal: AbortSignal): OccluderLayer {
       const { viewport, boxes, active, shape, ghost } = scene;
       const ratio = devicePixelRatio;
       const needs = needsOf(scene, ratio);
-      if (needs.length === painted.length && needs.every((need, i) => need === painted[i])) return false;
+      if (sameValues(needs, painted)) return false;
       painted = needs;
       begin(context, viewport);
       paintHidden(context, scene);

@@ -1,5 +1,7 @@
 /** The order of the tiles, computed from the sheet: the same rules as `explain`'s `rank`, without the kernel. */
+
 import type { ActivationState, Sheet, Sort } from "./activation_state";
+import { sameValues } from "./same";
 import { cellsOf, planeOf, statisticsOf } from "./sheet";
 import { createPainted, type Painted } from "./territory";
 
@@ -126,7 +128,7 @@ export function createRanker(): (sheet: Sheet, state: RankingState) => Ranking {
     const own =
       sort === "likeness" ? [channel] : sort === "contribution" ? [contributions, target] : [shares];
     const now = [sheet, sort, hide_dead, ...own];
-    if (!ranking || now.length !== needs.length || now.some((need, i) => need !== needs[i])) {
+    if (!ranking || !sameValues(now, needs)) {
       ranking = rank(sheet, state, shares);
       needs = now;
     }

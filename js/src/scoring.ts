@@ -39,7 +39,7 @@ export interface Scoring {
 }
 
 /** Milliseconds without a move after which the hand rests. */
-export const REST_AFTER = 300;
+const REST_AFTER = 300;
 const UNASKED = -1;
 
 /** What visits belong to: with another question they mean something else. */

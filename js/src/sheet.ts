@@ -120,7 +120,7 @@ function sharedExtremes(sheet: Sheet): Extremes {
 type Scaling = Pick<ActivationState, "scale">;
 
 /** What a channel's colours span: its own values, or those of the whole sheet. */
-export function extremesFor(sheet: Sheet, channel: number, { scale }: Scaling): Extremes {
+function extremesFor(sheet: Sheet, channel: number, { scale }: Scaling): Extremes {
   return scale === "shared" ? sharedExtremes(sheet) : extremesOf(sheet, channel);
 }
 

@@ -1,8 +1,10 @@
 /** One canvas: the picture, what the network did not see, the overlay, the box and the cross-hair. */
+
 import { begin, type Context, createLayer, type Rectangle } from "./canvas";
 import { colormapOf, colourise, pixelsOf, type Scale, scaleOf } from "./colormap";
 import { resample, sampleAxis } from "./field";
 import type { Box, HeatMap, PictureState } from "./protocol";
+import { sameValues } from "./same";
 import { toPane, type Viewport } from "./viewport";
 
 export interface Overlay {
@@ -215,7 +217,7 @@ export function createStage(signal: AbortSignal): Stage {
       ...grid.clip,
       grid.density,
     ];
-    if (needs.some((need, i) => need !== filledWith[i])) {
+    if (!sameValues(needs, filledWith)) {
       fillLayer(layer, scene, overlay, grid);
       filledWith = needs;
     }
@@ -228,7 +230,7 @@ export function createStage(signal: AbortSignal): Stage {
       const { viewport } = scene;
       const ratio = devicePixelRatio;
       const needs = needsOf(scene, ratio);
-      if (needs.length === painted.length && needs.every((need, i) => need === painted[i])) return;
+      if (sameValues(needs, painted)) return;
       painted = needs;
       begin(context, viewport);
       paintPicture(context, scene);

@@ -1,9 +1,11 @@
 /** Paints the tiles that are in view: their maps from the atlas, number and score below. */
+
 import type { ActivationState, Sheet } from "./activation_state";
 import type { Atlas } from "./atlas";
 import { begin, type Context, createLayer } from "./canvas";
 import { significant, wholePercent } from "./format";
 import type { Ranking } from "./rankings";
+import { sameValues } from "./same";
 import { statisticsOf } from "./sheet";
 import { CAPTION, cornerOf, mapLeft, type Tiling, visibleTiles } from "./tiles";
 import type { Size } from "./viewport";
@@ -122,7 +124,7 @@ export function createTilePainter(atlas: Atlas, signal: AbortSignal): TilePainte
         ratio,
         color,
       ];
-      if (needs.length === painted.length && needs.every((need, i) => need === painted[i])) return;
+      if (sameValues(needs, painted)) return;
       if (!atlas.open(sheet, state)) return;
       painted = needs;
       begin(context, pane);

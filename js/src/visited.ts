@@ -1,7 +1,9 @@
 /** The map that a hand paints: for every pixel of the network's input the mean of what hiding it has cost. */
+
 import { covers } from "./occluder";
 import { dropIn, type OcclusionState, type Visit } from "./occlusion_state";
 import type { Box, HeatMap } from "./protocol";
+import { sameValues } from "./same";
 
 /** A finer input is counted in larger cells. */
 const MOST_CELLS = 320;
@@ -68,7 +70,7 @@ export function createVisited(): Visited {
       const { clean, seen, grain, shape } = state;
       if (!clean || visits.length === 0) return null;
       const needs = [visits, clean.score, clean.units, shape, ...seen, ...grain];
-      if (!grid || needs.some((need, i) => need !== known[i])) {
+      if (!grid || !sameValues(needs, known)) {
         grid = emptyGrid(state);
         known = needs;
         painted = 0;

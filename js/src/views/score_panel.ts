@@ -1,7 +1,9 @@
 /** The score over time, the top classes against the untouched picture, and which class is scored in which unit. */
+
 import { h, setAttribute, setClippedText, setText } from "../dom";
 import type { Answer, Hiding, OcclusionState } from "../occlusion_state";
 import type { OutputKind } from "../protocol";
+import { sameValues } from "../same";
 import { className } from "../state";
 import { createTrace, LENGTH } from "../trace";
 import { createChoice } from "./choice";
@@ -58,7 +60,7 @@ export function createScorePanel({ session, signal, scoring }: OcclusionContext)
   const paintTrace = ({ clean }: OcclusionState) => {
     const { color } = getComputedStyle(trace.canvas);
     const needs = [scoring.visits, scoring.visits.length, clean, trace.canvas.clientWidth, color];
-    if (!clean || needs.every((need, i) => need === traced[i])) return;
+    if (!clean || sameValues(needs, traced)) return;
     traced = needs;
     const scores = scoring.visits.slice(-LENGTH).map(({ score }) => score);
     const words = (score: number) => scoreWords(score, clean.units);
