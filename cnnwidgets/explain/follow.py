@@ -40,7 +40,9 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Run the operation and note what its result sees."""
         del types
-        result = func(*args, **(kwargs or {}))
+        # What TorchScript runs inside is shown to nobody but a dispatcher mode: it must not be numbered by this repeat.
+        with torch._C.DisableTorchFunction():  # noqa: SLF001 - there is no public name
+            result = func(*args, **(kwargs or {}))
         if torch.Tag.nondeterministic_seeded in func.tags:
             self.draws = True
         sources = {t: self.grids[t] for t in tensors_in((args, kwargs)) if t in self.grids}

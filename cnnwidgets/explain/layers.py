@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from functools import lru_cache
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -13,6 +14,7 @@ from cnnwidgets.errors import LayerError, nearest
 from cnnwidgets.explain.layer import Layer
 from cnnwidgets.explain.layer_table import Layers
 from cnnwidgets.explain.network import Network
+from cnnwidgets.explain.public import spelled
 from cnnwidgets.explain.subject import subject_of
 from cnnwidgets.explain.trace import INPUT
 
@@ -35,7 +37,7 @@ LayerLike = str | int | nn.Module | Layer | None
 
 @lru_cache(maxsize=16)
 def _maps(trace: Trace) -> frozenset[int]:
-    """Return the calls that give maps: (N,C,h,w), an image a row, with more than one cell.
+    """Return the calls that give maps: (N,C,h,w) of real numbers, an image a row, with more than one cell.
 
     Of a value that could not be followed the order of its dimensions is not known. It is taken for N,h,w,C where a
     value of the same shape was followed and is: a Swin transformer mixes such maps with what its windows give.
@@ -45,6 +47,8 @@ def _maps(trace: Trace) -> frozenset[int]:
         call.number
         for call in trace.calls
         if len(call.shape) == 4
+        and not call.dtype.is_complex
+        and call.new
         and call.shape[0] == 1
         and call.shape[2] * call.shape[3] > 1
         and (call.shape not in channels_last if call.grid is None else call.grid.dims == (2, 3))
@@ -105,6 +109,7 @@ def _rank(name: str) -> tuple[bool, int, int]:
     return ("()" in name, name.count("."), len(name))
 
 
+@spelled
 def layers(model: Any, x: Any) -> Layers:
     """Return the layers of a network that have a map of more than one cell, in order of execution.
 
@@ -225,7 +230,7 @@ def module_path(model: nn.Module, wanted: str | int | nn.Module | Layer) -> str:
             if module is wanted:
                 return str(path)
         raise LayerError(f"The given layer, a {type(wanted).__name__}, is not part of this model.")
-    if isinstance(wanted, int):
+    if isinstance(wanted, Integral) and not isinstance(wanted, bool):
         if not isinstance(model, nn.Sequential):
             raise LayerError(
                 f"layer={wanted} is an index, but the model is a {type(model).__name__}, not an nn.Sequential. "
@@ -234,7 +239,7 @@ def module_path(model: nn.Module, wanted: str | int | nn.Module | Layer) -> str:
         if not -len(model) <= wanted < len(model):
             raise LayerError(f"layer={wanted} is out of range: the model has {len(model)} modules.")
         # `named_children` would leave out the second name of a module that is used twice.
-        return str(list(model._modules)[wanted])  # noqa: SLF001
+        return str(list(model._modules)[int(wanted)])  # noqa: SLF001
     return str(wanted)
 
 

@@ -37,6 +37,8 @@ class Call:
         inputs: the values it was given, in order; weights and constants do not count.
         shape: shape of its first result, for one image.
         grid: what its cells see, None where that could not be followed or is no map.
+        dtype: of its first result.
+        new: whether it made a value, and did not hand on what it was given, as dropout does in evaluation mode.
 
     """
 
@@ -46,6 +48,8 @@ class Call:
     inputs: tuple[int, ...]
     shape: tuple[int, ...]
     grid: Grid | None
+    dtype: torch.dtype
+    new: bool
 
 
 @dataclass(frozen=True)
@@ -124,8 +128,9 @@ class _Recorder(CallMode):
         grid = self.follower.grids.get(out)
         if grid is None and name in _CHANNELS_LAST:
             grid = self._cell_by_cell(given[0], out)
-        self.calls.append(Call(self.count, name, self.path[-1], inputs, tuple(out.shape), grid))
-        if in_place or out is not given[0]:  # dropout in evaluation mode hands on what it got: the same value
+        new = in_place or out is not given[0]
+        self.calls.append(Call(self.count, name, self.path[-1], inputs, tuple(out.shape), grid, out.dtype, new))
+        if new:
             for tensor in tensors_in(made):
                 self.values[tensor] = self.count
         self.count += 1

@@ -22,6 +22,7 @@ from cnnwidgets.errors import ModelError
 _PLAIN_CONTAINERS = (dict, list, tuple, set)
 _ATOMS = frozenset({bool, int, float, str, type(None)})
 _HOLDERS = ("_parameters", "_buffers", "_modules")
+_BACKWARD = ("_backward_hooks", "_backward_pre_hooks")
 _STANDARD = frozenset(key for key, value in nn.Module().__dict__.items() if type(value) not in _ATOMS)
 
 
@@ -41,7 +42,8 @@ def make_twin(model: nn.Module, *, share_hooks: bool = False) -> nn.Module:
 
     Buffers are copied: a forward pass may write to them. Python values in the modules are shared, except that
     containers are rebuilt and references to modules lead to their twins. A module that a closure holds from outside
-    the tree stays the original.
+    the tree stays the original. Hooks on the backward pass are left out: they write down what the user's own training
+    does, change gradients, and add calls to a forward pass only where gradients are on.
 
     Args:
         model: the original.
@@ -61,6 +63,12 @@ def make_twin(model: nn.Module, *, share_hooks: bool = False) -> nn.Module:
     return _Cloner(model, share_hooks=share_hooks).clone.eval()
 
 
+def _bare(module: nn.Module) -> nn.Module:
+    """Return a module of the same class with nothing in it; a `torch.fx.GraphModule` would make a class of its own."""
+    bare: nn.Module = object.__new__(type(module))
+    return bare
+
+
 class _Cloner:
     """Walks the module tree once and rebuilds it; `seen` maps the id of an original to its twin."""
 
@@ -70,7 +78,7 @@ class _Cloner:
         self.seen: dict[int, Any] = {}
         originals = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
         for module in originals:
-            self.seen[id(module)] = type(module).__new__(type(module))
+            self.seen[id(module)] = _bare(module)
         for module in originals:
             self.fill(self.seen[id(module)], module)
         self.clone: nn.Module = self.seen[id(model)]
@@ -81,9 +89,9 @@ class _Cloner:
         own.update(module.__dict__)
         for key in _STANDARD:
             value = own[key]
-            if value:
+            if value and key not in _BACKWARD:
                 own[key] = self.value(value)
-            elif not self.share_hooks or key in _HOLDERS:
+            elif value or not self.share_hooks or key in _HOLDERS:
                 own[key] = type(value)()
         for key in own.keys() - _STANDARD:
             if type(own[key]) not in _ATOMS:
@@ -95,6 +103,10 @@ class _Cloner:
             raise ModelError(
                 f"The weight {self.name_of(value)!r} has no shape yet: the model has lazy layers that have not seen "
                 "data. Run the model once on a batch, then explain it."
+            )
+        if value.is_meta:
+            raise ModelError(
+                f"The weight {self.name_of(value)!r} has no values: it is on PyTorch's meta device. Load the weights."
             )
         if value.is_inference():
             raise ModelError(
@@ -121,7 +133,7 @@ class _Cloner:
             twin = make_twin(value)
         elif isinstance(value, nn.Module):
             # A module that hangs on an attribute which is no registered child, in a list for instance.
-            twin = self.seen[id(value)] = type(value).__new__(type(value))
+            twin = self.seen[id(value)] = _bare(value)
             self.fill(twin, value)
             twin.__dict__["training"] = False
         elif type(value) in _PLAIN_CONTAINERS or type(value) is OrderedDict:
