@@ -5,22 +5,20 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from torch import Tensor
-
 from cnnwidgets.errors import LayerError
-from cnnwidgets.explain.contributions import Contributions, contributions_of
-from cnnwidgets.explain.gathered import Gathered
+from cnnwidgets.explain.contributed import Contributed
 from cnnwidgets.explain.layer_activations import LayerActivations
 from cnnwidgets.explain.layers import LayerLike, find_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
     import numpy.typing as npt
     from matplotlib.figure import Figure
     from PIL import Image
 
+    from cnnwidgets.explain.contributions import Contributions
     from cnnwidgets.explain.control import Cancel, Progress
     from cnnwidgets.explain.frame import Frame
     from cnnwidgets.explain.geometry import Grid
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.result import Heatmap
     from cnnwidgets.explain.statistics import ChannelStatistics
     from cnnwidgets.explain.targets import TargetLike
-
-_TARGETS = 16  # whose contributions are remembered
 
 
 class Activations:
@@ -59,8 +55,10 @@ class Activations:
         self.kept = kept
         self.layers = tuple(layers)
         self._target = target
-        self._by_name = {layer.name: LayerActivations(layer, self) for layer in layers}
-        self._contributions: dict[Any, Contributions] = {}
+        # The layers' activations share what this holds, and not this itself: in a circle, hundreds of megabytes would
+        # wait until Python looks for such.
+        self._contributed = Contributed(kept, self.layers, target)
+        self._by_name = {layer.name: LayerActivations(layer, kept, self._contributed) for layer in self.layers}
 
     @property
     def frames(self) -> tuple[Frame, ...]:  # noqa: D102 - documented with the class
@@ -109,28 +107,15 @@ class Activations:
         first = self.kept.fitting(self.layers)
         if self._target is None:
             self.kept.fill(first, progress, cancel)
-            return
-        network = self.kept.network
-        gathered = Gathered(network, first, self.kept.dtype)
-        found = contributions_of(
-            network,
-            self.layers,
-            self._target,
-            self.kept.chunk,
-            gathered=gathered,
-            progress=progress,
-            cancel=cancel,
-        )
-        self._contributions[_key(self._target)] = found
-        for call, value in gathered.values().items():
-            self.kept.keep(call, value)
+        else:
+            self._contributed.fill(first, progress, cancel)
 
     def contributions(self, target: TargetLike = None) -> dict[str, npt.NDArray[np.float32]]:
         """Return what every channel of every layer contributes to a score, (N,C) float32 by layer.
 
         Activation times gradient, summed over the cells; in units of the score. One pass and one backward pass serve
-        all layers. Left out are layers that no gradient can be taken of: assignments, such as x[mask] = 0, whose result
-        a later in-place operation writes over.
+        all layers. Left out are layers that no gradient can be taken of: those without floating point numbers, such as
+        x > 0, and assignments, such as x[mask] = 0, whose result a later in-place operation writes over.
 
         Args:
             target: as in `explain.grad_cam`; None is the target that was given to `explain.activations`, and without
@@ -142,22 +127,13 @@ class Activations:
 
     def contributing(self, target: TargetLike = None) -> Contributions:
         """Return `contributions` with their units and the target's name."""
-        wanted = self._target if target is None else target
-        key = _key(wanted)
-        found = self._contributions.get(key)
-        if found is None:
-            self.kept.check_current()
-            found = contributions_of(self.kept.network, self.layers, wanted, self.kept.chunk)
-            while len(self._contributions) >= _TARGETS:
-                self._contributions.pop(next(iter(self._contributions)))
-            self._contributions[key] = found
-        return found
+        return self._contributed.to(target)
 
     def plot(self, **options: Any) -> Figure:
         """Return a Matplotlib figure: of one layer as `LayerActivations.plot`, else a row of channels for each layer.
 
         Args:
-            options: of several layers, top: channels of each, by: a ranking, image: which image, sign: as in
+            options: of several layers, top: channels of each, by: a ranking and what goes with it, image, sign: as in
                 `Heatmap.overlay`. Of more than 16 layers, 16 in even steps are drawn.
 
         """
@@ -225,28 +201,3 @@ class Activations:
     def heatmap(self, channel: int) -> Heatmap:
         """Return a channel's maps of the only layer; see `LayerActivations.heatmap`."""
         return self.only.heatmap(channel)
-
-
-def _key(target: Any) -> Any:
-    """Return what a target is remembered by."""
-    if isinstance(target, Tensor | np.ndarray):
-        target = target.tolist()
-    plain = tuple(target) if isinstance(target, list) else target
-    try:
-        hash(plain)
-    except TypeError:  # a callable object that compares by its values has no hash
-        return type(plain), _Same(plain)
-    return type(plain), plain
-
-
-class _Same:
-    """An object to be looked up by who it is; as a key it is also kept alive."""
-
-    def __init__(self, item: Any) -> None:
-        self.item = item
-
-    def __hash__(self) -> int:
-        return id(self.item)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.item is other.item

@@ -14,6 +14,7 @@ from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.gathered import Gathered
 from cnnwidgets.explain.network import check_finite
 from cnnwidgets.explain.provenance import ModelStamp
+from cnnwidgets.explain.subject import refuse_inference_mode
 from cnnwidgets.explain.taps import watch
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class KeptActivations:
         self.network, self.memory, self.dtype, self.chunk = network, memory, dtype or network.x.dtype, chunk
         self.stamp = ModelStamp.of(network.model)
         self._kept: OrderedDict[int, Tensor] = OrderedDict()
+        self._versions: dict[int, int] = {}
         self._bytes = 0
         self._finite: set[int] = set()
         self._lock = threading.RLock()
@@ -62,12 +64,23 @@ class KeptActivations:
             self.keep(call, value)
 
     def keep(self, call: int, value: Tensor) -> None:
-        """Keep a value; those that were used longest ago make room for it."""
+        """Keep a value that fits into the memory; those that were used longest ago make room for it."""
         with self._lock:
-            self._kept[call] = value
+            self._taken(call)
+            if value.nbytes > self.memory:
+                return
+            while self._bytes + value.nbytes > self.memory:
+                self._taken(next(iter(self._kept)))
+            self._kept[call], self._versions[call] = value, value._version  # noqa: SLF001
             self._bytes += value.nbytes
-            while self._bytes > self.memory:
-                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+
+    def _taken(self, call: int) -> Tensor | None:
+        """Take a value out; None where there is none, or somebody, such as a hook of the user's, wrote over it."""
+        found = self._kept.pop(call, None)
+        if found is None:
+            return None
+        self._bytes -= found.nbytes
+        return found if found._version == self._versions[call] else None  # noqa: SLF001
 
     def values(self, layer: Layer) -> Tensor:
         """Return a layer's values (N,C,h,w) in float32 or float64, not to be written to.
@@ -78,12 +91,10 @@ class KeptActivations:
 
         """
         with self._lock:
-            found = self._kept.pop(layer.call, None)
+            found = self._taken(layer.call)
             if found is None:
                 self.check_current()
                 found = self._computed([layer])[layer.call]
-            else:
-                self._bytes -= found.nbytes
             found = found.contiguous()
             self.keep(layer.call, found)
             if layer.call not in self._finite:  # said here: the other layers may well be sound
@@ -93,7 +104,8 @@ class KeptActivations:
         return found if found.dtype in _WIDE else found.float()
 
     def check_current(self) -> None:
-        """Raise `ModelError` if the model has been changed since the first pass."""
+        """Raise `ModelError` if the model has been changed since the first pass, or no pass can be made here."""
+        refuse_inference_mode()
         if not self.stamp.current:
             raise ModelError(
                 "The model's weights have been changed since these activations were computed, so what is missing "

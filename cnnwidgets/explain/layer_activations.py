@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnwidgets.errors import OptionError
+from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.measured import grid_of
 from cnnwidgets.explain.ranking import Asked, Ranking, rank
 from cnnwidgets.explain.result import Heatmap
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL import Image
 
-    from cnnwidgets.explain.activation_set import Activations
+    from cnnwidgets.explain.contributed import Contributed
     from cnnwidgets.explain.contributions import Contributions
     from cnnwidgets.explain.frame import Frame
     from cnnwidgets.explain.geometry import Grid
+    from cnnwidgets.explain.kept import KeptActivations
     from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.targets import TargetLike
 
@@ -36,12 +37,14 @@ class LayerActivations:
 
     Attributes:
         layer: the layer.
+        kept: where its values are.
         units: "activation": what the layer puts out, in no physical unit.
 
     """
 
     layer: Layer
-    _of: Activations
+    kept: KeptActivations
+    _contributed: Contributed
     units: str = field(default="activation", init=False)
 
     @property
@@ -55,7 +58,7 @@ class LayerActivations:
 
         Computed again by one pass where they were not kept; see `explain.activations`.
         """
-        array: npt.NDArray[np.floating[Any]] = self._of.kept.values(self.layer).numpy()
+        array: npt.NDArray[np.floating[Any]] = self.kept.values(self.layer).numpy()
         view = array.view()
         view.flags.writeable = False
         return view
@@ -72,18 +75,18 @@ class LayerActivations:
     def grid(self) -> Grid:
         """Where the cells look, in pixels of the network's input; measured where it cannot be followed."""
         if self.layer.grid is None:
-            self._of.kept.check_current()
-        return grid_of(self._of.kept.network, self.layer)
+            self.kept.check_current()
+        return grid_of(self.kept.network, self.layer)
 
     @property
     def frames(self) -> tuple[Frame, ...]:
         """Where the network's input lies in each original picture."""
-        return self._of.frames
+        return self.kept.network.subject.images.frames
 
     @property
     def pictures(self) -> tuple[Image.Image, ...]:
         """The pictures; where only a tensor was given, a picture made of it."""
-        return self._of.pictures
+        return self.kept.network.pictures
 
     @cached_property
     def statistics(self) -> ChannelStatistics:
@@ -143,8 +146,8 @@ class LayerActivations:
             grid=self.grid,
             frames=self.frames,
             pictures=self.pictures,
-            image_hashes=self._of.image_hashes,
-            stamp=self._of.kept.stamp,
+            image_hashes=self.kept.network.image_hashes,
+            stamp=self.kept.stamp,
         )
 
     def plot(self, top: int = 36, by: str = "maximum", image: int = 0, **options: Any) -> Figure:
@@ -172,26 +175,18 @@ class LayerActivations:
         channels, height, width = self.layer.shape
         return (
             f"<LayerActivations of {self.name!r} for {len(self)} image(s): {channels} channels of {height}x{width}, "
-            f"kept in {str(self._of.kept.dtype).removeprefix('torch.')}>"
+            f"kept in {str(self.kept.dtype).removeprefix('torch.')}>"
         )
 
     def contributing(self, target: TargetLike = None) -> Contributions:
         """Return the contributions to a target; see `Activations.contributing`."""
-        return self._of.contributing(target)
+        return self._contributed.to(target)
 
     def checked_image(self, image: int) -> int:
         """Return the index of an image, counted from the front."""
-        return _index("image", image, len(self), f"these are {len(self)} image(s)")
+        return counted("image", image, len(self), f"these are {len(self)} image(s)")
 
     def checked_channel(self, channel: Any) -> int:
         """Return the number of a channel, counted from the front."""
         count = self.layer.shape[0]
-        return _index("channel", channel, count, f"the layer {self.name!r} has {count} channels")
-
-
-def _index(name: str, value: Any, count: int, there: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise OptionError(f"{name}={value!r} is a {type(value).__name__}; give a whole number: {there}.")
-    if not -count <= value < count:
-        raise OptionError(f"{name}={value} is out of range: {there}.")
-    return int(value) % count
+        return counted("channel", channel, count, f"the layer {self.name!r} has {count} channels")

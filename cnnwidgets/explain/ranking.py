@@ -68,7 +68,7 @@ class Asked:
 
 def rank(one: LayerActivations, by: str, asked: Asked) -> Ranking:
     """Rank a layer's channels; see `LayerActivations.rank`."""
-    if by not in ORDERS:
+    if not isinstance(by, str) or by not in ORDERS:
         raise OptionError(f"by={by!r} is not known.{nearest(by, ORDERS)} Known are: {', '.join(ORDERS)}.")
     scores, units, words = ORDERS[by](one, asked)
     return Ranking.of(scores, by, units, words)
@@ -98,8 +98,9 @@ def _by_contribution(one: LayerActivations, asked: Asked) -> _Found:
     found = one.contributing(asked.target)
     if one.layer.call not in found.values:
         raise ModelError(
-            f"The layer {one.name!r} is an assignment that a later in-place operation writes over, so no gradient can "
-            "be taken of it: it has no order by contribution. Choose another one of explain.layers(model, x)."
+            f"No gradient can be taken of the layer {one.name!r}, so it has no order by contribution: it holds no "
+            "floating point numbers, or is an assignment that a later in-place operation writes over. Choose another "
+            "one of explain.layers(model, x)."
         )
     scores = found.values[one.layer.call][asked.image]
     if not np.isfinite(scores).all():

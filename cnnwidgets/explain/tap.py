@@ -35,12 +35,18 @@ class Tap:
         name = trace.calls[number].name
         self._number, self._name, self._leaf = number, name, leaf
         self._copy = number in trace.overwritten
-        self._inner = (edits or {}).get(number, (name, _as_it_is))[1]
+        self._others = dict(edits or {})
+        self._inner = self._others.get(number, (name, _as_it_is))[1]
         self._value: Tensor | None = None
-        self.edits: dict[int, tuple[str, Edit]] = {**(edits or {}), number: (name, self._take)}
 
     @property
-    def value(self) -> Tensor:  # noqa: D102 - documented with the class
+    def edits(self) -> dict[int, tuple[str, Edit]]:  # noqa: D102 - documented with the class
+        # Made when asked for: kept here it would hold this tap in turn, and so the value and its graph of gradients
+        # until Python looks for cycles.
+        return {**self._others, self._number: (self._name, self._take)}
+
+    @property
+    def value(self) -> Tensor:  # noqa: D102
         if self._value is None:
             raise not_reached(self._number, self._name)
         return self._value
@@ -53,7 +59,13 @@ class Tap:
     def _take(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = self._inner(func, args, kwargs)
         out = first_tensor(result)
-        leaf = self._starts(args[0] if out is None else out)
+        made = args[0] if out is None else out
+        if not made.is_floating_point():
+            raise ModelError(
+                f"This layer, {self._name!r}, holds {str(made.dtype).removeprefix('torch.')} and no floating point "
+                "numbers, so no gradient can be taken of it. Choose another one of explain.layers(model, x)."
+            )
+        leaf = self._starts(made)
         if out is None:  # an assignment, x[mask] = 0: its result is x, for which no copy can be slipped in
             if self._copy:
                 raise ModelError(
@@ -75,8 +87,13 @@ class Tap:
 
 
 def can_tap(trace: Trace, number: int) -> bool:
-    """Whether a call's value can be taken hold of with its gradient: not that of an assignment, overwritten later."""
-    return trace.calls[number].name != function_name(Tensor.__setitem__) or number not in trace.overwritten
+    """Whether a call's value can be taken hold of with its gradient.
+
+    Not if it holds no floating point numbers, as x > 0 does, or is that of an assignment that is overwritten later.
+    """
+    call = trace.calls[number]
+    assigned = call.name == function_name(Tensor.__setitem__)
+    return call.dtype.is_floating_point and not (assigned and number in trace.overwritten)
 
 
 def _as_it_is(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -32,19 +32,16 @@ class Taps:
     Args:
         trace: the network's trace.
         numbers: the calls that make the values.
-        edits: edits that are in force besides.
-
-    Attributes:
-        edits: what to give to `Network.run`, with gradients enabled.
 
     """
 
-    def __init__(self, trace: Trace, numbers: Iterable[int], edits: Edits | None = None) -> None:
-        self._taps: dict[int, Tap] = {}
-        self.edits: dict[int, tuple[str, Edit]] = dict(edits or {})
-        for number in numbers:
-            self._taps[number] = tap = _Joining(trace, number, leaf=True, edits=self.edits)
-            self.edits = tap.edits
+    def __init__(self, trace: Trace, numbers: Iterable[int]) -> None:
+        self._taps = {number: _Joining(trace, number, leaf=True) for number in numbers}
+
+    @property
+    def edits(self) -> dict[int, tuple[str, Edit]]:
+        """What to give to `Network.run`, with gradients enabled."""
+        return {number: edit for tap in self._taps.values() for number, edit in tap.edits.items()}
 
     @property
     def values(self) -> dict[int, Tensor]:

@@ -182,7 +182,7 @@ def test_memory_is_bounded(clf, monkeypatch):
         np.testing.assert_allclose(decoded(grid._sheet), found.values, atol=grid._sheet["scale"] * 2**-11)
         packed = grid._known._packed.values()
         assert len(packed) == 1 or sum(len(item["data"]) for item in packed) <= 3000
-        kept = found._of.kept._kept.values()
+        kept = found.kept._kept.values()
         assert sum(value.nbytes for value in kept) <= 4 * 16 * 16 * 4
 
 
