@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.frame import Box
+from cnnwidgets.explain.measured import check_leads_back
 from cnnwidgets.explain.network import check_finite
 from cnnwidgets.explain.tap import Tap
 
@@ -58,11 +58,7 @@ def _squared(network: Network, layer: Layer, cell: tuple[int, int], part: Tensor
     summed = torch.zeros((len(x), *x.shape[2:]), dtype=torch.float64)
     with torch.enable_grad():
         network.run(x, tap.edits)
-        if not tap.value.requires_grad:
-            raise ModelError(
-                f"No gradient leads from the layer {layer.name!r} back to the input, so its effective receptive field "
-                "cannot be measured. Is there a rounding, an argmax or a detach() in between?"
-            )
+        check_leads_back(tap.value, layer)
         unit = tap.value[:, :, cell[0], cell[1]]
         for row in signs:
             (gradient,) = torch.autograd.grad((unit * row).sum(), x, retain_graph=True)

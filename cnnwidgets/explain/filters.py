@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from cnnwidgets.errors import OptionError
+from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.kernels import kind_of, read_convolution
+from cnnwidgets.explain.public import spelled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -157,6 +158,7 @@ def _largest(values: Floats) -> float:
     return float(np.abs(finite).max(initial=0.0))
 
 
+@spelled
 def filters(model: Any, layer: str | int | nn.Module | Layer, channel: int | None = None) -> Filters:
     """Return the weights of a convolution as pictures.
 
@@ -188,9 +190,7 @@ def filters(model: Any, layer: str | int | nn.Module | Layer, channel: int | Non
     inputs = group[:, None] * planes + np.arange(planes)
     if channel is None:
         return Filters(values, path, kind_of(module), None, groups, inputs, transposed)
-    if not -out <= channel < out:
-        raise OptionError(f"channel={channel} is out of range: the layer {path!r} has {out} output channels.")
-    channel %= out
+    channel = counted("channel", channel, out, f"the layer {path!r} has {out} output channels")
     return Filters(values[channel], path, kind_of(module), channel, groups, inputs[channel], transposed)
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.axis import Axis, Floats
+from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.frame import Box
 
 
@@ -60,7 +60,11 @@ class Grid:
             OptionError: no such cell.
 
         """
-        return _checked(row, len(self.y), "row"), _checked(column, len(self.x), "column")
+        rows, columns = self.shape
+        return (
+            counted("row", row, rows, f"the map has {rows} row(s)"),
+            counted("column", column, columns, f"the map has {columns} column(s)"),
+        )
 
     def field(self, row: int, column: int) -> Box:
         """Return what a cell sees: the smallest box around it, in pixels of the input, right and bottom exclusive.
@@ -103,12 +107,6 @@ class Grid:
             stride = float(np.diff(array).mean()) if len(array) > 1 else 1.0
             axes.append(Axis(array, array.copy(), stride))
         return cls(axes[0], axes[1], measured=measured)
-
-
-def _checked(cell: int, cells: int, what: str) -> int:
-    if not -cells <= cell < cells:
-        raise OptionError(f"{what}={cell} is out of range: the map has {cells} {what}{'s' * (cells > 1)}.")
-    return cell % cells
 
 
 def interpolation(centres: Floats, positions: Floats) -> Floats:

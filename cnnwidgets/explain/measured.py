@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.tap import Tap
 
@@ -30,13 +31,14 @@ def measured_grid(network: Network, layer: Layer) -> Grid:
     """
     _, height, width = layer.shape
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn((8, *network.x.shape[1:]), generator=generator)
-    x = noise.to(network.x.device, network.x.dtype).requires_grad_(True)
-    tap = Tap(network.trace, layer.call, leaf=False)
-    with torch.enable_grad():
-        network.run(x, tap.edits)
-        rows, columns = _inner(height), _inner(width)
-        found = np.array([[_centroid(tap.value, x, row, column) for column in columns] for row in rows])
+    noise = torch.randn((8, *network.x.shape[1:]), generator=generator).to(network.x.device, network.x.dtype)
+    rows, columns = _inner(height), _inner(width)
+    squared = np.zeros((len(rows), len(columns), *network.x.shape[2:]))
+    for x in torch.split(
+        noise, 1
+    ):  # the trace is that of one image: a detection network goes through a batch in a loop
+        squared += _squared(network, layer, x.requires_grad_(True), rows, columns)
+    found = np.array([[_centroid(weight) for weight in row] for row in squared])
     return Grid.at(
         _axis(rows, found[:, :, 0].mean(1), height, network.x.shape[2]),
         _axis(columns, found[:, :, 1].mean(0), width, network.x.shape[3]),
@@ -65,9 +67,28 @@ def _stride(measured: float, ratio: float) -> float:
     return whole if whole >= 1 and abs(measured - whole) < 0.15 * whole else ratio
 
 
-def _centroid(value: Tensor, x: Tensor, row: int, column: int) -> tuple[float, float]:
-    (gradient,) = torch.autograd.grad(value[:, :, row, column].sum(), x, retain_graph=True)
-    weight = gradient.double().square().sum((0, 1)).cpu().numpy()
+def _squared(network: Network, layer: Layer, x: Tensor, rows: list[int], columns: list[int]) -> Floats:
+    """Return the squared gradient of some cells with respect to an image, (rows, columns, H, W)."""
+    tap = Tap(network.trace, layer.call, leaf=False)
+    with torch.enable_grad():
+        network.run(x, tap.edits)
+        check_leads_back(tap.value, layer)
+        units = [[tap.value[0, :, row, column].sum() for column in columns] for row in rows]
+        slopes = [[torch.autograd.grad(unit, x, retain_graph=True)[0] for unit in row] for row in units]
+    return np.array([[slope.double().square().sum((0, 1)).cpu().numpy() for slope in row] for row in slopes])
+
+
+def check_leads_back(value: Tensor, layer: Layer) -> None:
+    """Raise `ModelError` if no gradient leads from a layer's value back to the input."""
+    if not value.requires_grad:
+        raise ModelError(
+            f"No gradient leads from the layer {layer.name!r} back to the input, so what its cells see cannot be "
+            "measured. Is there a rounding, an argmax or a detach() in between?"
+        )
+
+
+def _centroid(weight: Floats) -> tuple[float, float]:
+    """Return the centre of mass (row, column) of a map (H,W)."""
     total = weight.sum() or 1.0
     return (
         float((weight.sum(1) * np.arange(weight.shape[0])).sum() / total),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnwidgets.errors import OptionError
+from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.effective import effective_field, holding
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.layer import square
 from cnnwidgets.explain.layers import find_layer
 from cnnwidgets.explain.measured import grid_of
 from cnnwidgets.explain.network import Network
+from cnnwidgets.explain.public import spelled
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.subject import subject_of
 
@@ -174,6 +175,7 @@ def _span(edges: tuple[float, ...]) -> str:
     return f"{edges[0]:g} to {edges[1] - 1:g}"
 
 
+@spelled
 def receptive_field(
     model: Any,
     x: Any,
@@ -219,9 +221,11 @@ def receptive_field(
     found = find_layer(network, layer)
     cell = _cell(unit, found.name, found.shape)
     if channel is not None:
-        channel = _counted(channel, found.shape[0], "channel", found.name)
-    if probes < 1:
-        raise OptionError(f"probes={probes} measures nothing; give 1 or more.")
+        there = f"the layer {found.name!r} has {found.shape[0]} channels"
+        channel = counted("channel", channel, found.shape[0], there)
+    for name, value, least in (("probes", probes, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise OptionError(f"{name}={value!r}: give a whole number, {least} or more.")
     grid = grid_of(network, found)
     shares = None
     if effective or channel is not None or grid.measured or grid.sees_all:
@@ -248,16 +252,8 @@ def _cell(unit: Any, name: str, shape: tuple[int, int, int]) -> tuple[int, int]:
         row, column = unit
     except (TypeError, ValueError):
         raise OptionError(f"unit={unit!r} is no cell; give (row, column).") from None
-    return _counted(row, shape[1], "row", name), _counted(column, shape[2], "column", name)
-
-
-def _counted(given: Any, count: int, what: str, layer: str) -> int:
-    try:
-        number = operator.index(given)
-    except TypeError:
-        raise OptionError(f"{what}={given!r} is no whole number.") from None
-    if not -count <= number < count:
-        raise OptionError(
-            f"{what}={number} is out of range: the layer {layer!r} has {count} {what}{'s' * (count > 1)}."
-        )
-    return number % count
+    _, rows, columns = shape
+    return (
+        counted("row", row, rows, f"the layer {name!r} has {rows} row(s)"),
+        counted("column", column, columns, f"the layer {name!r} has {columns} column(s)"),
+    )

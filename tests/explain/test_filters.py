@@ -209,11 +209,16 @@ def test_a_layer_without_filters(layer, said):
 def test_what_else_is_refused_in_words():
     with pytest.raises(OptionError, match=r"channel=4 is out of range: the layer '0' has 4 output channels"):
         explain.filters(only(nn.Conv2d(3, 4, 3)), 0, channel=4)
+    for channel in (1.5, True, "1"):
+        with pytest.raises(OptionError, match=rf"channel={channel!r} is no whole number"):
+            explain.filters(only(nn.Conv2d(3, 4, 3)), 0, channel)
+    with pytest.raises(OptionError, match=r"no option 'chanel'. Did you mean 'channel'"):
+        explain.filters(only(nn.Conv2d(3, 4, 3)), 0, chanel=1)
     with pytest.raises(LayerError, match=r"no 2-d convolution. This network has no 2-d convolutions"):
         explain.filters(only(nn.Conv1d(3, 4, 3)), 0)
     with pytest.raises(ModelError, match=r"lazy layers that have not seen data"):
         explain.filters(nn.Sequential(nn.LazyConv2d(4, 3)), 0)
-    with pytest.raises(ModelError, match=r"weight of '0' has no values yet.*meta device"):
+    with pytest.raises(ModelError, match=r"weight '0.weight' has no values: it is on PyTorch's meta device"):
         explain.filters(nn.Sequential(nn.Conv2d(3, 4, 3, device="meta")), 0)
     with pytest.raises(ModelError, match=r"weight of '0' is complex"):
         explain.filters(nn.Sequential(nn.Conv2d(3, 4, 3, dtype=torch.complex64)), 0)

@@ -38,7 +38,7 @@ def test_a_cell_that_sees_padding_only_sees_nothing():
 @pytest.mark.parametrize("ask", [GRID.field, GRID.seen, GRID.cell])
 @pytest.mark.parametrize(
     ("row", "column", "said"),
-    [(4, 0, "row=4 is out of range: the map has 4 rows"), (0, -4, "column=-4 is out of range: the map has 3 columns")],
+    [(4, 0, "row=4 is out of range: the map has 4 row"), (0, -4, "column=-4 is out of range: the map has 3 column")],
 )
 def test_a_cell_that_is_not_there(ask, row, column, said):
     with pytest.raises(OptionError, match=said):

@@ -228,13 +228,16 @@ def test_a_box_that_holds_a_share():
 @pytest.mark.parametrize(
     ("unit", "options", "said"),
     [
-        ((6, 0), {}, r"row=6 is out of range: the layer 'features' has 6 rows"),
-        ((0, -8), {}, r"column=-8 is out of range: the layer 'features' has 7 columns"),
+        ((6, 0), {}, r"row=6 is out of range: the layer 'features' has 6 row"),
+        ((0, -8), {}, r"column=-8 is out of range: the layer 'features' has 7 column"),
         ((1.5, 0), {}, r"row=1.5 is no whole number"),
         (3, {}, r"unit=3 is no cell; give \(row, column\)"),
         ((0, 0, 0), {}, r"unit=\(0, 0, 0\) is no cell"),
         ((0, 0), {"channel": 6}, r"channel=6 is out of range: the layer 'features' has 6 channels"),
-        ((0, 0), {"probes": 0}, r"probes=0 measures nothing"),
+        ((0, 0), {"probes": 0}, r"probes=0: give a whole number, 1 or more"),
+        ((0, 0), {"probes": 2.5}, r"probes=2.5: give a whole number"),
+        ((0, 0), {"seed": None}, r"seed=None: give a whole number, 0 or more"),
+        ((0, 0), {"efective": True}, r"no option 'efective'. Did you mean 'effective'"),
     ],
 )
 def test_a_unit_that_is_not_there(unit, options, said):
