@@ -79,7 +79,7 @@ def plot(
 
 
 def plot_layers(
-    acts: Activations, *, top: int = 8, by: str = "maximum", image: int = 0, sign: Sign = "positive"
+    acts: Activations, *, top: int = 8, by: str = "maximum", image: int = 0, sign: Sign = "positive", **asked: Any
 ) -> Figure:
     """Return a figure with a row of channels for each layer; see `Activations.plot`."""
     _check(top, "tile")
@@ -88,7 +88,7 @@ def plot_layers(
     figure = shown_figure(figsize=(1.1 * top + 2.6, 1.25 * len(shown) + 0.5), layout="constrained")
     grid = figure.subplots(len(shown), top, squeeze=False)
     for row, one in zip(grid, shown, strict=True):
-        ranking, maps = one.rank(by, image=image), one.values[image]
+        ranking, maps = one.rank(by, image=image, **asked), one.values[image]
         for axes in row:
             axes.set_axis_off()
         for axes, channel in zip(row, ranking.order, strict=False):

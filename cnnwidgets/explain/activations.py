@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
+from numbers import Real
 from typing import TYPE_CHECKING, Any
+
+from torch import nn
 
 from cnnwidgets.errors import LayerError, OptionError
 from cnnwidgets.explain.activation_set import Activations
 from cnnwidgets.explain.kept import KeptActivations
-from cnnwidgets.explain.layers import LayerLike, find_layer, layer_list
+from cnnwidgets.explain.layers import LayerLike, default_layer, find_layer, layer_list
 from cnnwidgets.explain.method import check_chunk, few_images
 from cnnwidgets.explain.network import Network
 from cnnwidgets.explain.passes import checked_dtype
@@ -15,8 +20,6 @@ from cnnwidgets.explain.public import spelled
 from cnnwidgets.explain.subject import subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import torch
 
     from cnnwidgets.explain.control import Cancel, Progress
@@ -27,8 +30,8 @@ if TYPE_CHECKING:
 def _chosen(network: Network, wanted: Any) -> list[Layer]:
     """Return the layers that a `layers=` argument means, each once."""
     if isinstance(wanted, str) and wanted == "all":
-        chosen = layer_list(network.trace)
-    elif isinstance(wanted, list | tuple | set | frozenset):
+        chosen = layer_list(network.trace) or [default_layer(network.trace)]  # says why there is none
+    elif isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes | nn.Module):
         chosen = [find_layer(network, one) for one in wanted]
     else:
         chosen = [find_layer(network, wanted)]
@@ -37,14 +40,20 @@ def _chosen(network: Network, wanted: Any) -> list[Layer]:
     return list({layer.name: layer for layer in chosen}.values())
 
 
+def _bytes(memory: Any) -> int:
+    if isinstance(memory, bool) or not isinstance(memory, Real) or not float(memory) >= 0:
+        raise OptionError(f"memory={memory!r}: give the bytes to keep, 0 or more.")
+    return int(min(float(memory), sys.maxsize))
+
+
 @spelled
 def activations(
     model: Any,
     x: Any,
-    layers: LayerLike | Sequence[LayerLike] = "all",
+    layers: LayerLike | Iterable[LayerLike] = "all",
     *,
     target: TargetLike = None,
-    memory: int = 2**30,
+    memory: float = 2**30,
     dtype: torch.dtype | None = None,
     chunk: int | None = None,
     progress: Progress | None = None,
@@ -63,8 +72,9 @@ def activations(
             once, under its outermost name.
         target: a class, name or function, as in `explain.grad_cam`, whose score the channels' contributions are
             computed for in the same pass. Other targets can be asked for later.
-        memory: bytes of values that are kept. Layers are kept in the order asked for while they fit; the others are
-            computed on demand, by a pass that ends at that layer, and the latest ones stay within the bound.
+        memory: bytes of values that are kept; math.inf sets no bound. Layers are kept in the order asked for while they
+            fit; the others are computed on demand, by a pass that ends at that layer, and the latest ones stay within
+            the bound.
         dtype: what values are kept in, such as torch.float16 for half the memory; None is the model's own. They are
             given out as float32 in any case, but for float64.
         chunk: images per pass. It bounds the memory of a pass and does not change the result.
@@ -79,10 +89,8 @@ def activations(
 
     """
     check_chunk(chunk)
-    if isinstance(memory, bool) or not isinstance(memory, int | float) or not memory >= 0:
-        raise OptionError(f"memory={memory!r}: give the bytes to keep, 0 or more.")
     network = Network(subject_of(model, x))
-    kept = KeptActivations(network, int(memory), checked_dtype(dtype), chunk or few_images(*network.x.shape[2:]))
+    kept = KeptActivations(network, _bytes(memory), checked_dtype(dtype), chunk or few_images(*network.x.shape[2:]))
     chosen = _chosen(network, layers)
     result = Activations(kept, chosen, target)
     result.fill(progress, cancel)

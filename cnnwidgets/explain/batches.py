@@ -40,6 +40,16 @@ def batches(network: Network, images: Any) -> Iterator[Tensor]:
             raise ImageError(f"Item {number} of the images: {error}") from error
 
 
+def count_of(images: Any) -> int:
+    """Return how many items `batches` will go through, 0 where `images` does not know."""
+    if isinstance(images, _SINGLE):
+        return 1
+    try:
+        return len(images)
+    except TypeError:  # a DataLoader of an IterableDataset has a length that fails
+        return 0
+
+
 def _items(images: Any) -> Any:
     if isinstance(images, _SINGLE):
         return [images]
@@ -48,6 +58,8 @@ def _items(images: Any) -> Any:
             f"A {type(images).__name__} is no images. Give a tensor (N,C,H,W), a list of images, or an iterable of "
             "batches, such as a DataLoader."
         )
+    if not hasattr(images, "__iter__") and hasattr(images, "__len__"):
+        return (images[number] for number in range(len(images)))  # a data set need not raise IndexError at its end
     return images
 
 

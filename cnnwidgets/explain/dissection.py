@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cnnwidgets.errors import ImageError, OptionError
 from cnnwidgets.explain.activations import activations
-from cnnwidgets.explain.batches import batches
+from cnnwidgets.explain.batches import batches, count_of
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.highlight import Highlight, checked_quantile
 from cnnwidgets.explain.method import few_images
@@ -97,7 +97,7 @@ class _Stream:
 
     def taken(self, images: Any, progress: Progress | None, cancel: Cancel | None) -> Sample:
         sample = Sample(MOST)
-        total = len(images) if hasattr(images, "__len__") and not isinstance(images, Tensor) else 0
+        total = count_of(images)
 
         def see(_call: int, value: Tensor) -> None:
             part = value[:, self._channel]

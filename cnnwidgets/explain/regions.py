@@ -158,7 +158,9 @@ def mask_of(region: Any) -> npt.NDArray[Any]:
     """
     if isinstance(region, Image.Image):
         region = np.asarray(region.convert("L")) / 255.0
-    mask = region.detach().cpu().numpy() if isinstance(region, Tensor) else np.asarray(region)
+    if isinstance(region, Tensor):
+        region = (region.float() if region.is_floating_point() else region).detach().cpu().numpy()
+    mask = np.asarray(region)
     if mask.ndim != 2 or mask.dtype.kind not in "biuf":
         raise OptionError(
             f"A mask is (H,W) of bool or numbers; this one has shape {mask.shape} and dtype {mask.dtype}."
