@@ -35,9 +35,10 @@ def batches(network: Network, images: Any) -> Iterator[Tensor]:
     for number, item in enumerate(_items(images)):
         image = item[0] if isinstance(item, tuple | list) and item else item
         try:
-            yield network.taken(_tensor(network, image))
+            x = _tensor(network, image)
         except ImageError as error:
             raise ImageError(f"Item {number} of the images: {error}") from error
+        yield network.taken(x)
 
 
 def count_of(images: Any) -> int:
@@ -65,6 +66,13 @@ def _items(images: Any) -> Any:
 
 def _tensor(network: Network, image: Any) -> Tensor:
     if isinstance(image, Tensor):
-        return prepared_tensor(image[None] if image.ndim == 3 else image).x
-    prepare = network.subject.prepare
-    return (prepared_tensor if prepare is None else prepare)(image).x
+        x = prepared_tensor(image[None] if image.ndim == 3 else image).x
+    else:
+        x = (network.subject.prepare or prepared_tensor)(image).x
+    channels = network.x.shape[1]
+    if x.shape[1] != channels:
+        raise ImageError(
+            f"It has {x.shape[1]} channel(s), and the network was given images of {channels}. Prepare them alike, such "
+            "as x.expand(-1, 3, -1, -1) for grey ones."
+        )
+    return x

@@ -185,6 +185,7 @@ def test_what_was_not_seen_is_not_highlighted(model):
         ({"over": 3}, ImageError, "int is no images"),
         ({"over": [DATA, "a.png"]}, ImageError, "Item 1 of the images"),
         ({"over": [DATA.int()]}, ImageError, "Item 0.*int32"),
+        ({"over": [DATA, DATA[:, :1]]}, ImageError, "Item 1 of the images: It has 1 channel.* of 3"),
         ({"channel": 6}, OptionError, "channel=6"),
         ({"qantile": 0.9}, OptionError, "quantile"),
     ],
