@@ -120,7 +120,7 @@ function hintFor({ tab }: ActivationState): Pick<Words, "units" | "place" | "fie
   if (tab === "filters") return { units: "Click a filter to pin its channel", place: "", field: "" };
   return {
     units: "Point at a tile to see its map on the picture",
-    place: "A click pins it, and with it the cell that was clicked.",
+    place: "Click to pin a channel and a cell.",
     field: "Point at the picture to see which cells look there.",
   };
 }

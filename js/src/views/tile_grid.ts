@@ -4,6 +4,7 @@ import { createAtlas } from "../atlas";
 import { h, setAttribute, setText } from "../dom";
 import type { Ranking } from "../rankings";
 import { cellsSeeing, isEvery } from "../territory";
+import { onRecoloured } from "../theme";
 import { createTileMarks, type MarkedUnit } from "../tile_marks";
 import { createTilePainter } from "../tile_painter";
 import { cornerOf, revealing, type Tiling, tilingFor } from "../tiles";
@@ -61,8 +62,8 @@ export function createTileGrid(context: ActivationContext): TileGrid {
     },
     { signal, passive: true },
   );
-  // Runs when the theme changes: the captions are painted in its colours.
-  element.addEventListener("transitionend", context.refresh, { signal });
+  // The captions are painted in its colours.
+  onRecoloured(element, context.refresh, signal);
 
   const markOf = (ranking: Ranking, unit: Unit | null): MarkedUnit | null => {
     const position = unit ? ranking.order.indexOf(unit.channel) : -1;

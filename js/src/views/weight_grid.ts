@@ -3,6 +3,7 @@ import type { Weights } from "../activation_state";
 import { begin, createLayer, release } from "../canvas";
 import { h, setAttribute, setText } from "../dom";
 import { framed } from "../frame";
+import { onRecoloured } from "../theme";
 import { CAPTION, cornerOf, placeAt, revealing, type Tiling, tilingFor, visibleTiles } from "../tiles";
 import { paintWeights, type WeightLook, type WeightSheet } from "../weights";
 import { OWN_KEYS } from "./context";
@@ -184,8 +185,8 @@ export function createWeightGrid(
     event.preventDefault();
     event.stopPropagation();
   });
-  // Runs when the theme changes: the captions are painted in its colours.
-  element.addEventListener("transitionend", refresh, { signal });
+  // The captions are painted in its colours.
+  onRecoloured(element, refresh, signal);
   signal.addEventListener("abort", () => sheet && release(sheet.canvas), { once: true });
 
   return {
