@@ -62,6 +62,8 @@ class Network:
     @cached_property
     def trace(self) -> Trace:
         """What a pass does: watched on the first image, remembered while the model's structure stays the same."""
+        if self.x.is_meta:
+            raise ModelError("The model's weights have no values: they are on PyTorch's meta device. Load the weights.")
         key = (signature(self.module), tuple(self.x.shape[1:]), self.x.dtype, self.x.device)
 
         def watch() -> Trace:

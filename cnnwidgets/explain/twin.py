@@ -104,10 +104,6 @@ class _Cloner:
                 f"The weight {self.name_of(value)!r} has no shape yet: the model has lazy layers that have not seen "
                 "data. Run the model once on a batch, then explain it."
             )
-        if value.is_meta:
-            raise ModelError(
-                f"The weight {self.name_of(value)!r} has no values: it is on PyTorch's meta device. Load the weights."
-            )
         if value.is_inference():
             raise ModelError(
                 f"The weight {self.name_of(value)!r} was made inside torch.inference_mode(), and PyTorch allows no "

@@ -218,7 +218,7 @@ def test_what_else_is_refused_in_words():
         explain.filters(only(nn.Conv1d(3, 4, 3)), 0)
     with pytest.raises(ModelError, match=r"lazy layers that have not seen data"):
         explain.filters(nn.Sequential(nn.LazyConv2d(4, 3)), 0)
-    with pytest.raises(ModelError, match=r"weight '0.weight' has no values: it is on PyTorch's meta device"):
+    with pytest.raises(ModelError, match=r"weight of '0' has no values yet.*meta device"):
         explain.filters(nn.Sequential(nn.Conv2d(3, 4, 3, device="meta")), 0)
     with pytest.raises(ModelError, match=r"weight of '0' is complex"):
         explain.filters(nn.Sequential(nn.Conv2d(3, 4, 3, dtype=torch.complex64)), 0)
