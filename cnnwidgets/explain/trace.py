@@ -160,8 +160,11 @@ def trace(make: Callable[[], nn.Module], x: Tensor) -> Trace:
 
     """
     last = torch.channels_last
+    module = make()
+    if x.shape[1] == 1:  # in one order as in the other: the weights have to set it, at the price of a copy
+        module = module.to(memory_format=last)
     try:
-        found = _traced(make().to(memory_format=last), x.clone(memory_format=last))
+        found = _traced(module, x.clone(memory_format=last))
         if all(call.name != "as_strided" for call in found.calls):
             return found
     except RuntimeError:  # "view size is not compatible with input tensor's size and stride"
