@@ -60,7 +60,7 @@ class Classifier:
             raise OptionError(f"classes={classes!r} is one text; give a list of names, one per class.")
         self.model = model
         self.preprocess: Callable[[Image.Image], Tensor] = preprocess or Preprocess(
-            channels=1 if _input_channels(model) == 1 else 3
+            channels=1 if input_channels(model) == 1 else 3
         )
         if isinstance(classes, Mapping):
             classes = [classes[index] for index in sorted(classes)]

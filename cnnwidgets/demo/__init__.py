@@ -12,8 +12,9 @@ from cnnwidgets.demo.photographs import photo, photos
 if TYPE_CHECKING:
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.demo.digit_data import DigitsData
+    from cnnwidgets.demo.pictures import DemoPictures
 
-__all__ = ["digits", "digits_data", "imagenet", "photo", "photos"]
+__all__ = ["crops", "digits", "digits_data", "imagenet", "photo", "photos"]
 
 
 def imagenet() -> Classifier:
@@ -46,3 +47,15 @@ def digits_data() -> DigitsData:
     from cnnwidgets.demo import digit_data
 
     return digit_data.load()
+
+
+def crops() -> DemoPictures:
+    """Return some 500 square crops of the photographs at five scales, a data set to index: class = photograph.
+
+    `crops()[12]` is (a PIL picture of 256 x 256 pixels, the number of its class); `.classes` and `.names` name them.
+
+    Raises `MissingDataError` where scikit-image is not installed.
+    """
+    from cnnwidgets.demo import pictures
+
+    return pictures.crops()
