@@ -224,6 +224,7 @@ def joined(parts: Sequence[Prepared]) -> Prepared:
     )
 
 
-def _input_channels(model: nn.Module) -> int | None:
+def input_channels(model: nn.Module) -> int | None:
+    """Return how many channels the first convolution takes; None without one."""
     first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     return None if first is None else first.in_channels
