@@ -5,24 +5,29 @@ import {
   type Contributions,
   type Filters,
   type Kernel,
-  type Layer,
   type Sheet,
   type Stroke,
   TILE_SIZES,
   type Weights,
 } from "./activation_state";
 import { decodeFloat16 } from "./buffers";
+import { readLayer } from "./layers";
 import {
+  binary,
   bool,
   bytes,
   fail,
   floats,
   items,
+  just,
   number,
   numberOrNull,
+  numbers,
   oneOf,
   optional,
   PICTURE_READERS,
+  pair,
+  pairOrNull,
   type Reader,
   type Readers,
   record,
@@ -31,33 +36,8 @@ import {
   unlessEmpty,
 } from "./readers";
 
-const numbers = items(number);
 const some = optional(text, "");
 const flag = optional(bool, false);
-
-/** Exactly so many numbers. */
-const just =
-  (count: number): Reader<readonly number[]> =>
-  (value, where) => {
-    const found = numbers(value, where);
-    return found.length === count ? found : fail(where, value, `${count} numbers`);
-  };
-
-const pair = just(2) as Reader<readonly [number, number]>;
-const pairOrNull = optional<readonly [number, number] | null>(pair, null);
-
-const layer = record<Layer>({
-  name: text,
-  kind: some,
-  shape: just(3) as Reader<Layer["shape"]>,
-  parameters: optional(number, 0),
-  stride: pairOrNull,
-  field: pairOrNull,
-  sees_all: flag,
-  call: number,
-});
-
-const binary: Reader<DataView> = (value, where) => bytes(value, -1, where);
 
 const stored = record({ data: binary, scale: number, shape: numbers, units: some });
 
@@ -160,7 +140,7 @@ export const READERS: Readers<ActivationState> = {
   quantile: { trait: "threshold", read: share },
   other_photo: { trait: "_other_photo", read: PICTURE_READERS.photo.read },
   other_seen: { trait: "_other_seen", read: PICTURE_READERS.seen.read },
-  layers: { trait: "_layers", read: items(layer) },
+  layers: { trait: "_layers", read: items(readLayer) },
   sheet: { trait: "_sheet", read: unlessEmpty(sheet) },
   contributions: { trait: "_contributions", read: unlessEmpty(contributions) },
   filters: { trait: "_filters", read: unlessEmpty(filters) },

@@ -1,4 +1,5 @@
 /** The state of ActivationGrid: its own traits as the views see them, and what the views ask of the kernel. */
+import type { LayersState } from "./layers";
 import type { Box, Photo, PictureState } from "./protocol";
 import { EMPTY_PICTURE } from "./readers";
 import type { Session } from "./session";
@@ -15,22 +16,6 @@ export type Sort =
 export type Tab = "activations" | "filters";
 export type TileScale = "tile" | "shared";
 export type Cell = readonly [row: number, column: number];
-
-/** One call of a module or function that returned a map. */
-export interface Layer {
-  readonly name: string;
-  /** The class of the module ("Conv2d"), or the function's name ("add"). */
-  readonly kind: string;
-  readonly shape: readonly [channels: number, rows: number, columns: number];
-  readonly parameters: number;
-  /** Pixels of the network's input from cell to cell, down and across; null where that varies. */
-  readonly stride: readonly [down: number, across: number] | null;
-  /** The unclipped receptive field in pixels of the network's input; null where it is only measured. */
-  readonly field: readonly [rows: number, columns: number] | null;
-  readonly sees_all: boolean;
-  /** Layers of one call have the same value: a container and the last module in it. */
-  readonly call: number;
-}
 
 /** Where the cells of a layer lie in one picture, in coordinates of the original picture. */
 export interface CellGrid {
@@ -115,17 +100,13 @@ export interface Stroke {
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
-export interface ActivationState extends PictureState {
+export interface ActivationState extends PictureState, LayersState {
   readonly other_photo: Photo | null;
   readonly other_seen: Box;
-  /** In order of execution. */
-  readonly layers: readonly Layer[];
   readonly sheet: Sheet | null;
   readonly contributions: Contributions | null;
   readonly filters: Filters | null;
   readonly kernel: Kernel | null;
-  /** The name of a layer; empty until the kernel has chosen one. */
-  readonly layer: string;
   readonly channel: number | null;
   readonly cell: Cell | null;
   readonly sort: Sort;
@@ -191,10 +172,6 @@ export function pin(session: ActivationSession, channel: number | null, cell: Ce
   if (state.tab === "filters" && channel !== null && channel !== state.channel)
     ask(session, { channel, cell });
   else session.put({ channel, cell });
-}
-
-export function layerOf({ layers, layer }: ActivationState): Layer | null {
-  return layers.find(({ name }) => name === layer) ?? null;
 }
 
 /** The sheet of the chosen layer; null while it is not there. */

@@ -3,29 +3,24 @@
  * overdue the newest place goes out all the same, for a kernel may have lost a request; after that no more than one
  * every `LOST_AFTER`. So a kernel that was busy finds two requests, and one more for each `LOST_AFTER` that it took.
  */
-import type { Box } from "./protocol";
 
-export interface Place {
-  readonly boxes: readonly Box[];
-  readonly active: number;
-}
-
-export interface Sent extends Place {
+export type Sent<P> = P & {
   readonly id: number;
   readonly since: number;
-}
+};
 
-export interface Flight {
+/** `P` is what a request asks for. */
+export interface Flight<P> {
   /** The newest request without an answer. */
-  readonly current: Sent | null;
-  readonly waiting: Place | null;
+  readonly current: Sent<P> | null;
+  readonly waiting: P | null;
   readonly sent: number;
   readonly answered: number;
   /** Since when the kernel owes an answer: an object to tell one wait from the next, null for none. */
   readonly owed: object | null;
-  place(place: Place): void;
+  place(place: P): void;
   /** An answer has come: returns the request if it was one of these. */
-  answer(id: number): Sent | null;
+  answer(id: number): Sent<P> | null;
 }
 
 /** Silence after which one more request goes out. */
@@ -36,16 +31,19 @@ export const LOST_AFTER = 30_000;
 // Views of one model hear each other's answers, on one page or on several: ids must not meet.
 let serial = Math.floor(Math.random() * 2 ** 32) * 2 ** 16;
 
-export function createFlight(send: (request: Sent) => void, signal: AbortSignal): Flight {
+export function createFlight<P extends object>(
+  send: (request: Sent<P>) => void,
+  signal: AbortSignal,
+): Flight<P> {
   /** Without an answer, oldest first: two at most. */
-  let open: readonly Sent[] = [];
-  let waiting: Place | null = null;
+  let open: readonly Sent<P>[] = [];
+  let waiting: P | null = null;
   let owed: object | null = null;
   let patience: ReturnType<typeof setTimeout> | undefined;
   let sent = 0;
   let answered = 0;
 
-  const launch = (place: Place) => {
+  const launch = (place: P) => {
     waiting = null;
     serial += 1;
     const request = { ...place, id: serial, since: performance.now() };

@@ -1,5 +1,4 @@
 /** Turns what pointer and keys do on the stage into boxes. */
-import type { Place } from "./flight";
 import {
   another,
   around,
@@ -13,7 +12,7 @@ import {
   widthOf,
 } from "./occluder";
 import { HANDLE_SPAN } from "./occluder_layer";
-import type { OcclusionState } from "./occlusion_state";
+import type { OcclusionState, Place } from "./occlusion_state";
 import type { Box } from "./protocol";
 
 /** What lies under a pointer: a handle of the active occluder, an occluder, or neither. */

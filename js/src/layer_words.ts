@@ -1,5 +1,5 @@
 /** Layers in words. */
-import type { Layer } from "./activation_state";
+import type { Layer } from "./layers";
 
 /** The name that a person sees; the network itself has none of its own. */
 export const nameOf = ({ name }: Layer): string => name || "(the network)";
@@ -16,12 +16,13 @@ const grouped = new Intl.NumberFormat("en");
 const parameterWords = (count: number) => `${grouped.format(count)} parameter${count === 1 ? "" : "s"}`;
 
 /** "stride 4 · receptive field 35×35 px · 36,928 parameters", as far as each is known. */
-export function factWords({ stride, field, sees_all, parameters }: Layer): string {
+export function factWords({ stride, field, sees_all, parameters, dead }: Layer): string {
   const facts: string[] = [];
   if (stride) facts.push(`stride ${square(stride)}`);
   if (sees_all) facts.push("each cell sees the whole picture");
   else if (field) facts.push(`receptive field ${field.join("×")} px`);
   if (parameters > 0) facts.push(parameterWords(parameters));
+  if (dead) facts.push(`${dead} dead channel${dead === 1 ? "" : "s"}`);
   return facts.join(" · ");
 }
 

@@ -11,7 +11,7 @@ export interface Layout {
   readonly perRow: number;
 }
 
-const WIDE_FROM = 720;
+export const WIDE_FROM = 720;
 const GAP = 16;
 const PANEL_GAP = 12;
 const MAX_HEIGHT = 560;

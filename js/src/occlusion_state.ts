@@ -39,6 +39,12 @@ export interface Clean {
   readonly units: string;
 }
 
+/** Where the occluders are wanted. */
+export interface Place {
+  readonly boxes: readonly Box[];
+  readonly active: number;
+}
+
 /** What the network said of one placing of the occluders. */
 export interface Answer {
   readonly id: number;

@@ -1,6 +1,7 @@
 /** The layers of a network as a tree: modules contain what they call. */
-import type { Layer } from "./activation_state";
+
 import { nameOf, shapeWords } from "./layer_words";
+import type { Layer } from "./layers";
 
 export interface Entry {
   /** The dotted path; no two entries share one. */

@@ -147,6 +147,21 @@ export const items =
   (value: unknown, where: string): T[] =>
     list(value ?? [], where).map((item, i) => read(item, `${where}[${i}]`));
 
+export const numbers = items(number);
+
+/** Exactly so many numbers. */
+export const just =
+  (count: number): Reader<readonly number[]> =>
+  (value, where) => {
+    const found = numbers(value, where);
+    return found.length === count ? found : fail(where, value, `${count} numbers`);
+  };
+
+export const pair = just(2) as Reader<readonly [number, number]>;
+export const pairOrNull = optional<readonly [number, number] | null>(pair, null);
+
+export const binary: Reader<DataView> = (value, where) => bytes(value, -1, where);
+
 const statusState = oneOf("idle", "busy", "error", "cancelled");
 const mapKind = oneOf("sequential", "diverging");
 

@@ -1,18 +1,19 @@
 /** Sends places to the kernel and keeps what comes back: the answer on show, the visits so far, errors in words. */
-import { createFlight, type Flight, type Place, type Sent } from "./flight";
+import { createFlight, type Flight, type Sent } from "./flight";
 import { measured } from "./marks";
 import {
   type Answer,
   type Hiding,
   type OcclusionSession,
   type OcclusionState,
+  type Place,
   readReply,
   type Visit,
 } from "./occlusion_state";
 import { ProtocolError } from "./readers";
 
 export interface Scoring {
-  readonly flight: Flight;
+  readonly flight: Flight<Place>;
   readonly answer: Answer | null;
   /** The places that were scored for the present question, oldest first. It grows; a new question is a new list. */
   readonly visits: readonly Visit[];
@@ -71,8 +72,8 @@ export function createScoring(session: OcclusionSession, refresh: () => void, si
   let unpainted: { readonly id: number; readonly since: number } | null = null;
 
   /** What was asked with each request: the question may be another one when its answer comes. */
-  const questions = new WeakMap<Sent, string>();
-  const flight = createFlight((request) => {
+  const questions = new WeakMap<Sent<Place>, string>();
+  const flight = createFlight<Place>((request) => {
     const { id, boxes, active } = request;
     questions.set(request, questionOf({ ...session.state, boxes, active }));
     session.send({ kind: "place", id, boxes, active });
@@ -95,7 +96,7 @@ export function createScoring(session: OcclusionSession, refresh: () => void, si
   };
   signal.addEventListener("abort", () => clearTimeout(moving), { once: true });
 
-  const take = (news: Answer, request: Sent | null) => {
+  const take = (news: Answer, request: Sent<Place> | null) => {
     answer = news;
     error = null;
     const box = news.hidden[news.active] ?? news.boxes[news.active];

@@ -1,6 +1,9 @@
 /** What follows from the state of any view with a picture. */
 import type { Looked } from "./protocol";
 
+/** What has names for its classes. */
+export type Named = Pick<Looked, "class_names">;
+
 const repeated = new WeakMap<readonly string[], ReadonlySet<string>>();
 
 /** Names that more than one class has (ImageNet has two cranes). */
@@ -15,7 +18,7 @@ function repeatedNames(names: readonly string[]): ReadonlySet<string> {
 }
 
 /** The name of a class; its index is added where the name alone would be ambiguous. */
-export function className(state: Looked, index: number): string {
+export function className(state: Named, index: number): string {
   const name = state.class_names[index];
   if (!name) return `class ${index}`;
   return repeatedNames(state.class_names).has(name) ? `${name} (${index})` : name;

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createFlight, LOST_AFTER, OVERDUE_AFTER, type Sent } from "../src/flight";
+import type { Place } from "../src/occlusion_state";
 import type { Box } from "../src/protocol";
 
 beforeEach(() => {
@@ -10,9 +11,9 @@ afterEach(() => {
 });
 
 function flying() {
-  const sent: Sent[] = [];
+  const sent: Sent<Place>[] = [];
   const life = new AbortController();
-  const flight = createFlight((request) => sent.push(request), life.signal);
+  const flight = createFlight<Place>((request) => sent.push(request), life.signal);
   const place = (x: number) => flight.place({ boxes: [[x, 0, x + 1, 1] as Box], active: 0 });
   const at = () => sent.map(({ boxes }) => boxes[0][0]);
   const last = () => sent[sent.length - 1];

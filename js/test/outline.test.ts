@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { denseNetwork, liteNetwork, wireLayers } from "../demo/activation_networks";
-import type { Layer } from "../src/activation_state";
 import { factWords, layerWords } from "../src/layer_words";
+import type { Layer } from "../src/layers";
 import { containersOf, type Entry, matching, outlineOf, unfolded } from "../src/outline";
 
 const layer = (name: string, more: Partial<Layer> = {}): Layer => ({

@@ -1,5 +1,5 @@
 /** ActivationGrid: pick a layer, see all its channels for this picture, and on the picture what each of them sees. */
-import type { ActivationSession, ActivationState } from "../activation_state";
+import { type ActivationSession, type ActivationState, chooseLayer } from "../activation_state";
 import { scaleOf, shareOf } from "../colormap";
 import { h, setAttribute } from "../dom";
 import { cutOf } from "../highlight";
@@ -65,8 +65,9 @@ function build(view: ViewContext<ActivationState>, root: HTMLElement): View<Acti
     rankingOf: createRanker(),
     brush: createBrush(view.session, view.refresh),
   };
-  const layers = createLayerMap(context);
-  const tree = createLayerTree(context);
+  const choosing = { ...context, choose: (layer: string) => chooseLayer(context.session, layer) };
+  const layers = createLayerMap(choosing);
+  const tree = createLayerTree(choosing);
   const tabs = createGridTabs(context);
   const zoom = createZoomButtons(context);
   const photos = [createActivationPhoto(context, 0), createActivationPhoto(context, 1)];

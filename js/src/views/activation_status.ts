@@ -1,6 +1,7 @@
 /** The line below the tiles of ActivationGrid. */
-import { type ActivationState, layerOf, type Sheet, sheetOf } from "../activation_state";
+import { type ActivationState, type Sheet, sheetOf } from "../activation_state";
 import { nameOf } from "../layer_words";
+import { layerOf } from "../layers";
 import { COMPUTE, type Work } from "../work_notice";
 import type { Part, ViewContext } from "./context";
 import { createWorkStatus } from "./work_status";

@@ -1,13 +1,12 @@
 /** Finds one class among all names. */
-import type { Looked } from "../protocol";
 import { searchIndex, searchNames } from "../search";
-import { className } from "../state";
+import { className, type Named } from "../state";
 import { type Combobox, createCombobox, type Suggestions } from "./combobox";
 
 export interface ClassFieldOptions {
   readonly label: string;
   readonly placeholder: string;
-  looked(): Looked;
+  looked(): Named;
   /** Suggested before anything is typed, best first. */
   likely(): readonly number[];
   /** A class that is not offered. */

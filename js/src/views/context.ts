@@ -1,4 +1,5 @@
 /** What every part of one view shares. */
+import type { LayersState } from "../layers";
 import type { PhotoSource } from "../photo";
 import type { PictureState } from "../protocol";
 import type { Session } from "../session";
@@ -10,16 +11,28 @@ export interface Cursor {
   byKeyboard: boolean;
 }
 
-export interface ViewContext<S extends PictureState = PictureState> {
+export interface PlainContext<S> {
   readonly session: Session<S>;
   readonly signal: AbortSignal;
-  readonly photo: PhotoSource;
-  readonly cursor: Cursor;
   /** Asks for an update of the whole view in the next frame. */
   refresh(): void;
 }
 
-export interface Part<S extends PictureState = PictureState> {
+/** What the parts share in a view that shows one picture. */
+export interface ViewContext<S extends PictureState = PictureState> extends PlainContext<S> {
+  readonly photo: PhotoSource;
+  readonly cursor: Cursor;
+}
+
+/** What the parts need with which a layer is chosen. */
+export interface LayersContext {
+  readonly session: { readonly state: LayersState };
+  readonly signal: AbortSignal;
+  choose(layer: string): void;
+  refresh(): void;
+}
+
+export interface Part<S = PictureState> {
   readonly element: HTMLElement;
   update(state: S): void;
 }

@@ -2,10 +2,10 @@
  * The whole network at a glance: a bar for every layer in order of execution, as high as it has channels (on a log
  * scale), stronger the coarser it is. It is a slider: arrow keys walk the layers.
  */
-import { type ActivationState, chooseLayer, type Layer } from "../activation_state";
 import { h, setAttribute, setClippedText, setText } from "../dom";
 import { factWords, layerWords, nameOf, shapeWords } from "../layer_words";
-import { OWN_KEYS, type Part, type ViewContext } from "./context";
+import type { Layer, LayersState } from "../layers";
+import { type LayersContext, OWN_KEYS, type Part } from "./context";
 
 const SVG = "http://www.w3.org/2000/svg";
 /** The fill of the finest layers; the coarsest are opaque. */
@@ -66,11 +66,7 @@ function captionsFor(layers: readonly Layer[]): HTMLElement[] {
   return found.map(({ at, words }) => h("span", { style: `left:${100 * at}%` }, words));
 }
 
-export function createLayerMap({
-  session,
-  signal,
-  refresh,
-}: ViewContext<ActivationState>): Part<ActivationState> {
+export function createLayerMap({ session, choose, signal, refresh }: LayersContext): Part<LayersState> {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("preserveAspectRatio", "none");
   const marker = h("span", { class: "cnnw-map-mark" });
@@ -107,9 +103,9 @@ export function createLayerMap({
     const position = Math.floor(((event.clientX - left) / width) * layers.length);
     return Math.min(layers.length - 1, Math.max(0, position));
   };
-  const choose = (position: number) => {
+  const walk = (position: number) => {
     const layer = layers[Math.min(layers.length - 1, Math.max(0, position))];
-    if (layer) chooseLayer(session, layer.name);
+    if (layer) choose(layer.name);
   };
   const point = (position: number) => {
     if (position === hovered) return;
@@ -124,12 +120,12 @@ export function createLayerMap({
   };
 
   const keys: Readonly<Record<string, () => void>> = {
-    ArrowRight: () => choose(current() + 1),
-    ArrowLeft: () => choose(current() - 1),
-    PageDown: () => choose(current() + PAGE),
-    PageUp: () => choose(current() - PAGE),
-    Home: () => choose(0),
-    End: () => choose(layers.length - 1),
+    ArrowRight: () => walk(current() + 1),
+    ArrowLeft: () => walk(current() - 1),
+    PageDown: () => walk(current() + PAGE),
+    PageUp: () => walk(current() - PAGE),
+    Home: () => walk(0),
+    End: () => walk(layers.length - 1),
   };
   strip.addEventListener(
     "keydown",
@@ -144,7 +140,7 @@ export function createLayerMap({
   );
   strip.addEventListener("pointermove", (event) => point(at(event)), { signal });
   strip.addEventListener("pointerleave", () => point(-1), { signal });
-  strip.addEventListener("click", (event) => choose(at(event)), { signal });
+  strip.addEventListener("click", (event) => walk(at(event)), { signal });
 
   return {
     element: h("section", { class: "cnnw-map", "aria-label": "Network" }, line, strip, captions),

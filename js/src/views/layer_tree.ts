@@ -1,16 +1,16 @@
 /** The network as a tree that can be searched (the ARIA tree pattern); one press goes to a layer. */
-import { type ActivationState, chooseLayer, type Layer } from "../activation_state";
 import { h, setAttribute } from "../dom";
 import { factWords, layerWords, shapeWords } from "../layer_words";
+import type { Layer, LayersState } from "../layers";
 import { containersOf, type Entry, type Matches, matching, outlineOf, unfolded } from "../outline";
-import { OWN_KEYS, type Part, type ViewContext } from "./context";
+import { type LayersContext, OWN_KEYS, type Part } from "./context";
 import { createSearchField } from "./search_field";
 
 const INDENT = 12;
 /** From so many rows on, those out of sight are left to the browser to skip. */
 const MANY = 150;
 
-export function createLayerTree({ session, signal }: ViewContext<ActivationState>): Part<ActivationState> {
+export function createLayerTree({ choose, signal }: LayersContext): Part<LayersState> {
   const tree = h("div", { class: "cnnw-tree", role: "tree", "aria-label": "Layers", ...OWN_KEYS });
 
   let query = "";
@@ -102,7 +102,7 @@ export function createLayerTree({ session, signal }: ViewContext<ActivationState
 
   const pick = (entry: Entry | undefined) => {
     if (!entry) return;
-    if (entry.layer) chooseLayer(session, entry.layer.name);
+    if (entry.layer) choose(entry.layer.name);
     else fold(entry, !isOpen(entry));
   };
 

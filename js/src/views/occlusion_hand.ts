@@ -1,7 +1,7 @@
 /** Pointer, touch and keys on the stage of OcclusionCanvas. */
-import type { Place } from "../flight";
 import { broughtTo, grip, type Hold, holdAt, pinned, removed, selected, stepped } from "../hand";
 import { centreOf, type Handle } from "../occluder";
+import type { Place } from "../occlusion_state";
 import { listenToPointer } from "../pointer";
 import { revealing, type Size, toPicture } from "../viewport";
 import { ARROWS } from "./explore";

@@ -1,25 +1,26 @@
 /** The status strip of a view that asks the kernel for work: watches for silence, turns its button into messages. */
 import { SAY_SILENT_AFTER, SAY_WAITING_AFTER, SHOW_PROGRESS_AFTER } from "../notice";
-import type { PictureState } from "../protocol";
+import type { Status } from "../protocol";
 import { createStopwatch } from "../stopwatch";
 import { CANCEL, noticeFor, type Work } from "../work_notice";
-import type { ViewContext } from "./context";
+import type { PlainContext } from "./context";
 import { createStatusStrip } from "./status_strip";
 
 /** The state of a view that numbers its questions. */
-interface Asking extends PictureState {
+interface Asking {
+  readonly status: Status;
   /** How often the browser has asked. */
   readonly ask: number;
 }
 
 export interface WorkStatus<S> {
   readonly element: HTMLElement;
-  /** `refusal`: why what was tried cannot be done. */
-  update(state: S, refusal?: string): void;
+  /** `refusal`: why what was tried cannot be done. `wait`: a wait for another answer of the kernel, told by identity. */
+  update(state: S, refusal?: string, wait?: object | null): void;
 }
 
 export function createWorkStatus<S extends Asking>(
-  { session, signal, refresh }: ViewContext<S>,
+  { session, signal, refresh }: PlainContext<S>,
   workOf: (state: S) => Work,
 ): WorkStatus<S> {
   const silence = createStopwatch([SAY_WAITING_AFTER, SAY_SILENT_AFTER], refresh, signal);
@@ -39,15 +40,16 @@ export function createWorkStatus<S extends Asking>(
 
   return {
     element: strip.element,
-    update(state, refusal = "") {
+    update(state, refusal = "", wait = null) {
       const { status } = state;
-      const owed = status.ask < state.ask || retriedUnder === status;
+      const asked = status.ask < state.ask || retriedUnder === status;
+      const owed = asked || wait !== null;
       strip.update(
         noticeFor(status, workOf(state), {
           fault: session.fault,
           refusal,
           owed,
-          silence: silence(owed || status.state === "busy" ? status : null),
+          silence: silence(asked || status.state === "busy" ? status : wait),
           working: working(status.state === "busy" ? `${status.method} ${status.ask}` : null),
         }),
       );
