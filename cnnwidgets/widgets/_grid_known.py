@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnwidgets.errors import LayerError
@@ -12,12 +11,11 @@ from cnnwidgets.explain.filters import filters
 from cnnwidgets.explain.filters_behind import filters_behind
 from cnnwidgets.explain.layers import all_layers, default_layer
 from cnnwidgets.explain.provenance import ModelStamp
+from cnnwidgets.widgets._bounded import Bounded
 from cnnwidgets.widgets._grid_filters import pack_filters, pack_kernel
 from cnnwidgets.widgets._grid_sheet import pack_contributions, pack_sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.explain.activation_set import Activations
     from cnnwidgets.explain.contributions import Contributions
@@ -69,7 +67,7 @@ class Known:
         self._clf, self._looked, self._images = clf, looked, images
         self._by_name = {layer.name: layer for layer in self.layers}
         self._acts: Activations | None = None
-        self._packed: OrderedDict[Task, dict[str, Any]] = OrderedDict()
+        self._packed: Bounded[Task, dict[str, Any]] = Bounded(_PACKED, _bytes)
         self._contributions: dict[Task, Contributions] = {}
 
     @property
@@ -109,11 +107,8 @@ class Known:
             CnnWidgetsError: it cannot be found out; other exceptions are those of the model.
 
         """
-        if task not in self._packed:
-            self._packed[task] = self._made(task, cancel)
-        self._packed.move_to_end(task)
-        while len(self._packed) > 1 and _bytes(self._packed.values()) > _PACKED:
-            self._packed.popitem(last=False)
+        if self._packed.get(task) is None:
+            self._packed.keep(task, self._made(task, cancel))
 
     def _made(self, task: Task, cancel: Cancel) -> dict[str, Any]:
         behind = filters_behind(self._looked.network, self._by_name[task.layer]) or ""
@@ -135,5 +130,5 @@ class Known:
         return pack_contributions(one.layer, task.number, found)
 
 
-def _bytes(packed: Iterable[dict[str, Any]]) -> int:
-    return sum(len(item.get("data", b"")) for item in packed)
+def _bytes(packed: dict[str, Any]) -> int:
+    return len(packed.get("data", b""))

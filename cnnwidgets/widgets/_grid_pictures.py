@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -15,15 +14,11 @@ from cnnwidgets.widgets._grid_known import Known
 from cnnwidgets.widgets._picture import PictureWidget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import nn
 
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.explain.subject import Prepared
     from cnnwidgets.widgets._looked import Looked
-
-_LOG = logging.getLogger(__name__)
 
 
 class Pictures(PictureWidget):
@@ -94,20 +89,6 @@ class Pictures(PictureWidget):
                 picture = self._second.pictures[0] or picture_of(self._second.x[0])
                 self._other_photo = protocol.pack_photo(picture, getattr(picture, "filename", "") or "")
                 self._other_seen = protocol.pack_seen(self._second.frames[0])
-
-    def _afterwards(self, change: Callable[[], None]) -> None:
-        """Change traits once the lock is free, so that their observers may wait; what these raise is logged.
-
-        Pictures and weights change with the lock held, on any thread; nobody there could answer for an observer.
-        """
-
-        def do() -> None:
-            try:
-                change()
-            except BaseException:  # noqa: BLE001 - an observer of the user's: it may fail, the grid goes on
-                _LOG.warning("An observer of %s has failed.", type(self).__name__, exc_info=True)
-
-        self._lock.later(do)
 
     def _on_other(self, change: Any) -> None:
         try:

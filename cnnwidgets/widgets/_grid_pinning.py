@@ -10,8 +10,8 @@ from cnnwidgets.errors import LayerError, OptionError
 from cnnwidgets.explain.layers import find_layer
 from cnnwidgets.widgets._grid_pictures import Pictures
 from cnnwidgets.widgets._grid_traits import Looking
-from cnnwidgets.widgets._grid_unit import Unit, checked_cell, checked_channel, checked_unit
 from cnnwidgets.widgets._traits import refusing
+from cnnwidgets.widgets._unit import Unit, checked_cell, checked_channel, checked_unit
 
 if TYPE_CHECKING:
     from torch import nn

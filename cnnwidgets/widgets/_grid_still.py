@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cnnwidgets.explain.layer_activations import LayerActivations
     from cnnwidgets.explain.ranking import Ranking
-    from cnnwidgets.widgets._grid_unit import Unit
+    from cnnwidgets.widgets._unit import Unit
 
 _TILES, _PER_ROW = 16, 4
 _TILE, _TWIN = 72, 56  # pixels of a map's longer side, and of one of two

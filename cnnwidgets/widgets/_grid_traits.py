@@ -7,10 +7,9 @@ from typing import Any, get_args
 import traitlets
 
 from cnnwidgets.images import colormaps
-from cnnwidgets.widgets._traits import Checked, Choice, Overlay, RefusedOptionError, Share
+from cnnwidgets.widgets._traits import Checked, Choice, Overlay, Pixels, RefusedOptionError, Share
 
 SORTS = ("channel", "maximum", "mean", "active", "contribution", "likeness", "region", "difference")
-_LEAST, _MOST = 24, 256
 
 
 class Flag(traitlets.Bool):  # type: ignore[type-arg]
@@ -21,16 +20,6 @@ class Flag(traitlets.Bool):  # type: ignore[type-arg]
         if not isinstance(value, bool):
             raise RefusedOptionError(f"{self.name}={value!r}: give True or False.")
         return bool(super().validate(obj, value))
-
-
-class TileSize(traitlets.Int):  # type: ignore[type-arg]
-    """A whole number of CSS pixels that a tile may have."""
-
-    def validate(self, obj: Any, value: Any) -> int:
-        """Return the number if it is one."""
-        if isinstance(value, bool) or not isinstance(value, int) or not _LEAST <= value <= _MOST:
-            raise RefusedOptionError(f"{self.name}={value!r}: give a whole number of pixels, {_LEAST} to {_MOST}.")
-        return int(super().validate(obj, value) or 0)
 
 
 class Looking(traitlets.HasTraits):
@@ -80,7 +69,7 @@ class Arranging(traitlets.HasTraits):
         False,
         help="Leave out channels that have the same value in every cell of every picture. Default False.",
     ).tag(sync=True)
-    tile_size = TileSize(72, help="Side of a tile in CSS pixels, 24 to 256. Default 72.").tag(sync=True)
+    tile_size = Pixels(24, 256, 72, help="Side of a tile in CSS pixels, 24 to 256. Default 72.").tag(sync=True)
     tab = Choice(
         ("activations", "filters"),
         "activations",

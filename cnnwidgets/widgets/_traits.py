@@ -70,6 +70,22 @@ class Share(traitlets.Float):  # type: ignore[type-arg]
         return float(super().validate(obj, float(value)))
 
 
+class Pixels(traitlets.Int):  # type: ignore[type-arg]
+    """A whole number of CSS pixels in a range."""
+
+    def __init__(self, least: int, most: int, default: int, **options: Any) -> None:
+        self.least, self.most = least, most
+        super().__init__(default, **options)
+
+    def validate(self, obj: Any, value: Any) -> int:
+        """Return the number if it is one of the range."""
+        if isinstance(value, bool) or not isinstance(value, int) or not self.least <= value <= self.most:
+            raise RefusedOptionError(
+                f"{self.name}={value!r}: give a whole number of pixels, {self.least} to {self.most}."
+            )
+        return int(super().validate(obj, value) or 0)
+
+
 class Magnification(traitlets.Float):  # type: ignore[type-arg]
     """A number from 1 on."""
 

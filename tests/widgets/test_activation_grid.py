@@ -180,7 +180,7 @@ def test_memory_is_bounded(clf, monkeypatch):
         found = grid.wait(20)
         np.testing.assert_array_equal(found.values, cw.explain.activations(clf, make_picture(), layer.name).values)
         np.testing.assert_allclose(decoded(grid._sheet), found.values, atol=grid._sheet["scale"] * 2**-11)
-        packed = grid._known._packed.values()
+        packed = grid._known._packed._kept.values()
         assert len(packed) == 1 or sum(len(item["data"]) for item in packed) <= 3000
         kept = found.kept._kept.values()
         assert sum(value.nbytes for value in kept) <= 4 * 16 * 16 * 4

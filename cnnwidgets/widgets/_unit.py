@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,9 +12,19 @@ from cnnwidgets.errors import OptionError, refuse_unknown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cnnwidgets.explain.layer import Layer
-
 _FORM = "Give a dict such as {'layer': 'layer4', 'channel': 12, 'y': 3, 'x': 5}; y and x may be left out."
+
+
+class Shaped(Protocol):
+    """A layer, as `explain.layers` lists it or an index holds it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, h, w)."""
 
 
 class Unit(NamedTuple):
@@ -44,7 +54,7 @@ class Unit(NamedTuple):
         cell = None if packed["y"] is None else (packed["y"], packed["x"])
         return cls(packed["layer"], packed["channel"], cell)
 
-    def within(self, layer: Layer) -> Unit:
+    def within(self, layer: Shaped) -> Unit:
         """Return what is left of it in a layer that may have fewer channels or cells."""
         channels, rows, columns = layer.shape
         channel = None if self.channel is None or self.channel >= channels else self.channel
@@ -52,7 +62,7 @@ class Unit(NamedTuple):
         return Unit(layer.name, channel, self.cell if fits else None)
 
 
-def checked_unit(value: Any, find: Callable[[Any], Layer]) -> Unit:
+def checked_unit(value: Any, find: Callable[[Any], Shaped]) -> Unit:
     """Return the unit that a dict means.
 
     Args:
@@ -78,7 +88,7 @@ def checked_unit(value: Any, find: Callable[[Any], Layer]) -> Unit:
     )
 
 
-def checked_channel(value: Any, layer: Layer) -> int | None:
+def checked_channel(value: Any, layer: Shaped) -> int | None:
     """Return the number of a channel of a layer, or None.
 
     Raises:
@@ -90,7 +100,7 @@ def checked_channel(value: Any, layer: Layer) -> int | None:
     return _index(value, layer.shape[0], f"channel={value!r}", f"channels of layer {layer.name!r}")
 
 
-def checked_cell(value: Any, layer: Layer) -> tuple[int, int] | None:
+def checked_cell(value: Any, layer: Shaped) -> tuple[int, int] | None:
     """Return (row, column) of a cell of a layer, or None.
 
     Raises:

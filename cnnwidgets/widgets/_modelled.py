@@ -1,0 +1,96 @@
+"""What widgets about one network share: the network, the lock, the status, and who is told of results."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import traitlets
+from torch import nn
+
+from cnnwidgets.classifier import Classifier
+from cnnwidgets.errors import CnnWidgetsError, OptionError
+from cnnwidgets.widgets._base import Widget
+from cnnwidgets.widgets._lock import ViewLock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LOG = logging.getLogger(__name__)
+
+
+def classifier_of(clf: Any) -> Classifier:
+    """Return a classifier, made of a bare network where that was given.
+
+    Raises:
+        OptionError: it is neither.
+
+    """
+    if isinstance(clf, nn.Module):
+        return Classifier(clf)
+    if not isinstance(clf, Classifier):
+        raise OptionError(f"The model is a {type(clf).__name__}; give a cnnwidgets.Classifier or an nn.Module.")
+    return clf
+
+
+class ModelWidget(Widget):
+    """A widget that asks one network."""
+
+    _results: ClassVar[tuple[str, ...]] = ()  # traits that the work sets: observers hear of them outside of the lock
+
+    _status = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, **options: Any) -> None:
+        self._lock = ViewLock()
+        super().__init__(**options)
+
+    def _refuse(self, message: str) -> None:
+        """Say in the cell why a value from the browser was not taken."""
+        raise NotImplementedError
+
+    def _put_back(self, change: Any, handler: Callable[[Any], None]) -> None:
+        """Give a trait the value that it had, unheard by the handler that refuses the new one."""
+        with self._lock:
+            self.unobserve(handler, names=[change.name])
+            self.set_trait(change.name, change.old)
+            self.observe(handler, names=[change.name])
+
+    def _afterwards(self, change: Callable[[], None]) -> None:
+        """Change traits once the lock is free, so that their observers may wait; what these raise is logged.
+
+        What is looked at changes with the lock held, on any thread; nobody there could answer for an observer.
+        """
+
+        def do() -> None:
+            try:
+                change()
+            except BaseException:  # noqa: BLE001 - an observer of the user's: it may fail, the widget goes on
+                _LOG.warning("An observer of %s has failed.", type(self).__name__, exc_info=True)
+
+        self._lock.later(do)
+
+    def notify_change(self, change: Any) -> None:
+        """Tell the observers of a trait; those of a result once the view's lock is free."""
+        if change["name"] in self._results:
+            self._lock.later(lambda: self._tell(change))
+        else:
+            super().notify_change(change)
+
+    def _tell(self, change: Any) -> None:
+        try:
+            super().notify_change(change)
+        except BaseException as error:  # noqa: BLE001 - an observer of the user's: it may fail, the work goes on
+            words = f"An observer of {change['name']}: {type(error).__name__}: {error}"
+            _LOG.warning("%s", words, exc_info=True)
+            self._failed_to_hear(change["name"], words)
+
+    def _failed_to_hear(self, name: str, words: str) -> None:
+        """Take note that an observer of a result has failed; it has been logged."""
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the browser sends; what is refused is said in the cell, and nothing is changed by it."""
+        try:
+            super().set_state(sync_data)
+        except (CnnWidgetsError, traitlets.TraitError) as error:
+            self._refuse(str(error))
+            self.send_state([name for name in sync_data if name in self.keys])
