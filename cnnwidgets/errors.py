@@ -33,6 +33,14 @@ class OptionError(CnnWidgetsError, TypeError, ValueError):
     """A keyword or value that a function or widget does not take."""
 
 
+class IndexFileError(CnnWidgetsError, ValueError):
+    """A file that is no patch index, or a damaged one."""
+
+
+class IndexMismatchError(CnnWidgetsError, ValueError):
+    """A patch index, or the work begun on one, that belongs to another model, preprocessing, data set or settings."""
+
+
 class MissingDataError(CnnWidgetsError, RuntimeError):
     """Weights, data or an optional package that are not on this machine."""
 

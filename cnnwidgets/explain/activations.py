@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.targets import TargetLike
 
 
-def _chosen(network: Network, wanted: Any) -> list[Layer]:
+def chosen_layers(network: Network, wanted: Any) -> list[Layer]:
     """Return the layers that a `layers=` argument means, each once."""
     if isinstance(wanted, str) and wanted == "all":
         chosen = layer_list(network.trace) or [default_layer(network.trace)]  # says why there is none
@@ -91,7 +91,7 @@ def activations(
     check_chunk(chunk)
     network = Network(subject_of(model, x))
     kept = KeptActivations(network, _bytes(memory), checked_dtype(dtype), chunk or few_images(*network.x.shape[2:]))
-    chosen = _chosen(network, layers)
+    chosen = chosen_layers(network, layers)
     result = Activations(kept, chosen, target)
     result.fill(progress, cancel)
     return result

@@ -1,0 +1,153 @@
+"""The largest, the smallest and the mean value of every channel's map, each map read as seldom as can be.
+
+The maps of a network are many times larger than its weights, so reading them all thrice would cost as much as a third
+of the pass that makes them. But a ReLU keeps order, and a batch normalisation is a scale and a shift: the extremes
+behind them, and the cells where these lie, follow from those before them, without a look at the map.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cnnwidgets.explain.calls import argument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+Ints = npt.NDArray[np.int32]
+Bools = npt.NDArray[np.bool_]
+_UNKNOWN = -1
+_BOUNDS: dict[str, Callable[[tuple[Any, ...], dict[str, Any]], tuple[float, float]]] = {
+    "relu": lambda _args, _kwargs: (0.0, float("inf")),
+    "relu6": lambda _args, _kwargs: (0.0, 6.0),
+    "hardtanh": lambda args, kwargs: (
+        float(-1 if (low := argument(args, kwargs, 1, "min_val")) is None else low),
+        float(1 if (high := argument(args, kwargs, 2, "max_val")) is None else high),
+    ),
+}  # fmt: skip
+
+
+class Extremes:
+    """What is known of the maps of a layer in one pass.
+
+    Attributes:
+        value: the maps (B,C,h,w), to be read only as long as nothing writes over them.
+        high: (B,C), the largest value of each map.
+        low: (B,C), the smallest value.
+        mean: (B,C).
+
+    """
+
+    def __init__(self, value: Tensor, high: Tensor, low: Tensor, mean: Tensor) -> None:
+        self.value, self.high, self.low, self.mean = value, high, low, mean
+        self._highest: Ints | None = None  # cells, where they are known
+        self._lowest: Ints | None = None
+
+    @property
+    def shape(self) -> torch.Size:
+        """Of the maps, (B,C,h,w)."""
+        return self.value.shape
+
+    @classmethod
+    def read(cls, value: Tensor) -> Extremes:
+        """Read maps."""
+        value = floating(value)
+        return cls(value, value.amax((2, 3)), value.amin((2, 3)), value.mean((2, 3)))
+
+    def cells(self, images: npt.NDArray[np.intp], channels: npt.NDArray[np.intp], *, lowest: bool) -> Ints:
+        """Return the first cells in reading order that hold the extremes of some maps."""
+        table = self._lowest if lowest else self._highest
+        if table is None:
+            table = np.full(tuple(self.high.shape), _UNKNOWN, dtype=np.int32)
+            self._lowest, self._highest = (table, self._highest) if lowest else (self._lowest, table)
+        cells = table[images, channels]
+        missing = np.flatnonzero(cells < 0)
+        if len(missing):
+            found = _search(self.value, images[missing], channels[missing], lowest=lowest)
+            cells[missing] = found
+            table[images[missing], channels[missing]] = found
+        return cells
+
+    def behind(
+        self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], value: Tensor
+    ) -> Extremes | None:
+        """Return what follows for the maps that a function makes of these; None where nothing does.
+
+        Args:
+            name: plain name of the function.
+            func: the function.
+            args: what it was called with.
+            kwargs: likewise.
+            value: what it gave.
+
+        """
+        if value.shape[:2] != self.high.shape or value.dtype != self.high.dtype:
+            return None
+        if name == "batch_norm":
+            return self._normalised(func, args, kwargs, value)
+        if name in _BOUNDS:
+            return self._clamped(*_BOUNDS[name](args, kwargs), value)
+        return None
+
+    def _normalised(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], value: Tensor
+    ) -> Extremes | None:
+        if argument(args, kwargs, 1, "running_mean") is None or not args:
+            return None
+        three = torch.stack([self.high, self.low, self.mean]).flatten(0, 1)[:, :, None, None]
+        first, second, mean = func(three, *args[1:], **kwargs).squeeze((2, 3)).unflatten(0, (3, -1))
+        other = Extremes(value, torch.maximum(first, second), torch.minimum(first, second), mean)
+        turned = (first < second).cpu().numpy()
+        constant = (first == second).cpu().numpy()  # a weight of zero: every cell holds the extreme
+        if self._highest is not None or self._lowest is not None:
+            none = np.full(tuple(self.high.shape), _UNKNOWN, dtype=np.int32)
+            high = none if self._highest is None else self._highest
+            low = none if self._lowest is None else self._lowest
+            other._highest = np.where(constant, _UNKNOWN, np.where(turned, low, high))
+            other._lowest = np.where(constant, _UNKNOWN, np.where(turned, high, low))
+        return other
+
+    def _clamped(self, least: float, most: float, value: Tensor) -> Extremes:
+        high, low = self.high.clamp(least, most), self.low.clamp(least, most)
+        other = Extremes(value, high, low, value.mean((2, 3)))
+        # Where the extreme is the bound itself, several cells may hold it, and the first one has to be looked for.
+        if self._highest is not None:
+            other._highest = np.where(_within(high, least, most), self._highest, _UNKNOWN)
+        if self._lowest is not None:
+            other._lowest = np.where(_within(low, least, most), self._lowest, _UNKNOWN)
+        return other
+
+    def plus(self, other: Extremes, value: Tensor) -> Extremes:
+        """Return the extremes of the sum of two maps: its mean is the sum of the means."""
+        return Extremes(value, value.amax((2, 3)), value.amin((2, 3)), self.mean + other.mean)
+
+
+def floating(value: Tensor) -> Tensor:
+    """Return maps of real numbers as ones that have means and extremes: masks and integers as float32."""
+    return value.detach() if value.is_floating_point() else value.detach().float()
+
+
+def _within(values: Tensor, least: float, most: float) -> Bools:
+    inside: Bools = ((values > least) & (values < most)).cpu().numpy()
+    return inside
+
+
+def _search(
+    value: Tensor, images: npt.NDArray[np.intp], channels: npt.NDArray[np.intp], *, lowest: bool
+) -> npt.NDArray[np.int64]:
+    """Return the first cell of each of some maps that holds its extreme."""
+    count, width = value.shape[:2]
+    if len(images) * 4 > count * width:  # most maps: all of them, in the order that they have in memory
+        maps = value.permute(0, 2, 3, 1).flatten(1, 2)
+        found = (maps.min(1) if lowest else maps.max(1)).indices.cpu().numpy()
+        cells: npt.NDArray[np.int64] = found[images, channels]
+        return cells
+    maps = value[torch.from_numpy(images), torch.from_numpy(channels)].flatten(1)
+    cells = (maps.argmin(1) if lowest else maps.argmax(1)).cpu().numpy()
+    return cells

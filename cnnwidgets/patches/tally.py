@@ -1,0 +1,190 @@
+"""What has been found so far in a stream of images: bounded in size, whatever their number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnwidgets.patches.sketch import Sketch
+from cnnwidgets.patches.tops import Tops
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cnnwidgets.patches.survey import Candidates, Findings
+
+Arrays = dict[str, npt.NDArray[Any]]
+_HELD = 64  # images whose sampled values wait to be counted together
+
+
+class Tally:
+    """The findings of many images, added up.
+
+    Args:
+        layers: number of layers.
+        channels: number of channels of all layers together.
+        k: patches per channel.
+
+    Attributes:
+        images: how many images there were.
+        top: the largest values of every channel.
+        bottom: the smallest ones, as their negatives.
+        sketch: how the values in sampled cells are spread.
+        sums: (1 + classes, channels) float64, sums of the images' means; the first row is of those without a class.
+        squares: (channels,) float64, sums of their squares.
+        counts: (1 + classes,) int64, images.
+        keys: (k,) uint64, the smallest keys of images, rising: the random sample.
+        drawn: (k,) int32, the images that they belong to, -1 where there is none.
+        drawn_cells: (k, layers) int32, the cell of each layer's map that is in the sample.
+        drawn_values: (k, channels) float32, the values there.
+
+    """
+
+    def __init__(self, layers: int, channels: int, k: int) -> None:
+        self.images = 0
+        self.top, self.bottom = Tops(channels, k), Tops(channels, k)
+        self.sketch = Sketch(channels)
+        self.sums = np.zeros((1, channels))
+        self.squares = np.zeros(channels)
+        self.counts = np.zeros(1, np.int64)
+        self.keys = np.full(k, np.iinfo(np.uint64).max, np.uint64)
+        self.drawn = np.full(k, -1, np.int32)
+        self.drawn_cells = np.full((k, layers), -1, np.int32)
+        self.drawn_values = np.zeros((k, channels), np.float32)
+        self._waiting: list[npt.NDArray[np.float32]] = []
+        self._waited = 0
+
+    def add(
+        self,
+        found: Findings,
+        labels: npt.NDArray[np.int64],
+        keys: npt.NDArray[np.uint64],
+        cells: npt.NDArray[np.int64],
+    ) -> None:
+        """Take the findings of n images.
+
+        Args:
+            found: the findings.
+            labels: (n,) class numbers, -1 for none.
+            keys: (n,) of the images.
+            cells: (n, layers, s) cells that were sampled; the first of each map may come into the random sample.
+
+        """
+        for table, candidates in ((self.top, found.high), (self.bottom, found.low)):
+            self._sort_in(table, candidates)
+        self._widen(int(labels.max(initial=-1)) + 2)
+        for mean, label in zip(found.means, labels + 1, strict=True):  # one by one: sums must not depend on batches
+            self.sums[label] += mean
+            self.counts[label] += 1
+            self.squares += np.square(mean, dtype=np.float64)
+        numbers = np.arange(self.images, self.images + len(keys), dtype=np.int32)
+        self._draw(keys, numbers, cells[:, :, 0].astype(np.int32), found.samples[:, 0])
+        self._waiting.append(found.samples.reshape(-1, found.samples.shape[2]))
+        self._waited += len(keys)
+        self.images += len(keys)
+        if self._waited >= _HELD:
+            self.settle()
+
+    def settle(self) -> None:
+        """Count the sampled values that wait."""
+        if self._waiting:
+            self.sketch.add(np.concatenate(self._waiting))
+            self._waiting, self._waited = [], 0
+
+    def _sort_in(self, table: Tops, candidates: Sequence[Candidates]) -> None:
+        if candidates:
+            channels, values, rows, cells = (np.concatenate(parts) for parts in zip(*candidates, strict=True))
+            table.add(channels, values, (rows + self.images).astype(np.int32), cells.astype(np.int32))
+
+    def _widen(self, rows: int) -> None:
+        """Make room for classes that had not been seen before."""
+        more = rows - len(self.sums)
+        if more > 0:
+            self.sums = np.concatenate([self.sums, np.zeros((more, self.sums.shape[1]))])
+            self.counts = np.concatenate([self.counts, np.zeros(more, np.int64)])
+
+    def _draw(
+        self,
+        keys: npt.NDArray[np.uint64],
+        numbers: npt.NDArray[np.int32],
+        cells: npt.NDArray[np.int32],
+        values: npt.NDArray[np.float32],
+    ) -> None:
+        """Keep the images with the smallest keys; of equal ones those that came first."""
+        if self.drawn[-1] >= 0 and not (keys < self.keys[-1]).any():
+            return
+        every = np.concatenate([self.keys, keys])
+        free = np.concatenate([self.drawn < 0, np.zeros(len(keys), bool)])
+        best = np.lexsort((np.arange(len(every)), every, free))[: len(self.keys)]
+        self.keys = every[best]
+        self.drawn = np.concatenate([self.drawn, numbers])[best]
+        self.drawn_cells = np.concatenate([self.drawn_cells, cells])[best]
+        self.drawn_values = np.concatenate([self.drawn_values, values])[best]
+
+    def merge(self, other: Tally, label_of: Callable[[int], int]) -> None:
+        """Take what another tally has found in images that come after those of this one.
+
+        Args:
+            other: the other tally.
+            label_of: the number that a class of the other tally has in this one.
+
+        """
+        for mine, theirs in ((self.top, other.top), (self.bottom, other.bottom)):
+            channels, places = np.nonzero(theirs.images >= 0)
+            images = theirs.images[channels, places]
+            mine.add(channels, theirs.values[channels, places], images + self.images, theirs.cells[channels, places])
+        labels = [0] + [label_of(label) + 1 for label in range(len(other.counts) - 1)]
+        self._widen(max(labels) + 1)
+        for row, label in enumerate(labels):
+            self.sums[label] += other.sums[row]
+            self.counts[label] += other.counts[row]
+        self.squares += other.squares
+        there = other.drawn >= 0
+        self._draw(
+            other.keys[there], other.drawn[there] + np.int32(self.images), other.drawn_cells[there],
+            other.drawn_values[there],
+        )  # fmt: skip
+        self.settle()
+        other.settle()
+        self.sketch.merge(other.sketch)
+        self.images += other.images
+
+    def arrays(self) -> Arrays:
+        """Return everything as arrays by name."""
+        self.settle()
+        found: Arrays = {
+            "sums": self.sums, "squares": self.squares, "counts": self.counts,
+            "sample_keys": self.keys, "sample_images": self.drawn, "sample_cells": self.drawn_cells,
+            "sample_values": self.drawn_values,
+            "histogram_counts": self.sketch.counts, "histogram_first": self.sketch.first,
+            "histogram_exponent": self.sketch.exponent,
+        }  # fmt: skip
+        for name, table in (("top", self.top), ("bottom", self.bottom)):
+            found |= {f"{name}_values": table.values, f"{name}_images": table.images, f"{name}_cells": table.cells}
+        return found
+
+    @classmethod
+    def of(cls, arrays: Arrays, images: int, seen: int) -> Tally:
+        """Return a tally from its arrays, which are copied.
+
+        Args:
+            arrays: as `arrays` gives them.
+            images: how many images there were.
+            seen: sampled values of each channel.
+
+        """
+        held = {name: np.array(array) for name, array in arrays.items()}
+        k, layers = held["sample_cells"].shape
+        tally = cls(layers, held["squares"].shape[0], k)
+        tally.images = images
+        for name, table in (("top", tally.top), ("bottom", tally.bottom)):
+            table.values, table.images = held[f"{name}_values"], held[f"{name}_images"]
+            table.cells, table.least = held[f"{name}_cells"], held[f"{name}_values"][:, -1].copy()
+        tally.sums, tally.squares, tally.counts = held["sums"], held["squares"], held["counts"]
+        tally.keys, tally.drawn = held["sample_keys"], held["sample_images"]
+        tally.drawn_cells, tally.drawn_values = held["sample_cells"], held["sample_values"]
+        tally.sketch.counts, tally.sketch.first = held["histogram_counts"], held["histogram_first"]
+        tally.sketch.exponent, tally.sketch.seen = held["histogram_exponent"], seen
+        return tally
