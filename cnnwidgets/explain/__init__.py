@@ -14,12 +14,14 @@ from cnnwidgets.explain.activation_set import Activations
 from cnnwidgets.explain.activations import activations
 from cnnwidgets.explain.cam import cam
 from cnnwidgets.explain.control import CancelToken
+from cnnwidgets.explain.deconvnet import deconvnet
 from cnnwidgets.explain.dissection import highlight
 from cnnwidgets.explain.filters import Filters, filters
 from cnnwidgets.explain.frame import Box, Frame
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.grad_cam import grad_cam
 from cnnwidgets.explain.gradient import saliency
+from cnnwidgets.explain.guided import guided_backprop
 from cnnwidgets.explain.highlight import Highlight
 from cnnwidgets.explain.layer import Layer
 from cnnwidgets.explain.layer_activations import LayerActivations
@@ -28,6 +30,7 @@ from cnnwidgets.explain.layers import layers
 from cnnwidgets.explain.method import Snapshot
 from cnnwidgets.explain.occlusion import occlusion
 from cnnwidgets.explain.occlusion_sweep import occlusion_sweep, sweep_snapshots
+from cnnwidgets.explain.projection import Projection
 from cnnwidgets.explain.public import snapshots
 from cnnwidgets.explain.ranking import Ranking
 from cnnwidgets.explain.receptive_field import ReceptiveField, receptive_field
@@ -50,13 +53,16 @@ __all__ = [
     "Layers",
     "OcclusionSweep",
     "Probability",
+    "Projection",
     "Ranking",
     "ReceptiveField",
     "Snapshot",
     "activations",
     "cam",
+    "deconvnet",
     "filters",
     "grad_cam",
+    "guided_backprop",
     "highlight",
     "layers",
     "occlusion",

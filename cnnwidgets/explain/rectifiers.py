@@ -1,0 +1,124 @@
+"""Which calls of a pass are ReLUs, however they are written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from cnnwidgets.explain.calls import argument, tensors_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cnnwidgets.explain.trace import Trace
+
+    Args = tuple[Any, ...]
+    Kwargs = Mapping[str, Any]
+
+SMOOTH = frozenset(
+    {
+        "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "leaky_relu", "log_softmax",
+        "logsigmoid", "mish", "prelu", "rrelu", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus",
+        "softshrink", "softsign", "tanh", "tanhshrink",
+    }
+)  # fmt: skip
+_COMPARISONS = {"gt", "ge", "lt", "le"}
+_CASTS = {
+    "to",
+    "float",
+    "double",
+    "half",
+    "bfloat16",
+    "type",
+    "type_as",
+    "bool",
+    "logical_not",
+    "bitwise_not",
+    "invert",
+}
+_BY_MASK = {"mul", "where", "masked_fill", "setitem"}
+
+
+def _first(args: Args, kwargs: Kwargs) -> Tensor | None:
+    found: Tensor | None = argument(args, kwargs, 0, "input")
+    return found
+
+
+def _floored(position: int, name: str) -> Callable[[Args, Kwargs], Tensor | None]:
+    """Return a test of whether the lower bound among a call's arguments is 0: a ReLU, maybe with a cap."""
+
+    def test(args: Args, kwargs: Kwargs) -> Tensor | None:
+        return _first(args, kwargs) if _is_zero(argument(args, kwargs, position, name)) else None
+
+    return test
+
+
+def _threshold(args: Args, kwargs: Kwargs) -> Tensor | None:
+    bounds = argument(args, kwargs, 1, "threshold"), argument(args, kwargs, 2, "value")
+    return _first(args, kwargs) if all(map(_is_zero, bounds)) else None
+
+
+def _larger(args: Args, kwargs: Kwargs) -> Tensor | None:
+    one, other = _first(args, kwargs), argument(args, kwargs, 1, "other")
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one if _is_zero(other) else other if _is_zero(one) else None
+    return None
+
+
+def _masked(args: Args, kwargs: Kwargs) -> Tensor | None:
+    """Return the value that a comparison with 0 masks; asked only where the trace knows of the comparison."""
+    found = [t for t in tensors_in((args, kwargs)) if t.requires_grad and t.is_floating_point()]
+    return found[0] if len(found) == 1 else None
+
+
+_TESTS: dict[str, Callable[[Args, Kwargs], Tensor | None]] = {
+    "relu": _first,
+    "relu6": _first,
+    "hardtanh": _floored(1, "min_val"),
+    "clamp": _floored(1, "min"),
+    "clip": _floored(1, "min"),
+    "clamp_min": _floored(1, "min"),
+    "threshold": _threshold,
+    "maximum": _larger,
+    "max": _larger,
+    "fmax": _larger,
+}
+
+
+def rectified(name: str, args: Args, kwargs: Kwargs) -> Tensor | None:
+    """Return the tensor of which a call gives max(x, 0), with or without a cap; None where it is another function."""
+    return _TESTS.get(name, _masked)(args, kwargs)
+
+
+def candidates(trace: Trace, last: int) -> dict[int, str]:
+    """Return the calls up to `last` that may be ReLUs: number and name; their arguments decide."""
+    return {
+        call.number: call.name
+        for call in trace.calls[: last + 1]
+        if call.name in _TESTS or (call.name in _BY_MASK and _compares(trace, call.inputs))
+    }
+
+
+def is_masked(name: str) -> bool:
+    """Whether a call of this name is a ReLU only if its result says so."""
+    return name in _BY_MASK
+
+
+def _compares(trace: Trace, inputs: tuple[int, ...]) -> bool:
+    """Whether one of some values is a mask that was made by comparing another one of them with a constant."""
+    return any(_compared(trace, number) in inputs for number in inputs if number >= 0)
+
+
+def _compared(trace: Trace, number: int) -> int | None:
+    call = trace.calls[number]
+    while call.name in _CASTS and call.inputs and call.inputs[0] >= 0:
+        call = trace.calls[call.inputs[0]]
+    return call.inputs[0] if call.name in _COMPARISONS and len(call.inputs) == 1 else None
+
+
+def _is_zero(bound: Any) -> bool:
+    if isinstance(bound, Tensor):
+        return not bound.requires_grad and not bool(torch.any(bound != 0))
+    return isinstance(bound, int | float) and bound == 0

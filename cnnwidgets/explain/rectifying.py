@@ -1,0 +1,122 @@
+"""Backward passes in which ReLUs hand back no negative gradient: guided backpropagation and the deconvnet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from cnnwidgets.errors import ModelError
+from cnnwidgets.explain.rectifiers import candidates, is_masked, rectified
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cnnwidgets.explain.calls import Edit
+    from cnnwidgets.explain.trace import Trace
+
+_UNSEEN = "a ReLU that no call of a PyTorch function shows (is part of the model a TorchScript module?)"
+_HIDDEN = {
+    "ReluBackward0": _UNSEEN,
+    "ThresholdBackward0": _UNSEEN,
+    "DifferentiableGraphBackward": "a TorchScript module, whose ReLUs cannot be seen",
+    "CheckpointFunctionBackward": "gradient checkpointing, which runs its part of the model again, with plain ReLUs",
+}
+
+
+class Rectifying:
+    """Edits of one pass that give every ReLU another backward pass; the forward pass stays as it is.
+
+    Args:
+        trace: the network's trace.
+        last: the call behind which nothing is computed.
+        gated: whether a gradient also has to pass where the ReLU's own does (guided backpropagation), or everywhere
+            (deconvnet).
+
+    Attributes:
+        reached: the ReLUs that the signal came through on its way back, by the number of the call.
+
+    """
+
+    def __init__(self, trace: Trace, last: int, *, gated: bool) -> None:
+        self._candidates = candidates(trace, last)
+        self._gated = gated
+        self.reached: dict[int, str] = {}
+
+    @property
+    def edits(self) -> dict[int, tuple[str, Edit]]:
+        """What to give to `Network.run`, with gradients enabled."""
+        return {number: (name, self._edit(number, name)) for number, name in self._candidates.items()}
+
+    def _edit(self, number: int, name: str) -> Edit:
+        def edit(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            x = rectified(name, args, kwargs)
+            if x is None or not x.requires_grad:
+                return func(*args, **kwargs)
+
+            def call(given: Tensor) -> Any:
+                return func(
+                    *(given if value is x else value for value in args),
+                    **{key: given if value is x else value for key, value in kwargs.items()},
+                )
+
+            if is_masked(name) and not _gives_maximum(call, x):
+                return func(*args, **kwargs)
+            result = _Rectified.apply(x, call, self._gated, lambda: self.reached.setdefault(number, name))
+            return None if func is Tensor.__setitem__ else result
+
+        return edit
+
+    def check(self, value: Tensor) -> None:
+        """Raise `ModelError` where a ReLU behind a value would be passed by its ordinary gradient, unseen."""
+        todo, seen = [value.grad_fn], set()
+        while todo:
+            node = todo.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            for name, what in _HIDDEN.items():
+                if node.name().endswith(name):
+                    raise ModelError(
+                        f"In the model lies {what}, so the gradient cannot be cut there. Give the model as plain "
+                        "PyTorch modules, with gradient checkpointing switched off."
+                    )
+            todo.extend(following for following, _ in node.next_functions)
+
+
+class _Rectified(torch.autograd.Function):
+    """A ReLU as it is written, whose gradient is cut below 0."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, call: Callable[[Tensor], Any], gated: bool, reached: Callable[[], Any]) -> Tensor:  # noqa: FBT001 - autograd hands on no keywords
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_(True)
+            given = leaf.clone()
+            version = given._version  # noqa: SLF001
+            result = call(given)
+            in_place = given._version != version  # noqa: SLF001
+            out = given if in_place else result
+            (slope,) = torch.autograd.grad(out, leaf, torch.ones_like(out))
+        # Kept as the truth value that it is, also where it is not needed: of a part that gradient checkpointing runs
+        # again, PyTorch then notices that another thing was kept.
+        ctx.save_for_backward(slope != 0)
+        ctx.gated, ctx.reached = gated, reached
+        if not in_place:
+            return out.detach()
+        ctx.mark_dirty(x)
+        return x.copy_(out.detach())
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        ctx.reached()
+        positive = slopes[0].clamp(min=0)
+        (gate,) = ctx.saved_tensors
+        return (positive * gate if ctx.gated else positive), None, None, None
+
+
+def _gives_maximum(call: Callable[[Tensor], Any], x: Tensor) -> bool:
+    with torch.no_grad():
+        given = x.detach().clone()
+        result = call(given)
+        return torch.equal(given if result is None else result, x.detach().clamp(min=0))
