@@ -4,6 +4,7 @@
  * kernel of an occlusion scene takes, in milliseconds.
  */
 import { ACTIVATION_SCENES } from "./activation_scenes";
+import { GALLERY_SCENES } from "./gallery_scenes";
 import { MockModel } from "./mock_model";
 import { playOcclusion } from "./occlusion_kernel";
 import { OCCLUSION_SCENES } from "./occlusion_scenes";
@@ -14,7 +15,12 @@ import { render } from "./widgets";
 const WIDTHS = ["1200", "720", "500", "360"];
 const THEMES = ["light", "dark", "system"];
 
-const ALL: Readonly<Record<string, Scene>> = { ...SCENES, ...OCCLUSION_SCENES, ...ACTIVATION_SCENES };
+const ALL: Readonly<Record<string, Scene>> = {
+  ...SCENES,
+  ...OCCLUSION_SCENES,
+  ...ACTIVATION_SCENES,
+  ...GALLERY_SCENES,
+};
 
 let life = new AbortController();
 

@@ -44,8 +44,8 @@ export class MockModel implements HostModel {
   }
 
   /** A message from the kernel's side. */
-  say(content: unknown): void {
-    for (const callback of [...(this.callbacks.get("msg:custom") ?? [])]) callback(content, []);
+  say(content: unknown, buffers: DataView[] = []): void {
+    for (const callback of [...(this.callbacks.get("msg:custom") ?? [])]) callback(content, buffers);
   }
 
   off(event: string, callback: Callback): void {

@@ -5,7 +5,8 @@ export interface Picture {
   readonly title: string;
 }
 
-function blank(width: number, height: number): [HTMLCanvasElement, CanvasRenderingContext2D] {
+/** A canvas to paint on. */
+export function blank(width: number, height: number): [HTMLCanvasElement, CanvasRenderingContext2D] {
   const canvas = document.createElement("canvas");
   canvas.width = width;
   canvas.height = height;

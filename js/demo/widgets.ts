@@ -3,6 +3,7 @@
 import type { AnyModel } from "@anywidget/types";
 import activationGrid from "../src/widgets/activation_grid";
 import heatmapView from "../src/widgets/heatmap_view";
+import neuronGallery from "../src/widgets/neuron_gallery";
 import occlusionCanvas from "../src/widgets/occlusion_canvas";
 import type { MockModel } from "./mock_model";
 
@@ -10,6 +11,7 @@ const WIDGETS = {
   HeatmapView: heatmapView,
   OcclusionCanvas: occlusionCanvas,
   ActivationGrid: activationGrid,
+  NeuronGallery: neuronGallery,
 };
 
 /** Renders the widget that the model's `_widget` names, and returns what ends it. */

@@ -27,8 +27,11 @@ export function sampleAxis(centres: Float32Array, start: number, step: number, c
   return { index, fraction };
 }
 
+/** What of a map its values are read by. */
+type Values = Pick<HeatMap, "values" | "rows" | "columns" | "blocks">;
+
 /** The values on the grid of two sampled axes, row after row, into `out`. */
-export function resample(map: HeatMap, across: AxisSamples, down: AxisSamples, out: Float32Array): void {
+export function resample(map: Values, across: AxisSamples, down: AxisSamples, out: Float32Array): void {
   const { values, columns, rows } = map;
   const width = across.index.length;
   if (map.blocks) {
