@@ -14,9 +14,8 @@ from cnnwidgets.explain.network import Network, check_finite
 from cnnwidgets.explain.outputs import OutputKind, check_kind, output_kind
 from cnnwidgets.explain.subject import Prepared, Subject, prepared_tensor
 from cnnwidgets.explain.targets import class_index
-from cnnwidgets.framing import frame_of
-from cnnwidgets.images.convert import to_picture
 from cnnwidgets.predictions import ranked
+from cnnwidgets.preparation import Preparation
 from cnnwidgets.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from PIL import Image
-
-    from cnnwidgets.explain.frame import Frame
 
 
 class Classifier:
@@ -68,7 +65,7 @@ class Classifier:
         self.stated_output: OutputKind | None = None if output is None else check_kind(output)
         self._detected: OutputKind | None = None
         self._count = sys.maxsize  # of classes, until a prediction tells
-        self._frames: dict[tuple[int, int], Frame | None] = {}
+        self._preparation = Preparation(self.preprocess)
 
     def __repr__(self) -> str:
         """Return the model's name, the number of classes, and what the scores are."""
@@ -138,25 +135,14 @@ class Classifier:
         sources = list(images) if several else [images]
         if not sources:
             raise ImageError("The list of images is empty: there is nothing to look at.")
-        return joined([self._one(source) for source in sources])
+        return joined([self.preparation(source) for source in sources])
 
-    def _one(self, source: Any) -> Prepared:
-        if isinstance(source, Tensor):
-            return prepared_tensor(source[None] if source.ndim == 3 else source)
-        picture = to_picture(source)
-        x = self.preprocess(picture)
-        if not isinstance(x, Tensor) or x.ndim != 3 or not x.is_floating_point():
-            got = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
-            raise ImageError(f"The preprocessing gave {got}; it must give a float tensor (C,H,W) for one picture.")
-        prepared_tensor(x[None])  # checks for NaN and emptiness
-        size = (picture.height, picture.width)
-        if size not in self._frames:
-            self._frames = {size: frame_of(self.preprocess, *size)}  # measuring one can be dear; lists share a size
-        frame = self._frames[size]
-        if frame is None or frame.input_size != tuple(x.shape[1:]):
-            # The geometry is not a crop; show what the network saw instead of a picture where nothing would fit.
-            return prepared_tensor(x[None])
-        return Prepared(x[None], (picture,), (frame,))
+    @property
+    def preparation(self) -> Preparation:
+        """What `prepare` does with one image, without the model."""
+        if self._preparation.preprocess is not self.preprocess:
+            self._preparation = Preparation(self.preprocess)
+        return self._preparation
 
     def predict(self, images: Any, top: int = 5) -> Any:
         """Return the likeliest classes with their probabilities.

@@ -33,6 +33,32 @@ def frame_of(preprocess: Callable[..., Any], height: int, width: int) -> Frame |
     return _measured(preprocess, height, width) if known is None else known.frame()
 
 
+class Frames:
+    """Where one preprocessing looks in pictures of many sizes; each size is asked for once, for measuring is dear.
+
+    Args:
+        preprocess: turns a PIL picture into the network's input.
+
+    Attributes:
+        preprocess: the same.
+
+    """
+
+    _LIMIT = 4096  # sizes; a data set of photographs has many
+
+    def __init__(self, preprocess: Callable[..., Any]) -> None:
+        self.preprocess = preprocess
+        self._known: dict[tuple[int, int], Frame | None] = {}
+
+    def __call__(self, height: int, width: int) -> Frame | None:
+        """Return what `frame_of` gives for pictures of this size."""
+        if (height, width) not in self._known:
+            if len(self._known) >= self._LIMIT:
+                self._known = {}
+            self._known[height, width] = frame_of(self.preprocess, height, width)
+        return self._known[height, width]
+
+
 def _known(transform: Any, framing: Framing) -> Framing | None:  # noqa: PLR0911
     """Follow a transform of torchvision or timm; None for one that is not known."""
     name, module = type(transform).__name__, type(transform).__module__

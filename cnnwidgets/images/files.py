@@ -51,7 +51,7 @@ def _decode(file: IO[bytes], name: str) -> Image.Image:
     try:
         with Image.open(file) as image:
             return modes.to_rgb(image, name)
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(

@@ -20,8 +20,10 @@ _UPRIGHT = {
 }
 
 
-def to_rgb(image: Image.Image, name: str) -> Image.Image:
+def to_rgb(image: Image.Image, name: str, *, turn: bool = True) -> Image.Image:
     """Return `image` as a new RGB picture without metadata; `name` ("The image") is what errors call it.
+
+    `turn=False` leaves it as it is stored, as programs see it that know nothing of EXIF.
 
     Pillow's own `convert("RGB")` cuts 16-bit values off at 255, paints what is transparent in whatever colour
     lies beneath, and leaves a photograph on its side, so each of these is done here.
@@ -31,9 +33,9 @@ def to_rgb(image: Image.Image, name: str) -> Image.Image:
     try:
         image.load()
         opaque = _opaque_rgb(image, name)
-        turn = _UPRIGHT.get(_orientation(image))
-        upright = opaque if turn is None else opaque.transpose(turn)
-    except ImageError:
+        method = _UPRIGHT.get(_orientation(image)) if turn else None
+        upright = opaque if method is None else opaque.transpose(method)
+    except (ImageError, MemoryError):
         raise
     except Exception as error:  # decoders raise nearly any type
         raise ImageError(

@@ -1,0 +1,93 @@
+"""Items of a data set in batches, as the workers of a loader read and send them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from cnnwidgets.errors import ImageError
+from cnnwidgets.patches.sources.pairs import pair_of
+from cnnwidgets.patches.sources.reader import Reading, words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cnnwidgets.patches.sources.dataset import DatasetSource
+    from cnnwidgets.patches.sources.reader import Reader
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Readings whose tensors are one, so that a worker sends one piece of shared memory and not many.
+
+    Attributes:
+        plain: the readings, without tensors.
+        x: (n,C,H,W), the tensors of those that have one; a list of them where their shapes differ.
+
+    """
+
+    plain: list[Reading]
+    x: Tensor | list[Tensor]
+
+    @classmethod
+    def of(cls, readings: list[Reading]) -> Batch:
+        """Pack readings."""
+        tensors = [reading.x for reading in readings if reading.x is not None]
+        alike = len({(x.shape, x.dtype, x.device) for x in tensors}) == 1
+        return cls([replace(reading, x=None) for reading in readings], torch.stack(tensors) if alike else tensors)
+
+    def readings(self) -> list[Reading]:
+        """Unpack the readings."""
+        tensors = iter(self.x)
+        return [replace(each, x=next(tensors)) if each.reason is None else each for each in self.plain]
+
+
+class Batches:
+    """A map-style data set of the batches of a source.
+
+    Args:
+        source: reads the items.
+        size: items per batch.
+        collate: makes a batch of elements where the loader has a way of its own; None takes the items as they are.
+
+    """
+
+    def __init__(self, source: DatasetSource, size: int, collate: Callable[[list[Any]], Any] | None = None) -> None:
+        self._source, self._size, self._collate = source, size, collate
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return -(-self._source.total // self._size)
+
+    def __getitem__(self, number: int) -> Batch:
+        """Read a batch."""
+        items = range(number * self._size, min((number + 1) * self._size, self._source.total))
+        return Batch.of(self.readings(items))
+
+    def readings(self, items: range) -> list[Reading]:
+        """Read items; where they fail together they are read one by one."""
+        if self._collate is None:
+            return [self._source.read(item) for item in items]
+        names = [self._source.name(item) for item in items]
+        try:
+            made = self._collate([self._source.element(item) for item in items])
+            return _apart(self._source.reader, names, made)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - data sets and users' functions raise any type
+            if len(items) == 1:
+                return [Reading(names[0], reason=words(error))]
+            return [reading for item in items for reading in self.readings(range(item, item + 1))]
+
+
+def _apart(reader: Reader, names: list[str], made: Any) -> list[Reading]:
+    images, labels = pair_of(made)
+    if not hasattr(images, "__len__") or len(images) != len(names):
+        got = f"{len(images)} images" if hasattr(images, "__len__") else f"a {type(images).__name__}"
+        raise ImageError(f"The loader's collate_fn makes {got} of {len(names)} items; it must give one for each.")
+    if not isinstance(labels, list | tuple | Tensor) or len(labels) != len(names):
+        labels = [None] * len(names)
+    return [reader.read(name, image, label) for name, image, label in zip(names, images, labels, strict=True)]

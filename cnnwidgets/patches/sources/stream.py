@@ -1,0 +1,118 @@
+"""Iterables, whose items come one after the other and are kept by nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from cnnwidgets.errors import ImageError, MissingDataError
+from cnnwidgets.explain.randomness import PrivateRandomness
+from cnnwidgets.patches.sources.dataset_facts import facts_of, length_of
+from cnnwidgets.patches.sources.folder import printable
+from cnnwidgets.patches.sources.item import Item
+from cnnwidgets.patches.sources.listed_classes import listed_classes
+from cnnwidgets.patches.sources.pairs import pair_of
+from cnnwidgets.patches.sources.reader import Reading, words
+from cnnwidgets.patches.sources.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from PIL import Image
+
+    from cnnwidgets.patches.sources.reader import Reader
+
+
+class StreamSource(Source):
+    """The items of an iterable data set, a generator, or a loader of such; batches are taken apart.
+
+    Args:
+        reader: prepares the images.
+        images: gives images, (image, label, ...), or mappings, one by one or in batches (N,C,H,W).
+        data: the data set behind a loader; None for `images` itself.
+
+    """
+
+    def __init__(self, reader: Reader, images: Iterable[Any], data: Any = None) -> None:
+        self.reader = reader
+        self.kind = "iterable" if data is None else "loader"
+        self._images, self._data = images, images if data is None else data
+        self._total, self._begun = length_of(self._data), False
+        super().__init__(listed_classes(self._data))
+
+    @property
+    def total(self) -> int | None:
+        """Number of items, where the iterable tells; None as soon as it gives batches of its own."""
+        return self._total
+
+    def items(self, start: int = 0, classes: Iterable[str] = ()) -> Iterator[Item]:
+        """Read the items one by one; those before `start` are gone through without being prepared."""
+        self._names.recall(classes)
+        if isinstance(self._images, Iterator) and self._begun:
+            raise ImageError(
+                f"The {type(self._images).__name__} has been read already, and gives its items only once. Make a new "
+                "one, or give a list or a data set."
+            )
+        self._begun = True
+        number = 0
+        for element in self._elements(lambda: number):
+            for image, label in self._apart(number, element):
+                if number >= start:
+                    yield self._item(number, image, label)
+                number += 1
+
+    def _elements(self, number: Any) -> Iterator[Any]:
+        try:
+            with PrivateRandomness():  # a loader draws the seed of its workers
+                elements = iter(self._images)
+            yield from elements
+        except (MemoryError, GeneratorExit):
+            raise
+        except Exception as error:
+            raise ImageError(
+                f"The {type(self._data).__name__} broke off at item {number()}: {words(error)}. What came before it is "
+                "kept; mend the data, and the same call goes on from there."
+            ) from error
+
+    def _apart(self, number: int, element: Any) -> Iterator[tuple[Any, Any]]:
+        try:
+            image, label = pair_of(element)
+        except ImageError as error:
+            yield error, None
+            return
+        if not isinstance(image, Tensor) or image.ndim != 4:
+            yield image, label
+            return
+        if self.kind == "iterable" and len(image) != 1:
+            self._total = None
+        labels = label if isinstance(label, list | tuple | Tensor) and len(label) == len(image) else [None] * len(image)
+        yield from zip(image, labels, strict=True)
+
+    def _item(self, number: int, image: Any, label: Any) -> Item:
+        name = printable(str(fspath(image))) if isinstance(image, str | PathLike) else f"item {number}"
+        if isinstance(image, ImageError):
+            reading = Reading(name, reason=str(image))
+        else:
+            reading = self.reader.read(name, image, label)
+        return self.numbered(number, reading)
+
+    def item(self, number: int) -> Item:
+        """Refuse: a stream is not read anew for one item."""
+        raise self._kept_by_nobody(number)
+
+    def picture(self, number: int) -> Image.Image:
+        """Refuse: a stream is not read anew for one picture."""
+        raise self._kept_by_nobody(number)
+
+    def _kept_by_nobody(self, number: int) -> MissingDataError:
+        return MissingDataError(
+            f"The picture of 'item {number}' is missing: it came from a {type(self._data).__name__}, which gives its "
+            "items one after the other. Index a folder, a list, or a data set with numbered items to see its pictures."
+        )
+
+    def _facts(self) -> Iterator[str | bytes]:
+        yield self.kind
+        yield from facts_of(self._data)
