@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.explain.result import Heatmap
     from cnnwidgets.gap import gap_classifier
+    from cnnwidgets.patches.index import PatchIndex
     from cnnwidgets.preprocess import Preprocess
     from cnnwidgets.widgets.activation_grid import ActivationGrid
     from cnnwidgets.widgets.heatmap_view import HeatmapView
@@ -40,6 +41,7 @@ _NAMES = {
     "Heatmap": "cnnwidgets.explain.result",
     "HeatmapView": "cnnwidgets.widgets.heatmap_view",
     "OcclusionCanvas": "cnnwidgets.widgets.occlusion_canvas",
+    "PatchIndex": "cnnwidgets.patches.index",
     "Preprocess": "cnnwidgets.preprocess",
     "SketchPad": "cnnwidgets.widgets.sketch_pad",
     "gap_classifier": "cnnwidgets.gap",
@@ -52,6 +54,7 @@ __all__ = [
     "Heatmap",
     "HeatmapView",
     "OcclusionCanvas",
+    "PatchIndex",
     "Preprocess",
     "SketchPad",
     "__version__",

@@ -81,6 +81,7 @@ class Build:
         self._skipped: list[Skipped] = []
         self._names_end = 0
         self._unsaved = 0
+        self._whole = True  # False where an interruption left an image half added
 
     def run(self) -> Iterator[BuildProgress]:
         """Go through the images from where the work stands; what was found is kept whenever this ends.
@@ -121,23 +122,27 @@ class Build:
         workers = workers_for(plan.network.x.device, shareable=stands_alone(plan.network) and not hooked)
         try:
             with Workers[_Group](workers) as pool:
-                for group in self._groups(items):
-                    for done in pool.submit(self._work(survey, group)):
-                        self._take(done)
-                    self._check(stamp)
-                    yield self._progress(clock)
-                    if self._unsaved >= self.chunk:
-                        self.save()
-                for done in pool.rest():
-                    self._take(done)
+                try:
+                    for group in self._groups(items):
+                        for done in pool.submit(self._work(survey, group)):
+                            self._take(done)
+                        self._check(stamp)
+                        yield self._progress(clock)
+                        if self._unsaved >= self.chunk:
+                            self.save()
+                except (ImageError, GeneratorExit):  # the stream broke off, or nobody wants more: what was read counts
+                    self._take_all(pool)
+                    raise
+                self._take_all(pool)
                 self._check(stamp)
-        except ImageError:  # the stream broke off; what was read before counts
-            for done in pool.rest():
-                self._take(done)
-            raise
         finally:
-            self.save()
+            if self._whole:
+                self.save()
         yield self._progress(clock)
+
+    def _take_all(self, pool: Workers[_Group]) -> None:
+        for done in pool.rest():
+            self._take(done)
 
     def _check(self, stamp: ModelStamp) -> None:
         check_cancelled(self.cancel, self.done, self.source.total or self.done)
@@ -185,6 +190,7 @@ class Build:
 
     def _take(self, group: _Group) -> None:
         """Add what a pass found. Images that give NaN or infinity in some layer are left out."""
+        self._whole = False
         skipped = group.skipped
         if group.found is not None:
             good = np.isfinite(group.found.means).all(1)
@@ -201,6 +207,7 @@ class Build:
         self._skipped += skipped
         self._unsaved += group.end - self.done
         self.done = group.end
+        self._whole = True
 
     def _not_finite(self, item: Item, means: npt.NDArray[np.float32]) -> Skipped:
         channels = np.cumsum([layer.shape[0] for layer in self.plan.layers])

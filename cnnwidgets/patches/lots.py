@@ -25,7 +25,7 @@ def digest(x: Tensor) -> int:
 
 def mixed(keys: npt.ArrayLike) -> Keys:
     """Return 64 bits of which each depends on all bits of `keys` (Steele et al. 2014, SplitMix64's last step)."""
-    bits = np.asarray(keys, dtype=np.uint64)
+    bits = np.atleast_1d(np.asarray(keys, dtype=np.uint64))  # NumPy warns of overflow in single numbers only
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed_bits: Keys = bits ^ (bits >> np.uint64(31))
@@ -34,7 +34,7 @@ def mixed(keys: npt.ArrayLike) -> Keys:
 
 def drawn_keys(digests: Keys, seed: int) -> Keys:
     """Return the key of every image: those with the smallest keys are a uniform sample of the images."""
-    return mixed(digests + mixed(np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15)))
+    return mixed(digests + mixed(seed ^ 0x9E3779B97F4A7C15))
 
 
 def drawn_cells(keys: Keys, cells: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:

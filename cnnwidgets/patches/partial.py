@@ -24,6 +24,7 @@ RECORD = np.dtype([
     ("box", "<f8", 4), ("exact", "<i4"), ("part", "<i4"), ("digest", "<u8"), ("name_end", "<i8"),
 ])  # fmt: skip
 _STATE = "state"
+_GROWING = ("images", "names", "features", "skipped")
 
 
 class Partial:
@@ -64,6 +65,11 @@ class Partial:
             os.truncate(self.folder / name, length)
         return tally, facts["progress"]
 
+    def empty(self) -> None:
+        """Forget the work that was begun."""
+        for name in (_STATE, *_GROWING):
+            (self.folder / name).unlink(missing_ok=True)
+
     def append(self, name: str, data: bytes) -> None:
         """Add bytes to one of the growing files."""
         if name not in self._files:
@@ -73,7 +79,7 @@ class Partial:
     def save(self, tally: Tally, progress: dict[str, Any]) -> None:
         """Keep all that was found so far; done whole or not at all."""
         lengths = {}
-        for name in ("images", "names", "features", "skipped"):
+        for name in _GROWING:
             self.append(name, b"")
             self._files[name].flush()
             os.fsync(self._files[name].fileno())

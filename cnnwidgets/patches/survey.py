@@ -73,9 +73,7 @@ class Findings:
                 for one, mine in chosen
             ]
 
-        return Findings(
-            self.means[good], self.samples[good], kept(self.high), kept(self.low), self.predicted[good]
-        )
+        return Findings(self.means[good], self.samples[good], kept(self.high), kept(self.low), self.predicted[good])
 
 
 class Survey:

@@ -1,0 +1,119 @@
+"""Finding the pictures of an index again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnnwidgets.errors import MissingDataError
+from cnnwidgets.patches.lots import digest
+from cnnwidgets.patches.sources import Source, reopened, source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from PIL import Image
+
+    from cnnwidgets.explain.subject import Prepared
+    from cnnwidgets.patches.table import Images
+
+
+class Located:
+    """The data sets that an index was made of, where they can be reached.
+
+    Args:
+        parts: descriptions of the data sets; of a merged index there are several.
+        images: what is known of the images.
+        given: the data sets where the user has given them, one per part; None for those to be found by description.
+
+    """
+
+    def __init__(self, parts: Sequence[Mapping[str, Any]], images: Images, given: Sequence[Any]) -> None:
+        self._parts, self._images, self.given = parts, images, given
+        self._sources: dict[int, Source | None] = {}
+        self._preparing: dict[int, tuple[Any, Source]] = {}
+
+    def _source(self, part: int) -> Source | None:
+        if part not in self._sources:
+            self._sources[part] = self._found(part, None)
+        return self._sources[part]
+
+    def _found(self, part: int, model: Any) -> Source | None:
+        given = self.given[part]
+        if isinstance(given, Source):
+            return given
+        if given is not None:
+            return source_of(model, given)
+        names = {
+            int(item): image
+            for image, (item, of) in enumerate(
+                zip(self._images.column("item"), self._images.column("part"), strict=True)
+            )
+            if of == part
+        }
+
+        def name_of(item: int) -> str | None:
+            return self._images.name(names[item]) if item in names else None
+
+        return reopened(self._parts[part]["source"], name_of, model)
+
+    def picture(self, image: int) -> Image.Image:
+        """Return an image's original picture.
+
+        Raises:
+            MissingDataError: it is gone, cannot be reached, or has another size than when it was indexed.
+
+        """
+        source = self._source(int(self._images.column("part")[image]))
+        name = self._images.name(image)
+        if source is None:
+            raise _unreachable(name)
+        picture = source.picture(int(self._images.column("item")[image]))
+        height, width = self._images.size(image)
+        if (picture.height, picture.width) != (height, width):
+            raise MissingDataError(
+                f"The picture {name!r} is not what was indexed: it has {picture.width} x {picture.height} pixels now "
+                f"and had {width} x {height}. Build the index anew, or give the old pictures: "
+                "PatchIndex.open(path, images=...)."
+            )
+        return picture
+
+    def prepared(self, image: int, model: Any) -> Prepared:
+        """Return an image as the network got it.
+
+        Args:
+            image: its number.
+            model: the Classifier, or the nn.Module.
+
+        Raises:
+            MissingDataError: it is gone, cannot be reached, or is not what was indexed.
+
+        """
+        from cnnwidgets.explain.subject import Prepared
+
+        part, name = int(self._images.column("part")[image]), self._images.name(image)
+        known = self._preparing.get(part)
+        if known is None or known[0] is not model:
+            source = self._found(part, model)
+            if source is None:
+                raise _unreachable(name)
+            known = self._preparing[part] = (model, source)
+        item = known[1].item(int(self._images.column("item")[image]))
+        if item.x is None or item.frame is None:
+            raise MissingDataError(f"The picture {name!r} cannot be read any more: {item.reason}")
+        if digest(item.x) != int(self._images.column("digest")[image]):
+            raise MissingDataError(
+                f"The picture {name!r} is not what was indexed: the network would get other values now. Build the "
+                "index anew, or open it with the preprocessing and the pictures that it was made with."
+            )
+        try:
+            picture = self.picture(image)
+        except MissingDataError:
+            picture = None
+        return Prepared(item.x[None], (picture,), (item.frame,))
+
+
+def _unreachable(name: str) -> MissingDataError:
+    return MissingDataError(
+        f"The picture {name!r} cannot be reached: the index does not hold pictures, and its data set has to be given "
+        "again: PatchIndex.open(path, images=...)."
+    )

@@ -1,0 +1,79 @@
+"""Making an index: where its work is kept, and what is done about an index or work that is there already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnnwidgets.errors import IndexMismatchError, OptionError
+from cnnwidgets.patches import file
+from cnnwidgets.patches.build import CHUNK, Build
+from cnnwidgets.patches.partial import Partial
+from cnnwidgets.patches.plan import Plan, Settings, compare
+from cnnwidgets.patches.sources import source_of
+from cnnwidgets.patches.stored import StoredIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cnnwidgets.explain.control import Cancel
+    from cnnwidgets.patches.progress import BuildProgress
+    from cnnwidgets.patches.sources import Source
+
+_OTHER = "Give another path=, or restart=True to build anew."
+
+
+def making(  # noqa: PLR0913 - all that a build can be told
+    model: Any,
+    images: Any,
+    path: Path,
+    settings: Settings,
+    *,
+    chunk: int | None,
+    restart: bool,
+    cancel: Cancel | None,
+) -> Iterator[BuildProgress]:
+    """Make the file of an index, unless it is there already; begun work is gone on with.
+
+    Args:
+        model: nn.Module or Classifier.
+        images: the data set.
+        path: the file.
+        settings: the options.
+        chunk: images between two saves.
+        restart: begin anew, whatever is there.
+        cancel: asks to stop.
+
+    """
+    if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
+        raise OptionError(f"chunk={chunk!r}: give the number of images between two saves, 1 or more, or None.")
+    if path.is_dir():
+        raise OptionError(f"path={str(path)!r} is a folder; give the name of a file in it, such as 'birds.patches'.")
+    source = source_of(model, images)
+    if path.exists() and not restart:
+        _check_same(model, source, path, settings)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = path.with_name(path.name + ".partial")
+    partial = Partial(folder)
+    try:
+        if restart:
+            partial.empty()
+        build = Build(model, source, settings, partial, chunk or CHUNK, cancel)
+        yield from build.run()
+        file.write(build, path)
+    except BaseException:
+        partial.close()
+        raise
+    partial.remove()
+
+
+def _check_same(model: Any, source: Source, path: Path, settings: Settings) -> None:
+    """Raise `IndexMismatchError` if the index that is there is not the one that is asked for."""
+    there = StoredIndex(path)
+    remedy = f"{_OTHER} PatchIndex.open reads it as it is."
+    what = f"The index {str(path)!r}"
+    first = next((item.x for item in source.items() if item.x is not None), None)
+    if first is None:
+        raise IndexMismatchError(f"{what} cannot be compared with the data set: no image of it can be read. {remedy}")
+    compare(Plan.of(model, first[None], settings, source.stamp()).identity, there.identity, what, remedy)

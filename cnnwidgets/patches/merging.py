@@ -1,0 +1,80 @@
+"""One index out of several: what a pass over all their data sets would have given."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnnwidgets.errors import OptionError
+from cnnwidgets.patches import tensors
+from cnnwidgets.patches.file import write_index
+from cnnwidgets.patches.partial import RECORD
+from cnnwidgets.patches.plan import compare
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from cnnwidgets.patches.stored import StoredIndex
+
+
+def merged(parts: Sequence[StoredIndex], path: Path) -> None:
+    """Write the index of several, one after the other.
+
+    Args:
+        parts: the indexes.
+        path: the file.
+
+    Raises:
+        IndexMismatchError: they differ in more than their images.
+
+    """
+    if not parts:
+        raise OptionError("There is nothing to merge: the list of indexes is empty.")
+    first = parts[0]
+    for part in parts[1:]:
+        mine = {key: value for key, value in first.identity.items() if key != "data"}
+        compare(
+            mine, part.identity, f"{str(part.path)!r}, unlike {str(first.path)!r},", "Only parts of one can be merged."
+        )
+    classes = list(dict.fromkeys(name for part in parts for name in part.classes))
+    tally = first.tally()
+    for part in parts[1:]:
+        tally.merge(part.tally(), [classes.index(name) for name in part.classes].__getitem__)
+    facts = {**first.stored_facts, "classes": classes, "images": tally.images, "seen": tally.sketch.seen}
+    facts["parts"] = [entry for part in parts for entry in part.stored_facts["parts"]]
+    facts["identity"] = {**first.identity, "data": _joined([part.identity["data"] for part in parts])}
+    records = np.concatenate([_records(part, classes) for part in parts])
+    lengths = np.array([int(part.image_column("name_end")[-1]) for part in parts])
+    offsets = np.cumsum(lengths) - lengths
+    numbers = np.cumsum([0, *(len(part.stored_facts["parts"]) for part in parts)])
+    start = 0
+    for part, offset, number in zip(parts, offsets, numbers, strict=False):
+        mine = records[start : start + len(part)]
+        mine["name_end"] += offset
+        mine["part"] += number
+        start += len(part)
+    names = tensors.Column("u1", (int(lengths.sum()),), (part.names_data for part in parts))
+    width = first.features.shape[1]
+    blocks = (block for part in parts for block in tensors.Column.of(part.features).blocks)
+    features = tensors.Column("<f4", (len(records), width), blocks)
+    skipped = [entry for part in parts for entry in part.skipped]
+    write_index(path, tally, records, names, features, skipped, first.edges, facts)
+
+
+def _records(part: StoredIndex, classes: Sequence[str]) -> npt.NDArray[Any]:
+    """Return what is known of a part's images, with the classes numbered anew."""
+    records = np.zeros(len(part), RECORD)
+    for field in RECORD.names or ():
+        records[field] = part.image_column(field)
+    numbers = np.array([classes.index(name) for name in part.classes] + [-1])  # the last one is for no class
+    records["label"] = numbers[records["label"]]
+    return records
+
+
+def _joined(hashes: Sequence[str]) -> str:
+    return hashlib.sha256(";".join(hashes).encode()).hexdigest()

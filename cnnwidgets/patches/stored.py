@@ -1,0 +1,204 @@
+"""An index as it lies in its file: its layers, its images and where it comes from."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cnnwidgets.errors import LayerError, nearest
+from cnnwidgets.explain.counting import counted
+from cnnwidgets.explain.layer import Layer
+from cnnwidgets.patches.file import TALLIED, tallied
+from cnnwidgets.patches.indexed_layer import IndexedLayer, layers_of
+from cnnwidgets.patches.plan import FORMAT, compare, model_identity, preprocess_hash
+from cnnwidgets.patches.progress import Skipped
+from cnnwidgets.patches.sources import source_of
+from cnnwidgets.patches.table import Images
+from cnnwidgets.patches.tally import Tally
+from cnnwidgets.patches.tensors import Tensors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from cnnwidgets.explain.frame import Frame
+
+
+class StoredIndex:
+    """The part of `PatchIndex` that reads its file.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        path: the file.
+        layers: the layers that were indexed, in order of execution.
+        classes: names of the classes.
+        k: patches per channel and kind.
+        identity: hashes of model, preprocessing and data, and the settings: what tells this index from others.
+
+    Raises:
+        IndexFileError: it is no index, a damaged one, or one of a later version.
+
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = Tensors(path)
+        facts = self._file.facts
+        if facts.get("identity", {}).get("format") != FORMAT:
+            raise self._file.damaged("another version of cnnwidgets wrote it")
+        try:
+            self.identity: dict[str, Any] = facts["identity"]
+            self.classes: tuple[str, ...] = tuple(str(name) for name in facts["classes"])
+            self._predictions = tuple(str(name) for name in facts["predictions"])
+            self._parts = [{"source": dict(part["source"]), "total": int(part["total"])} for part in facts["parts"]]
+            self._feature, images = int(facts["feature"]), int(facts["images"])
+            self.k = int(self.identity["k"])
+            _, height, width = (int(size) for size in self.identity["input"])
+            edges = self._file.get("geometry", "<f8", None)
+            self.layers: tuple[IndexedLayer, ...] = tuple(layers_of(facts["layers"], edges))
+            self._feature_layer = self.layers[self._feature]
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise self._file.damaged(f"its facts do not fit ({type(error).__name__}: {error})") from error
+        self._images = Images(self._file, images, (height, width))
+        self._sizes = {
+            "channels": sum(layer.shape[0] for layer in self.layers), "k": self.k, "layers": len(self.layers),
+            "images": images, "seen": int(facts["seen"]), "rows": len(self._file.get("counts", "<i8", None)),
+        }  # fmt: skip
+        self._by_name = {name: layer for layer in self.layers for name in (*layer.names, layer.name)}
+        self._tables: dict[str, npt.NDArray[Any]] = {name: self._table(name) for name in TALLIED}
+
+    def _table(self, name: str) -> npt.NDArray[Any]:
+        return tallied(self._file, name, self._sizes)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._images)
+
+    def __repr__(self) -> str:
+        """Say what is in it."""
+        skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
+        return (
+            f"<PatchIndex of {self._file.facts['model']}: {len(self):,} images{skipped}, {len(self.layers)} layers, "
+            f"{self._sizes['channels']:,} channels, {self.k} patches each>"
+        )
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) of the network's input."""
+        _, height, width = self.identity["input"]
+        return height, width
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Where it comes from: model, settings, hashes, versions, data sets."""
+        known = self._file.facts
+        return {key: known[key] for key in ("model", "identity", "versions", "parts")}
+
+    @property
+    def total(self) -> int:
+        """Items of the data set, those that were skipped included."""
+        return sum(part["total"] for part in self._parts)
+
+    @cached_property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """The items that could not be looked at, with their names and reasons."""
+        text = self._file.get("skipped", "u1", None).tobytes()
+        try:
+            return tuple(Skipped(int(n), str(name), str(reason)) for n, name, reason in json_list(text))
+        except (TypeError, ValueError) as error:
+            raise self._file.damaged("its list of skipped images is none") from error
+
+    def tally(self) -> Tally:
+        """Return what was found as a new `Tally`, to which more can be added."""
+        return Tally.of(self._tables, self._sizes["images"], self._sizes["seen"])
+
+    @property
+    def stored_facts(self) -> dict[str, Any]:
+        """Everything that the file says besides its arrays."""
+        return self._file.facts
+
+    @property
+    def edges(self) -> npt.NDArray[np.float64]:
+        """Edges of the layers' receptive fields as `described` gives them."""
+        return self._file.get("geometry", "<f8", None)
+
+    @property
+    def names_data(self) -> npt.NDArray[np.uint8]:
+        """The images' names one after the other, UTF-8."""
+        return self._file.get("names", "u1", None)
+
+    def image_column(self, field: str) -> npt.NDArray[Any]:
+        """Return one thing that is known of all images: a field of `RECORD`."""
+        return self._images.column(field)
+
+    @property
+    def labels(self) -> npt.NDArray[np.int32]:
+        """(images,) the number of each image's class in `classes`, -1 where it has none."""
+        return self._images.column("label")
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Number of images of each class."""
+        counts = self._tables["counts"][1:]
+        return {name: int(counts[i]) if i < len(counts) else 0 for i, name in enumerate(self.classes)}
+
+    def name(self, image: int) -> str:
+        """Return what an image is called: its path, or "item 12"."""
+        return self._images.name(self._images.number(image))
+
+    def frame(self, image: int) -> Frame:
+        """Return where the network's input lies in the original picture of an image."""
+        return self._images.frame(self._images.number(image))
+
+    def layer(self, name: str | int | Layer) -> IndexedLayer:
+        """Return a layer by any name that `explain.layers` has for it, or by its number in `layers`.
+
+        Raises:
+            LayerError: it was not indexed; near names are offered.
+
+        """
+        if isinstance(name, Layer):
+            name = name.name
+        if isinstance(name, int) and not isinstance(name, bool):
+            return self.layers[counted("layer", name, len(self.layers), f"the index has {len(self.layers)} layer(s)")]
+        if name not in self._by_name:
+            raise LayerError(
+                f"The index has no layer {name!r}.{nearest(name, self._by_name)} index.layers lists them all."
+            )
+        return self._by_name[name]
+
+    def _channel(self, layer: IndexedLayer, channel: int) -> int:
+        """Return the number of a channel among those of all layers."""
+        count = layer.shape[0]
+        return layer.first + counted("channel", channel, count, f"the layer {layer.name!r} has {count} channel(s)")
+
+    def check(self, model: Any, images: Any = None) -> None:
+        """Raise `IndexMismatchError` if this index was made with another model, preprocessing or data set.
+
+        Args:
+            model: the nn.Module or Classifier.
+            images: the data set; None leaves it unchecked.
+
+        """
+        mine = {"model": model_identity(model), "preprocess": preprocess_hash(model)}
+        if images is not None:
+            mine["data"] = source_of(model, images).stamp()
+        compare(mine, self.identity, f"The index {str(self.path)!r}", "Build one for this: PatchIndex.build.")
+
+    def matches(self, model: Any) -> bool:
+        """Whether this index was made with this model, its weights and its preprocessing."""
+        known = {"model": model_identity(model), "preprocess": preprocess_hash(model)}
+        return all(self.identity.get(key) == value for key, value in known.items())
+
+
+def json_list(text: bytes) -> list[Any]:
+    """Return a JSON list."""
+    found = json.loads(text)
+    if not isinstance(found, list):
+        raise TypeError("no list")
+    return found
