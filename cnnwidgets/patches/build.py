@@ -64,12 +64,13 @@ class Build:
 
     """
 
-    def __init__(  # noqa: PLR0913 - what a build is made of
+    def __init__(
         self,
         model: Any,
         source: Source,
         settings: Settings,
         partial: Partial,
+        *,
         chunk: int = CHUNK,
         cancel: Cancel | None = None,
     ) -> None:
@@ -193,7 +194,7 @@ class Build:
         self._whole = False
         skipped = group.skipped
         if group.found is not None:
-            good = np.isfinite(group.found.means).all(1)
+            good = np.logical_and.reduce(np.isfinite(group.found.means), axis=1)
             for row in np.flatnonzero(~good):
                 skipped.append(self._not_finite(group.items[row], group.found.means[row]))
             skipped.sort()

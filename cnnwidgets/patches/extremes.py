@@ -149,5 +149,4 @@ def _search(
         cells: npt.NDArray[np.int64] = found[images, channels]
         return cells
     maps = value[torch.from_numpy(images), torch.from_numpy(channels)].flatten(1)
-    cells = (maps.argmin(1) if lowest else maps.argmax(1)).cpu().numpy()
-    return cells
+    return (maps.argmin(1) if lowest else maps.argmax(1)).cpu().numpy()

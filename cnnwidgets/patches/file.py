@@ -64,18 +64,19 @@ def write(build: Build, path: Path) -> None:
         path,
         build.tally,
         records,
-        partial.mapped("names", np.uint8),
-        partial.mapped("features", np.dtype("<f4")).reshape(-1, width),
-        partial.skipped(),
-        edges,
-        facts_of(build),
+        names=partial.mapped("names", np.uint8),
+        features=partial.mapped("features", np.dtype("<f4")).reshape(-1, width),
+        skipped=partial.skipped(),
+        edges=edges,
+        facts=facts_of(build),
     )
 
 
-def write_index(  # noqa: PLR0913 - all that is in a file
+def write_index(
     path: Path,
     tally: Tally,
     records: npt.NDArray[Any],
+    *,
     names: npt.NDArray[np.uint8] | tensors.Column,
     features: npt.NDArray[np.float32] | tensors.Column,
     skipped: Sequence[Sequence[Any]],

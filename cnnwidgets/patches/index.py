@@ -63,6 +63,11 @@ class PatchIndex(Questions):
         self._located = Located(self._parts, self._images, given)
         self._keep: TemporaryDirectory[str] | None = None
 
+    @property
+    def given(self) -> list[Any]:
+        """The data sets that were given, one for each that it was made of; None for those found by themselves."""
+        return list(self._located.given)
+
     @classmethod
     def open(cls, path: str | PathLike[str], images: Any = None) -> PatchIndex:
         """Open the file of an index; nothing in it can run, so files of strangers are safe.
@@ -79,7 +84,7 @@ class PatchIndex(Questions):
         return cls(path, images)
 
     @classmethod
-    def building(  # noqa: PLR0913 - all that a build can be told
+    def building(
         cls,
         model: Any,
         images: Any,
@@ -106,7 +111,7 @@ class PatchIndex(Questions):
         return index
 
     @classmethod
-    def build(  # noqa: PLR0913
+    def build(
         cls,
         model: Any,
         images: Any,
@@ -154,7 +159,7 @@ class PatchIndex(Questions):
         steps = cls.building(
             model, images, layers, k, path, per_image=per_image, chunk=chunk, seed=seed, restart=restart, cancel=cancel
         )
-        return reported(steps, progress)
+        return reported(steps, progress=progress)
 
     @classmethod
     def merge(cls, parts: Sequence[PatchIndex], path: str | PathLike[str] | None = None) -> PatchIndex:
@@ -171,7 +176,7 @@ class PatchIndex(Questions):
         keep = None if path is not None else TemporaryDirectory(prefix="cnnwidgets-", ignore_cleanup_errors=True)
         place = Path(path) if path is not None else Path(keep.name if keep else "", "index.patches")
         merged(parts, place)
-        index = cls(place, [given for part in parts for given in part._located.given])
+        index = cls(place, [given for part in parts for given in part.given])
         index._keep = keep
         return index
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import IndexMismatchError, OptionError
@@ -15,6 +14,7 @@ from cnnwidgets.patches.stored import StoredIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from cnnwidgets.explain.control import Cancel
     from cnnwidgets.patches.progress import BuildProgress
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _OTHER = "Give another path=, or restart=True to build anew."
 
 
-def making(  # noqa: PLR0913 - all that a build can be told
+def making(
     model: Any,
     images: Any,
     path: Path,
@@ -59,7 +59,7 @@ def making(  # noqa: PLR0913 - all that a build can be told
     try:
         if restart:
             partial.empty()
-        build = Build(model, source, settings, partial, chunk or CHUNK, cancel)
+        build = Build(model, source, settings, partial, chunk=chunk or CHUNK, cancel=cancel)
         yield from build.run()
         file.write(build, path)
     except BaseException:

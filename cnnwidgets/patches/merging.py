@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from cnnwidgets.patches.stored import StoredIndex
+    from cnnwidgets.patches.questions import Questions
 
 
-def merged(parts: Sequence[StoredIndex], path: Path) -> None:
+def merged(parts: Sequence[Questions], path: Path) -> None:
     """Write the index of several, one after the other.
 
     Args:
@@ -54,19 +54,19 @@ def merged(parts: Sequence[StoredIndex], path: Path) -> None:
     numbers = np.cumsum([0, *(len(part.stored_facts["parts"]) for part in parts)])
     start = 0
     for part, offset, number in zip(parts, offsets, numbers, strict=False):
-        mine = records[start : start + len(part)]
-        mine["name_end"] += offset
-        mine["part"] += number
+        rows = records[start : start + len(part)]
+        rows["name_end"] += offset
+        rows["part"] += number
         start += len(part)
     names = tensors.Column("u1", (int(lengths.sum()),), (part.names_data for part in parts))
     width = first.features.shape[1]
     blocks = (block for part in parts for block in tensors.Column.of(part.features).blocks)
     features = tensors.Column("<f4", (len(records), width), blocks)
     skipped = [entry for part in parts for entry in part.skipped]
-    write_index(path, tally, records, names, features, skipped, first.edges, facts)
+    write_index(path, tally, records, names=names, features=features, skipped=skipped, edges=first.edges, facts=facts)
 
 
-def _records(part: StoredIndex, classes: Sequence[str]) -> npt.NDArray[Any]:
+def _records(part: Questions, classes: Sequence[str]) -> npt.NDArray[Any]:
     """Return what is known of a part's images, with the classes numbered anew."""
     records = np.zeros(len(part), RECORD)
     for field in RECORD.names or ():

@@ -72,21 +72,21 @@ class Patch:
         return f"<Patch {self.value:.4g} of {self.source!r}{of}, x {left} to {right}, y {top} to {bottom}>"
 
 
-class Patches(tuple[Patch, ...]):
+class Patches(tuple[Patch, ...]):  # noqa: SLOT001 - it has an attribute
     """Patches of one channel in order: a tuple that shows itself as a picture of them.
 
     Attributes:
-        index: where they come from.
+        origin: the index that they come from.
 
     """
 
-    index: PatchIndex
+    origin: PatchIndex
 
     @classmethod
     def of(cls, patches: Iterable[Patch], index: PatchIndex) -> Patches:
         """Return patches with the index that can cut them out."""
         made = cls(patches)
-        made.index = index
+        made.origin = index
         return made
 
     @property
@@ -108,7 +108,7 @@ class Patches(tuple[Patch, ...]):
             MissingDataError: a picture that is gone.
 
         """
-        return [self.index.crop(patch, size) for patch in self]
+        return [self.origin.crop(patch, size) for patch in self]
 
     def picture(self, size: int = _TILE, columns: int = 8) -> Image.Image:
         """Return all patches on one sheet, each with its value and class below; grey where the picture is gone.
@@ -126,7 +126,7 @@ class Patches(tuple[Patch, ...]):
 
     def _tile(self, patch: Patch, size: int) -> Image.Image:
         try:
-            return self.index.crop(patch, size)
+            return self.origin.crop(patch, size)
         except MissingDataError:
             return Image.new("RGB", (size, size), "#bbbbbb")
 

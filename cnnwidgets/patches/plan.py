@@ -67,7 +67,7 @@ class Settings:
         """Check the numbers."""
         for name, least in (("k", 1), ("per_image", 1), ("seed", 0)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value < 2**31:
+            if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) < 2**31:
                 raise OptionError(f"{name}={value!r}: give a whole number, {least} or more.")
 
 
@@ -111,6 +111,7 @@ class Plan:
         feature = default_layer(network.trace)
         chosen = {layer.call: layer for layer in chosen_layers(network, settings.layers)}
         layers = [chosen.setdefault(feature.call, feature) and chosen[call] for call in sorted({*chosen, feature.call})]
+        batch = _batch(network)
         identity = {
             "format": FORMAT,
             "model": model_hash(network.model),
@@ -120,10 +121,10 @@ class Plan:
             "k": int(settings.k),
             "per_image": int(settings.per_image),
             "seed": int(settings.seed),
-            "batch": _batch(network),
+            "batch": batch,
             "data": data,
         }
-        return cls(network, layers, [layer.call for layer in layers].index(feature.call), identity["batch"], identity)
+        return cls(network, layers, [layer.call for layer in layers].index(feature.call), batch, identity)
 
 
 def _batch(network: Network) -> int:

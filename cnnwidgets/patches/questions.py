@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from cnnwidgets.explain.layer import Layer
+    from cnnwidgets.patches.index import PatchIndex
     from cnnwidgets.patches.indexed_layer import IndexedLayer
 
 
@@ -104,13 +105,15 @@ class Questions(StoredIndex):
         if wanted is not None:
             places = places[self.labels[images[places]] == wanted]
         made = (
-            self._patch(found, row, kind, rank, float(values[place]), int(images[place]), int(cells[place]))
+            self._patch(
+                found, row, int(images[place]), int(cells[place]), kind=kind, rank=rank, value=float(values[place])
+            )
             for rank, place in enumerate(places[:k])
         )
-        return Patches.of(made, self)
+        return Patches.of(made, cast("PatchIndex", self))
 
-    def _patch(  # noqa: PLR0913 - a cell of a table
-        self, layer: IndexedLayer, channel: int, kind: Kind, rank: int, value: float, image: int, cell: int
+    def _patch(
+        self, layer: IndexedLayer, channel: int, image: int, cell: int, *, kind: Kind, rank: int, value: float
     ) -> Patch:
         row, column = divmod(cell, layer.shape[2])
         label, predicted = int(self.labels[image]), int(self._images.column("predicted")[image])

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def reported(
-    steps: Generator[BuildProgress, None, PatchIndex], progress: bool | Callable[[BuildProgress], object]
+    steps: Generator[BuildProgress, None, PatchIndex], *, progress: bool | Callable[[BuildProgress], object]
 ) -> PatchIndex:
     """Return the index at the end of a build.
 

@@ -55,7 +55,9 @@ class StoredIndex:
             self.identity: dict[str, Any] = facts["identity"]
             self.classes: tuple[str, ...] = tuple(str(name) for name in facts["classes"])
             self._predictions = tuple(str(name) for name in facts["predictions"])
-            self._parts = [{"source": dict(part["source"]), "total": int(part["total"])} for part in facts["parts"]]
+            self._parts: list[dict[str, Any]] = [
+                {"source": dict(part["source"]), "total": int(part["total"])} for part in facts["parts"]
+            ]
             self._feature, images = int(facts["feature"]), int(facts["images"])
             self.k = int(self.identity["k"])
             _, height, width = (int(size) for size in self.identity["input"])
@@ -193,7 +195,7 @@ class StoredIndex:
     def matches(self, model: Any) -> bool:
         """Whether this index was made with this model, its weights and its preprocessing."""
         known = {"model": model_identity(model), "preprocess": preprocess_hash(model)}
-        return all(self.identity.get(key) == value for key, value in known.items())
+        return all(bool(self.identity.get(key) == value) for key, value in known.items())
 
 
 def json_list(text: bytes) -> list[Any]:

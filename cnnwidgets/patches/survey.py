@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.calls import Edit
     from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.network import Network
+    from cnnwidgets.explain.trace import Call
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -152,7 +153,7 @@ class Survey:
                 raise ModelError(
                     f"The layer {layer.name!r} gave maps of shape {tuple(value.shape[1:])}; {layer.shape} was expected."
                 )
-            extremes = _extremes(call.name, call.inputs, known, func, args, kwargs, value)
+            extremes = _extremes(call, known, func, args, kwargs, value=value)
             known[layer.call] = extremes
             rows = len(mine)
             for lowest, candidates in ((False, found.high), (True, found.low)):
@@ -175,21 +176,21 @@ class Survey:
         return edit
 
 
-def _extremes(  # noqa: PLR0913 - a call as it is
-    name: str,
-    inputs: tuple[int, ...],
+def _extremes(
+    call: Call,
     known: Mapping[int, Extremes],
     func: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    *,
     value: Tensor,
 ) -> Extremes:
-    sources = [known[source] for source in inputs if source in known]
-    if len(inputs) == 1 and sources:
-        followed = sources[0].behind(name, func, args, kwargs, value)
+    sources = [known[source] for source in call.inputs if source in known]
+    if len(call.inputs) == 1 and sources:
+        followed = sources[0].behind(call.name, func, args, kwargs, value)
         if followed is not None:
             return followed
-    if name == "add" and len(sources) == len(inputs) == 2 and not kwargs and len(args) == 2:
+    if call.name == "add" and len(sources) == len(call.inputs) == 2 and not kwargs and len(args) == 2:
         first, second = sources
         if first.shape == second.shape == value.shape and first.high.dtype == second.high.dtype == value.dtype:
             return first.plus(second, value)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +17,11 @@ from cnnwidgets.errors import IndexFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     import numpy.typing as npt
 
-_CODES = {
+_CODES: dict[np.dtype[Any], str] = {
     np.dtype("<f8"): "F64",
     np.dtype("<i8"): "I64",
     np.dtype("<u8"): "U64",
@@ -29,7 +29,7 @@ _CODES = {
     np.dtype("<i4"): "I32",
     np.dtype("u1"): "U8",
 }
-_DTYPES = {code: dtype for dtype, code in _CODES.items()}
+_DTYPES: dict[str, np.dtype[Any]] = {code: dtype for dtype, code in _CODES.items()}
 _LONGEST = 100 * 2**20  # bytes of a header, as the format says
 _BLOCK = 2**22
 
@@ -172,4 +172,5 @@ class Tensors:
         if not 0 <= start <= end <= last or end - start != math.prod(sizes) * found.itemsize:
             raise self.damaged(f"the array {name!r} lies outside of the file")
         raw = self._data[self._start + start : self._start + end]
-        return raw.view(found).reshape(sizes)
+        array: npt.NDArray[Any] = raw.view(found).reshape(sizes)
+        return array
