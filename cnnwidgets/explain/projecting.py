@@ -73,7 +73,7 @@ def project(
     count, size = len(network.x), chunk or few_images(*network.x.shape[2:])
     cells = _cells(cell, count, found)
     stamp = ModelStamp.of(network.model)
-    plain = _plain(network.trace, found.call)
+    before = _before(network.trace, found.call)
     values = np.zeros(tuple(network.x.shape), dtype=np.float32)
     activations = np.zeros(count, dtype=np.float32)
     where: list[Cell] = []
@@ -83,6 +83,7 @@ def project(
         rows = slice(first, min(first + size, count))
         wanted = None if cells is None else cells[rows]
         slope, unit, used = _back(network, network.x[rows], found, channel, cells=wanted, rectifying=rectifying)
+        plain = _plain(network.trace, before, rectifying)
         if plain and not rectifying.reached:
             raise ModelError(_no_relu(rule, found, plain))
         values[rows] = slope.float().cpu().numpy()
@@ -180,8 +181,8 @@ def _boxes(layer: Layer, cells: list[Cell], values: Any) -> tuple[Box | None, ..
     return tuple(boxes)
 
 
-def _plain(trace: Trace, last: int) -> Counter[str]:
-    """Return the non-linear functions that are no ReLUs on the way to a call."""
+def _before(trace: Trace, last: int) -> set[int]:
+    """Return the calls on which a call depends, itself among them."""
     seen: set[int] = set()
     todo = [last]
     while todo:
@@ -189,7 +190,14 @@ def _plain(trace: Trace, last: int) -> Counter[str]:
         if number >= 0 and number not in seen:
             seen.add(number)
             todo.extend(trace.calls[number].inputs)
-    return Counter(trace.calls[number].name for number in sorted(seen) if trace.calls[number].name in SMOOTH)
+    return seen
+
+
+def _plain(trace: Trace, before: set[int], rectifying: Rectifying) -> Counter[str]:
+    """Return the non-linear functions that are no ReLUs among some calls."""
+    smooth = {number: trace.calls[number].name for number in before if trace.calls[number].name in SMOOTH}
+    passed = {number: name for number, name in rectifying.passed.items() if number in before}
+    return Counter(name for _, name in sorted({**smooth, **passed}.items()))
 
 
 def _listed(plain: Counter[str]) -> str:

@@ -130,7 +130,7 @@ class Projection:
             stamp=self.stamp,
         )
 
-    def picture(self, index: int = 0, *, size: int | None = None, clip: float = 0.001) -> Image.Image:
+    def picture(self, index: int = 0, *, size: int | None = None, clip: float = 0.01) -> Image.Image:
         """Return the values of one image as an RGB picture: mid-grey is 0, brighter above, darker below.
 
         Of three input channels the colours are theirs; of any other number the picture is the grey one of their sum.
@@ -138,7 +138,8 @@ class Projection:
 
         Args:
             index: which image.
-            size: pixels of the longer side, enlarged without smoothing; None gives each pixel of the input one.
+            size: pixels of the longer side, enlarged without smoothing, made smaller by averages; None gives each
+                pixel of the input one.
             clip: share of the values that are not 0 that may lie beyond the ends of the scale, so that a few large
                 ones do not leave the others grey; 0 puts the largest magnitude at its end.
 
@@ -150,7 +151,7 @@ class Projection:
 
         return picture(self, self.checked(index), size=size, clip=clip)
 
-    def crop(self, index: int = 0, *, size: int | None = None, clip: float = 0.001) -> Image.Image:
+    def crop(self, index: int = 0, *, size: int | None = None, clip: float = 0.01) -> Image.Image:
         """Return the part of `picture` that the unit sees, on the same scale; arguments as there.
 
         Raises:

@@ -54,7 +54,7 @@ def _sized(drawn: Image.Image, size: int | None) -> Image.Image:
         raise OptionError(f"size={size!r} is no size of a picture; give 1 pixel or more.")
     longer = max(drawn.size)
     shape = max(1, round(drawn.width * size / longer)), max(1, round(drawn.height * size / longer))
-    return drawn.resize(shape, Image.Resampling.NEAREST)
+    return drawn.resize(shape, Image.Resampling.NEAREST if size > longer else Image.Resampling.BOX)
 
 
 def _outlined(projection: Projection, index: int) -> Image.Image:

@@ -26,18 +26,10 @@ SMOOTH = frozenset(
 )  # fmt: skip
 _COMPARISONS = {"gt", "ge", "lt", "le"}
 _CASTS = {
-    "to",
-    "float",
-    "double",
-    "half",
-    "bfloat16",
-    "type",
-    "type_as",
-    "bool",
-    "logical_not",
-    "bitwise_not",
-    "invert",
-}
+    "bfloat16", "bitwise_not", "bool", "clone", "contiguous", "detach", "double", "float", "half", "invert",
+    "logical_not", "to", "type", "type_as",
+}  # fmt: skip
+_MAXIMA = {"max", "maximum", "fmax"}
 _BY_MASK = {"mul", "where", "masked_fill", "setitem"}
 
 
@@ -81,9 +73,7 @@ _TESTS: dict[str, Callable[[Args, Kwargs], Tensor | None]] = {
     "clip": _floored(1, "min"),
     "clamp_min": _floored(1, "min"),
     "threshold": _threshold,
-    "maximum": _larger,
-    "max": _larger,
-    "fmax": _larger,
+    **dict.fromkeys(_MAXIMA, _larger),
 }
 
 
@@ -101,6 +91,11 @@ def candidates(trace: Trace, last: int) -> dict[int, str]:
     }
 
 
+def chooses(name: str) -> bool:
+    """Whether a call of this name, where it is no ReLU, picks the largest of several values, as a pooling does."""
+    return name in _MAXIMA
+
+
 def is_masked(name: str) -> bool:
     """Whether a call of this name is a ReLU only if its result says so."""
     return name in _BY_MASK
@@ -108,14 +103,22 @@ def is_masked(name: str) -> bool:
 
 def _compares(trace: Trace, inputs: tuple[int, ...]) -> bool:
     """Whether one of some values is a mask that was made by comparing another one of them with a constant."""
-    return any(_compared(trace, number) in inputs for number in inputs if number >= 0)
+    sources = {_source(trace, number) for number in inputs}
+    return any(_compared(trace, number) in sources for number in sources)
 
 
 def _compared(trace: Trace, number: int) -> int | None:
-    call = trace.calls[number]
-    while call.name in _CASTS and call.inputs and call.inputs[0] >= 0:
-        call = trace.calls[call.inputs[0]]
-    return call.inputs[0] if call.name in _COMPARISONS and len(call.inputs) == 1 else None
+    """Return the value that a comparison with a constant compares; None where a call is none."""
+    if number < 0 or trace.calls[number].name not in _COMPARISONS or len(trace.calls[number].inputs) != 1:
+        return None
+    return _source(trace, trace.calls[number].inputs[0])
+
+
+def _source(trace: Trace, number: int) -> int:
+    """Return the value of which another is a cast or a copy."""
+    while number >= 0 and trace.calls[number].name in _CASTS and trace.calls[number].inputs:
+        number = trace.calls[number].inputs[0]
+    return number
 
 
 def _is_zero(bound: Any) -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cnnwidgets.errors import ModelError
-from cnnwidgets.explain.rectifiers import candidates, is_masked, rectified
+from cnnwidgets.explain.rectifiers import candidates, chooses, is_masked, rectified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.calls import Edit
     from cnnwidgets.explain.trace import Trace
 
-_UNSEEN = "a ReLU that no call of a PyTorch function shows (is part of the model a TorchScript module?)"
 _HIDDEN = {
-    "ReluBackward0": _UNSEEN,
-    "ThresholdBackward0": _UNSEEN,
+    "ReluBackward0": "a ReLU that no call of a PyTorch function shows (is part of the model a TorchScript module?)",
     "DifferentiableGraphBackward": "a TorchScript module, whose ReLUs cannot be seen",
     "CheckpointFunctionBackward": "gradient checkpointing, which runs its part of the model again, with plain ReLUs",
 }
@@ -36,6 +34,7 @@ class Rectifying:
 
     Attributes:
         reached: the ReLUs that the signal came through on its way back, by the number of the call.
+        passed: calls that could have been ReLUs, but have other bounds, such as `clamp(-1, 1)`.
 
     """
 
@@ -43,6 +42,7 @@ class Rectifying:
         self._candidates = candidates(trace, last)
         self._gated = gated
         self.reached: dict[int, str] = {}
+        self.passed: dict[int, str] = {}
 
     @property
     def edits(self) -> dict[int, tuple[str, Edit]]:
@@ -50,9 +50,16 @@ class Rectifying:
         return {number: (name, self._edit(number, name)) for number, name in self._candidates.items()}
 
     def _edit(self, number: int, name: str) -> Edit:
+        def plainly(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if not chooses(name):
+                self.passed[number] = name
+            return func(*args, **kwargs)
+
         def edit(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             x = rectified(name, args, kwargs)
-            if x is None or not x.requires_grad:
+            if x is None:
+                return plainly(func, args, kwargs)
+            if not x.requires_grad:
                 return func(*args, **kwargs)
 
             def call(given: Tensor) -> Any:
@@ -62,7 +69,7 @@ class Rectifying:
                 )
 
             if is_masked(name) and not _gives_maximum(call, x):
-                return func(*args, **kwargs)
+                return plainly(func, args, kwargs)
             result = _Rectified.apply(x, call, self._gated, lambda: self.reached.setdefault(number, name))
             return None if func is Tensor.__setitem__ else result
 
