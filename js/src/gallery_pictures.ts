@@ -17,18 +17,16 @@ export interface Pictures {
   readonly fault: string;
 }
 
-/** Pixels that are kept decoded: those of a few walls. */
-const MOST_PIXELS = 16_000_000;
-
 interface Decoding {
   readonly bitmap: ImageBitmap | null;
   readonly failed: boolean;
 }
 
-export function createPictures(wake: () => void, signal: AbortSignal): Pictures {
+/** Keeps so many pixels decoded, and at least those of the latest file. */
+export function createPictures(mostPixels: number, wake: () => void, signal: AbortSignal): Pictures {
   let fault = "";
   const known = createRecent<Tiles, Decoding>(
-    MOST_PIXELS,
+    mostPixels,
     // Nothing is known of the size of what is being decoded; it counts when it is there.
     ({ bitmap }) => (bitmap ? bitmap.width * bitmap.height : 0),
     ({ bitmap }) => bitmap?.close(),

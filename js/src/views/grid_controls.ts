@@ -1,24 +1,13 @@
 /** How the tiles and the map on the picture are drawn: the browser alone follows. */
 import type { ActivationState } from "../activation_state";
 import { h } from "../dom";
+import { quantileAt, quantilePosition, quantileWords } from "../quantile";
 import type { Part, ViewContext } from "./context";
 import { createDisplayControls } from "./display_controls";
 import { createRadioRow } from "./radio_row";
 import { createSlider } from "./slider";
 import { createSortControls } from "./sort_controls";
 import { createTileSize } from "./tile_size";
-
-/** The last position of the highlight slider stands for the highest 0.1 % of the cells. */
-const FINEST = 3;
-
-/** The slider gives the rare, high quantiles room: a third of it is one power of ten. */
-const quantileAt = (position: number) => (position > 0 ? 1 - 10 ** (-FINEST * position) : 0);
-const positionOf = (quantile: number) => Math.min(1, -Math.log10(Math.max(1e-9, 1 - quantile)) / FINEST);
-
-function highlightWords(position: number): string {
-  const share = 100 * (1 - quantileAt(position));
-  return position > 0 ? `top ${Number(share.toPrecision(2))} %` : "off";
-}
 
 export function createGridControls(context: ViewContext<ActivationState>): Part<ActivationState> {
   const { session, signal } = context;
@@ -39,12 +28,12 @@ export function createGridControls(context: ViewContext<ActivationState>): Part<
     "Highlight",
     (position) => session.show({ quantile: quantileAt(position) }),
     signal,
-    highlightWords,
+    quantileWords,
   );
   highlight.element.title = "Shows only where the channel is among its highest activations over this picture";
   const display = createDisplayControls(context, {
     element: highlight.element,
-    update: ({ quantile }: ActivationState) => highlight.update(positionOf(quantile)),
+    update: ({ quantile }: ActivationState) => highlight.update(quantilePosition(quantile)),
   });
 
   return {

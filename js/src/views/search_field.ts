@@ -21,6 +21,8 @@ export interface SearchField {
   count(words: string): void;
   clear(): void;
   focus(): void;
+  /** What was searched for by other means than the field; it is not `type`d. */
+  show(text: string): void;
 }
 
 export function createSearchField(options: SearchFieldOptions): SearchField {
@@ -88,5 +90,10 @@ export function createSearchField(options: SearchFieldOptions): SearchField {
     count: (words) => setText(count, words),
     clear,
     focus: () => input.focus({ preventScroll: true }),
+    show(text) {
+      if (input.value.trim() === text) return;
+      input.value = text;
+      erase.hidden = text === "";
+    },
   };
 }
