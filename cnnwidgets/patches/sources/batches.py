@@ -10,13 +10,12 @@ from torch import Tensor
 
 from cnnwidgets.errors import ImageError
 from cnnwidgets.patches.sources.pairs import pair_of
-from cnnwidgets.patches.sources.reader import Reading, words
+from cnnwidgets.patches.sources.reader import PASSED_ON, Reading, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cnnwidgets.patches.sources.dataset import DatasetSource
-    from cnnwidgets.patches.sources.reader import Reader
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,38 +55,49 @@ class Batches:
     """
 
     def __init__(self, source: DatasetSource, size: int, collate: Callable[[list[Any]], Any] | None = None) -> None:
-        self._source, self._size, self._collate = source, size, collate
+        self._source, self.size, self.collate = source, size, collate
 
     def __len__(self) -> int:
         """Return the number of batches."""
-        return -(-self._source.total // self._size)
+        return (self._source.total + self.size - 1) // self.size
 
-    def __getitem__(self, number: int) -> Batch:
-        """Read a batch."""
-        items = range(number * self._size, min((number + 1) * self._size, self._source.total))
-        return Batch.of(self.readings(items))
-
-    def readings(self, items: range) -> list[Reading]:
-        """Read items; where they fail together they are read one by one."""
-        if self._collate is None:
-            return [self._source.read(item) for item in items]
-        names = [self._source.name(item) for item in items]
+    def __getitem__(self, number: int) -> Batch | Exception:
+        """Read a batch; what is not the fault of an item is returned, not raised: workers mangle what they raise."""
         try:
-            made = self._collate([self._source.element(item) for item in items])
-            return _apart(self._source.reader, names, made)
-        except MemoryError:
+            return Batch.of(self._readings(self._items(number)))
+        except PASSED_ON as error:
+            return error
+
+    def reading(self, number: int) -> Reading:
+        """Read one item as it is in its batch."""
+        items = self._items(number // self.size)
+        return self._readings(items)[number - items.start]
+
+    def _items(self, number: int) -> range:
+        return range(number * self.size, min((number + 1) * self.size, self._source.total))
+
+    def _readings(self, items: range) -> list[Reading]:
+        """Read items; where they fail together they are read one by one."""
+        if self.collate is None:
+            return [self._source.read(item) for item in items]
+        try:
+            return self._collated(self.collate, items)
+        except PASSED_ON:
             raise
         except Exception as error:  # noqa: BLE001 - data sets and users' functions raise any type
             if len(items) == 1:
-                return [Reading(names[0], reason=words(error))]
-            return [reading for item in items for reading in self.readings(range(item, item + 1))]
+                return [Reading(self._source.name(items[0]), reason=words(error))]
+            return [reading for item in items for reading in self._readings(range(item, item + 1))]
 
-
-def _apart(reader: Reader, names: list[str], made: Any) -> list[Reading]:
-    images, labels = pair_of(made)
-    if not hasattr(images, "__len__") or len(images) != len(names):
-        got = f"{len(images)} images" if hasattr(images, "__len__") else f"a {type(images).__name__}"
-        raise ImageError(f"The loader's collate_fn makes {got} of {len(names)} items; it must give one for each.")
-    if not isinstance(labels, list | tuple | Tensor) or len(labels) != len(names):
-        labels = [None] * len(names)
-    return [reader.read(name, image, label) for name, image, label in zip(names, images, labels, strict=True)]
+    def _collated(self, collate: Callable[[list[Any]], Any], items: range) -> list[Reading]:
+        taken = [self._source.take(item) for item in items]
+        images, labels = pair_of(collate([one.element for one in taken]))
+        if not hasattr(images, "__len__") or len(images) != len(items):
+            got = f"{len(images)} images" if hasattr(images, "__len__") else f"a {type(images).__name__}"
+            raise ImageError(f"The loader's collate_fn makes {got} of {len(items)} item(s); it must give one for each.")
+        if not isinstance(labels, list | tuple | Tensor) or len(labels) != len(items):
+            labels = [None] * len(items)
+        return [
+            self._source.reading(self._source.name(item), one, image, label)
+            for item, one, image, label in zip(items, taken, images, labels, strict=True)
+        ]

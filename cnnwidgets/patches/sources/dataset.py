@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import torch
 from torch import Tensor
 
+from cnnwidgets.errors import OptionError
 from cnnwidgets.images.modes import to_rgb
-from cnnwidgets.patches.sources.class_names import distinct
 from cnnwidgets.patches.sources.dataset_facts import facts_of, path_of
 from cnnwidgets.patches.sources.folder import printable
 from cnnwidgets.patches.sources.leaf import Leaf, part_of
 from cnnwidgets.patches.sources.map_source import MapSource
 from cnnwidgets.patches.sources.pairs import pair_of
-from cnnwidgets.patches.sources.reader import Reading, words
 from cnnwidgets.patches.sources.unread import unread
 
 if TYPE_CHECKING:
@@ -23,7 +23,24 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from cnnwidgets.explain.frame import Frame
-    from cnnwidgets.patches.sources.reader import Reader
+    from cnnwidgets.patches.sources.reader import Reader, Reading
+
+
+class Taken(NamedTuple):
+    """What a data set gave for a number.
+
+    Attributes:
+        leaf: the innermost data set that holds it.
+        element: what it gave.
+        given: the picture that its transform was given, if any.
+        made: what the transform made of it.
+
+    """
+
+    leaf: Leaf
+    element: Any
+    given: Image.Image | None
+    made: Any
 
 
 class DatasetSource(MapSource):
@@ -43,11 +60,9 @@ class DatasetSource(MapSource):
     def __init__(self, reader: Reader, data: Any) -> None:
         leaves: dict[int, Leaf] = {}
         self._data, self._part = data, part_of(data, leaves)
-        self._leaves = list(leaves.values())
-        lists = {leaf.classes for leaf in self._leaves}
+        lists = {leaf.classes for leaf in leaves.values()}
         self._renamed = len(lists) > 1  # one number then means several classes
-        names = dict.fromkeys(name for leaf in self._leaves for name in leaf.classes)
-        super().__init__(reader, tuple(names) if self._renamed else distinct(next(iter(lists))))
+        super().__init__(reader, list(dict.fromkeys(name for leaf in leaves.values() for name in leaf.classes)))
         self._length = len(data)
 
     @property
@@ -61,49 +76,54 @@ class DatasetSource(MapSource):
         path = path_of(leaf.data, inner)
         return f"item {number}" if path is None else printable(path)
 
-    def element(self, number: int) -> Any:
-        """Return what the data set itself gives for a number."""
+    def take(self, number: int) -> Taken:
+        """Ask the data set for an element; may raise anything."""
         leaf, inner = self._part.find(number)
-        return leaf.noted.get(inner)[0]
+        return Taken(leaf, *leaf.noted.get(inner))
 
-    def _get(self, number: int) -> tuple[Any, Any]:
-        return pair_of(self.element(number))
+    def _read(self, number: int) -> Reading:
+        taken = self.take(number)
+        return self.reading(self.name(number), taken, *pair_of(taken.element))
 
-    def read(self, number: int) -> Reading:
-        """Read one item."""
-        name, (leaf, inner) = self.name(number), self._part.find(number)
-        try:
-            element, given, made = leaf.noted.get(inner)
-            image, label = pair_of(element)
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 - data sets raise any type
-            return Reading(name, reason=words(error))
+    def reading(self, name: str, taken: Taken, image: Any, label: Any) -> Reading:
+        """Return an image of an element as a reading."""
         reading = self.reader.read(name, unread(image), label)
         if self._renamed and isinstance(reading.label, int):
-            known = reading.label < len(leaf.classes)
-            reading = replace(reading, label=leaf.classes[reading.label] if known else str(reading.label))
-        frame = _frame(leaf, given) if image is made else None
-        if frame is not None and reading.x is not None and frame.input_size == tuple(reading.x.shape[1:]):
-            return replace(reading, frame=frame)
-        return reading
+            names = taken.leaf.classes
+            label = names[reading.label] if reading.label < len(names) else str(reading.label)
+            reading = replace(reading, label=label)
+        frame = None if reading.x is None else _frame(taken, image)
+        return reading if frame is None else replace(reading, frame=frame)
 
     def _picture(self, number: int) -> Image.Image:
-        leaf, inner = self._part.find(number)
-        element, given, made = leaf.noted.get(inner)
-        image = pair_of(element)[0]
-        frame = _frame(leaf, given) if image is made and isinstance(image, Tensor) else None
-        if given is not None and frame is not None and frame.input_size == tuple(image.shape[-2:]):
-            return to_rgb(given, f"The picture of {self.name(number)!r}", turn=False)
-        return self.reader.picture(unread(image))
+        taken = self.take(number)
+        return self.shown(taken, pair_of(taken.element)[0])
+
+    def shown(self, taken: Taken, image: Any) -> Image.Image:
+        """Return the picture that the frame of an image means."""
+        if taken.given is None or _frame(taken, image) is None:
+            return self.reader.picture(unread(image))
+        return to_rgb(taken.given, "The picture", turn=False)
 
     def _facts(self) -> Iterator[str | bytes]:
         yield f"{self.kind}:{self.total}"
         yield from facts_of(self._data)
 
 
-def _frame(leaf: Leaf, given: Image.Image | None) -> Frame | None:
-    """Return where a transform looks in the picture that it was given; it sees it as stored, not turned upright."""
-    if given is None or leaf.noted.frames is None:
+def _frame(taken: Taken, image: Any) -> Frame | None:
+    """Return where a transform looks in the picture that it was given, if the image is what it made.
+
+    A transform sees a picture as it is stored, not turned upright.
+    """
+    made, given = taken.made, taken.given
+    if taken.leaf.noted.frames is None or given is None or not isinstance(made, Tensor) or not made.is_floating_point():
         return None
-    return leaf.noted.frames(given.height, given.width)
+    if image is not made and not (image.shape == made.shape and torch.equal(image, made)):
+        return None
+    try:
+        frame = taken.leaf.noted.frames(given.height, given.width)
+    except (MemoryError, OptionError):
+        raise
+    except Exception:  # noqa: BLE001 - a transform of the user's that fails on the pictures it is measured with
+        return None
+    return frame if frame is not None and frame.input_size == tuple(made.shape[-2:]) else None

@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset
 
 from cnnwidgets.patches.sources.folder import size_of
+from cnnwidgets.patches.sources.pairs import image_of
 from cnnwidgets.patches.sources.tensors import sampled_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LABELS = ("targets", "labels", "_labels", "y")
-_VALUES = ("data", "images", "imgs", "x")
+#: Attributes under which data sets keep labels, paths or values.
+_HELD = ("targets", "labels", "_labels", "y", "data", "images", "imgs", "x", "paths", "files")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -39,7 +41,17 @@ def facts_of(data: Any) -> Iterator[str]:
 def _facts_of_leaf(data: Any) -> Iterator[str]:
     for name in ("transform", "target_transform"):
         yield _ADDRESS.sub("", repr(getattr(data, name, None)))
-    yield str(getattr(data, "_fingerprint", ""))  # Hugging Face's own
+    known = [*_known(data)]
+    inner = getattr(data, "dataset", None)
+    if length_of(inner):  # a data set of the user's around another one
+        known += facts_of(inner)
+    yield from known or _looked_at(data)
+
+
+def _known(data: Any) -> Iterator[str]:
+    """Yield what a data set holds that tells it from others of its type."""
+    if isinstance(fingerprint := getattr(data, "_fingerprint", None), str):  # Hugging Face's own
+        yield fingerprint
     root = str(getattr(data, "root", ""))
     for number in range(length_of(data) or 0):
         path = path_of(data, number, root)
@@ -47,14 +59,40 @@ def _facts_of_leaf(data: Any) -> Iterator[str]:
             break
         yield f"{path}:{size_of(Path(root, path))}"
     tensors = getattr(data, "tensors", ())
-    for values in tensors if isinstance(tensors, tuple | list) else ():
-        yield sampled_hash(values)
-    for name in _LABELS + _VALUES:
-        values = getattr(data, name, None)
-        if isinstance(values, list) and values and isinstance(values[0], int | float | str):
-            yield hashlib.sha256(repr(values).encode("utf-8", "surrogateescape")).hexdigest()
-        elif isinstance(values, np.ndarray | Tensor) and values.ndim:
+    for values in [*(tensors if isinstance(tensors, tuple | list) else ()), *(getattr(data, n, None) for n in _HELD)]:
+        if isinstance(values, np.ndarray | Tensor) and values.ndim:
             yield sampled_hash(values)
+        elif isinstance(values, list) and values and _is_plain(values[0]):
+            yield hashlib.sha256(repr(values).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, int | float | str | os.PathLike)
+
+
+def _looked_at(data: Any) -> Iterator[str]:
+    """Yield what the first, the middle and the last image are, for data sets that tell nothing else."""
+    length = length_of(data) or 0
+    for number in sorted({0, length // 2, length - 1} if length and hasattr(data, "__getitem__") else ()):
+        try:
+            yield image_fact(image_of(data[number]))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - an item that cannot be read is a fact as well
+            yield type(error).__name__
+
+
+def image_fact(image: Any) -> str:
+    """Return what tells one image from another: of files their size in bytes, of what is in memory its values."""
+    if isinstance(image, np.ndarray | Tensor):
+        return sampled_hash(image) if image.ndim else str(image)
+    if isinstance(image, Image.Image):
+        name = str(getattr(image, "filename", ""))
+        content = size_of(Path(name)) if name else hashlib.sha256(image.tobytes()).hexdigest()
+        return f"{image.mode}{image.size}{content}"
+    return str(image) if _is_plain(image) else type(image).__name__
 
 
 def path_of(data: Any, number: int, root: str | None = None) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import ImageError, nearest
@@ -12,8 +11,11 @@ from cnnwidgets.patches.sources.map_source import MapSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-    from cnnwidgets.patches.sources.reader import Reader
+    from PIL import Image
+
+    from cnnwidgets.patches.sources.reader import Reader, Reading
 
 
 class FolderSource(MapSource):
@@ -47,11 +49,14 @@ class FolderSource(MapSource):
         """Return the name of an item without reading it."""
         return printable(self._paths[number])
 
-    def _get(self, number: int) -> tuple[Any, Any]:
+    def _read(self, number: int) -> Reading:
+        return self.reader.read(self.name(number), self._picture(number), _class(self._paths[number]))
+
+    def _picture(self, number: int) -> Image.Image:
         name = self._paths[number]
         if name in self._unlisted:
             raise ImageError(self._unlisted[name])
-        return read_path(self.root / name, printable(name)), _class(name)
+        return read_path(self.root / name, printable(name))
 
     def _facts(self) -> Iterator[str | bytes]:
         yield self.kind

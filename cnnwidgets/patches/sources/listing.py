@@ -46,7 +46,7 @@ def listing(root: Path) -> Listing:
     while waiting:
         folder, prefix, above = waiting.pop()
         try:
-            status = os.stat(folder)
+            status = Path(folder).stat()
             identity = (status.st_dev, status.st_ino)
             if identity in above:
                 continue
@@ -57,7 +57,7 @@ def listing(root: Path) -> Listing:
                     name = prefix + entry.name
                     if _is_folder(entry):
                         waiting.append((entry.path, f"{name}/", (*above, identity)))
-                    elif (suffix := os.path.splitext(entry.name)[1].lower()) in wanted:
+                    elif (suffix := Path(entry.name).suffix.lower()) in wanted:
                         found.names.append(name)
                     else:
                         found.others.add(suffix)

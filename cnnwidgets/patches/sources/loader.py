@@ -10,6 +10,7 @@ from torch.utils.data import BatchSampler, DataLoader, SequentialSampler, Subset
 from cnnwidgets.errors import OptionError
 from cnnwidgets.patches.sources.batches import Batch, Batches
 from cnnwidgets.patches.sources.dataset import DatasetSource
+from cnnwidgets.patches.sources.reader import broken_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from cnnwidgets.patches.sources.item import Item
-    from cnnwidgets.patches.sources.reader import Reader, Reading
+    from cnnwidgets.patches.sources.reader import Reader
 
 
 class LoaderSource(DatasetSource):
@@ -49,7 +50,6 @@ class LoaderSource(DatasetSource):
         self._loader = loader
         plain = loader.batch_size is None or loader.collate_fn is default_collate
         self._batches = Batches(self, size, None if plain else loader.collate_fn)
-        self._size, self._plain = size, plain
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the loader at home: its workers need the data set alone."""
@@ -58,13 +58,27 @@ class LoaderSource(DatasetSource):
     def items(self, start: int = 0, classes: Iterable[str] = ()) -> Iterator[Item]:
         """Read the items in batches, the first of which is the one that holds `start`."""
         self._names.recall(classes)
-        numbers = range(start // self._size, len(self._batches))
-        for number, batch in zip(numbers, self._read(numbers), strict=True):
-            for place, reading in enumerate(batch.readings(), number * self._size):
+        size = self._batches.size
+        numbers = range(start // size, len(self._batches))
+        for number, batch in zip(numbers, self._read_batches(numbers), strict=True):
+            for place, reading in enumerate(batch.readings(), number * size):
                 if place >= start:
                     yield self.numbered(place, reading)
 
-    def _read(self, numbers: range) -> Iterable[Batch]:
+    def _read_batches(self, numbers: range) -> Iterator[Batch]:
+        batches = iter(self._loaded(numbers))
+        for number in numbers:
+            try:
+                batch = next(batches)
+            except MemoryError:
+                raise
+            except Exception as error:  # a worker that was killed, or what it reads cannot be sent
+                raise broken_off(self._loader, number * self._batches.size, error) from error
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
+
+    def _loaded(self, numbers: range) -> Iterable[Batch | Exception]:
         loader = self._loader
         if not loader.num_workers:
             return (self._batches[number] for number in numbers)
@@ -81,21 +95,21 @@ class LoaderSource(DatasetSource):
             generator=torch.Generator().manual_seed(0),  # else it draws from the user's
         )
 
-    def read(self, number: int) -> Reading:
-        """Read one item as it is in its batch."""
-        if self._plain:
-            return super().read(number)
-        first = number - number % self._size
-        batch = range(first, min(first + self._size, self.total))
-        return self._batches.readings(batch)[number - first]
+    def item(self, number: int) -> Item:
+        """Read one item, as it is in its batch."""
+        if self._batches.collate is None:
+            return super().item(number)
+        self._check(number)
+        return self._there(number, self._batches.reading(number))
 
     def _picture(self, number: int) -> Image.Image:
-        if self._plain:
+        if self._batches.collate is None:
             return super()._picture(number)
-        x = self.read(number).x
-        if x is None:
-            raise self._missing(number, self.read(number).reason or "")
-        return self.reader.picture(x)
+        return self.shown(self.take(number), self.item(number).x)
+
+    def _facts(self) -> Iterator[str | bytes]:
+        yield from super()._facts()
+        yield getattr(self._batches.collate, "__qualname__", "")
 
     def describe(self) -> dict[str, Any]:
         """Return the kind, and how many items are left out at the end."""
@@ -121,5 +135,5 @@ def _order(loader: DataLoader[Any]) -> tuple[Sequence[int], int, bool]:
     )
 
 
-def _as_it_is(batch: Batch) -> Batch:
+def _as_it_is(batch: Any) -> Any:
     return batch

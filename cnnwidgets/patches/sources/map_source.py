@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cnnwidgets.errors import MissingDataError, OptionError
-from cnnwidgets.patches.sources.reader import Reader, Reading, words
+from cnnwidgets.errors import MissingDataError
+from cnnwidgets.patches.sources.reader import PASSED_ON, Reader, Reading, words
 from cnnwidgets.patches.sources.source import Source
 
 if TYPE_CHECKING:
@@ -39,20 +39,18 @@ class MapSource(Source):
     def name(self, number: int) -> str:
         """Return the name of an item without reading it."""
 
-    @abstractmethod
-    def _get(self, number: int) -> tuple[Any, Any]:
-        """Return image and label; may raise anything."""
-
     def read(self, number: int) -> Reading:
         """Read one item; this is what runs in the workers of a data loader."""
-        name = self.name(number)
         try:
-            image, label = self._get(number)
-        except MemoryError:
+            return self._read(number)
+        except PASSED_ON:
             raise
         except Exception as error:  # noqa: BLE001 - data sets raise any type
-            return Reading(name, reason=words(error))
-        return self.reader.read(name, image, label)
+            return Reading(self.name(number), reason=words(error))
+
+    @abstractmethod
+    def _read(self, number: int) -> Reading:
+        """Read one item; may raise anything."""
 
     def items(self, start: int = 0, classes: Iterable[str] = ()) -> Iterator[Item]:
         """Read the items one by one."""
@@ -63,23 +61,26 @@ class MapSource(Source):
     def item(self, number: int) -> Item:
         """Read one item."""
         self._check(number)
-        item = self.numbered(number, self.read(number))
-        if item.reason is not None:
-            raise self._missing(number, item.reason)
-        return item
+        return self._there(number, self.read(number))
+
+    def _there(self, number: int, reading: Reading) -> Item:
+        if reading.reason is not None:
+            raise self._missing(number, reading.reason)
+        return self.numbered(number, reading)
 
     def picture(self, number: int) -> Image.Image:
         """Read the picture of one item."""
         self._check(number)
         try:
             return self._picture(number)
-        except (MemoryError, MissingDataError, OptionError):
+        except (MissingDataError, *PASSED_ON):
             raise
         except Exception as error:
             raise self._missing(number, words(error)) from error
 
+    @abstractmethod
     def _picture(self, number: int) -> Image.Image:
-        return self.reader.picture(self._get(number)[0])
+        """Read the picture of one item; may raise anything."""
 
     def _check(self, number: int) -> None:
         if not 0 <= number < self.total:

@@ -25,18 +25,19 @@ class Noted:
     """
 
     def __init__(self, data: Any) -> None:
-        transform = getattr(data, "transform", None)
-        self._data, self._notes, self.frames = data, None, None
+        self._data = data
+        self._notes: Notes | None = None
+        self.frames: Frames | None = None
+        transform: Any = getattr(data, "transform", None)
         if not callable(transform):
             return
-        notes = Notes(transform)
-        noted = copy.copy(data)
-        noted.transform = notes
+        self._notes, self.frames = Notes(transform), Frames(transform)
+        self._data = copy.copy(data)
+        self._data.transform = self._notes
         pair = getattr(data, "transforms", None)  # torchvision's: the transforms of image and label in one
         if getattr(pair, "transform", None) is transform:
-            noted.transforms = copy.copy(pair)
-            noted.transforms.transform = notes
-        self._data, self._notes, self.frames = noted, notes, Frames(transform)
+            self._data.transforms = copy.copy(pair)
+            self._data.transforms.transform = self._notes
 
     def get(self, number: int) -> tuple[Any, Image.Image | None, Any]:
         """Return an element of the data set, the picture that the transform was given, and what it made of it."""

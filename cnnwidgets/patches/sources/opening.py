@@ -99,26 +99,30 @@ def _reader(model: Any) -> Reader:
     return Reader(model.preparation if plain else model.prepare)
 
 
-def _opened(reader: Reader, images: Any) -> Source:  # noqa: PLR0911
+def _opened(reader: Reader, images: Any) -> Source:
     if isinstance(images, str | PathLike):
         return _at(reader, images)
     if isinstance(images, Tensor | np.ndarray | Image.Image | bytes):
         return _values(reader, images)
     if isinstance(images, list | tuple):
         return ListedSource(reader, images)
+    if hasattr(images, "iloc") and hasattr(images, "tolist"):  # a column of a pandas table, numbered by its labels
+        return ListedSource(reader, images.tolist())
     if isinstance(images, DataLoader):
-        if isinstance(images.dataset, IterableDataset):
-            return StreamSource(reader, images, images.dataset)
-        return LoaderSource(reader, images)
+        streams = isinstance(images.dataset, IterableDataset)
+        return StreamSource(reader, images, images.dataset) if streams else LoaderSource(reader, images)
+    return _data_set(reader, images)
+
+
+def _data_set(reader: Reader, images: Any) -> Source:
     if isinstance(images, Mapping):
         names = ", ".join(map(repr, list(images)[:5]))
         raise ImageError(
-            f"The images are a mapping with the names {names}. Give one of its values, or list(...items())."
+            f"The images are a mapping with the names {names}. Give one of its values, or pairs of image and label: "
+            "list(images.items())."
         )
     if isinstance(images, set | frozenset):
         raise ImageError("A set has no order in which its images could be found again. Give sorted(images).")
-    if hasattr(images, "iloc") and hasattr(images, "tolist"):  # a column of a pandas table, numbered by its labels
-        return ListedSource(reader, images.tolist())
     numbered = hasattr(images, "__getitem__") and not isinstance(images, IterableDataset | type)
     if numbered and length_of(images) is not None:
         return DatasetSource(reader, images)

@@ -30,6 +30,14 @@ def pair_of(element: Any) -> tuple[Any, Any]:
     return element, None
 
 
+def image_of(element: Any) -> Any:
+    """Return the image of an element, None where it has none."""
+    try:
+        return pair_of(element)[0]
+    except ImageError:
+        return None
+
+
 def _of_mapping(element: Mapping[Any, Any]) -> tuple[Any, Any]:
     found = next((key for key in _IMAGES if element.get(key) is not None), None)
     if found is None:

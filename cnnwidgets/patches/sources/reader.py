@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.subject import Prepared
 
 
+class UnpreparedError(ImageError):
+    """There is no Classifier that prepares pictures."""
+
+
+#: What is not the fault of one item, and ends a pass.
+PASSED_ON = (MemoryError, OptionError, UnpreparedError)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
     """An item before its class has a number: what a data loader's worker sends.
@@ -63,12 +71,15 @@ class Reader:
 
         """
         if self._prepare is None and not isinstance(image, Tensor):
-            raise needs_classifier(image)
+            raise UnpreparedError(
+                f"The images are of type {type(image).__name__}. A bare nn.Module takes float tensors (C,H,W); for "
+                "pictures and files wrap it with its preprocessing: cnnwidgets.Classifier(model, preprocess=...)."
+            )
         known = None
         try:
             known = label_of(label)
             prepared = self._prepared(image)
-        except (MemoryError, OptionError):
+        except PASSED_ON:
             raise
         except Exception as error:  # noqa: BLE001 - data sets and preprocessings raise any type
             return Reading(name, known, reason=words(error))
@@ -121,9 +132,9 @@ def words(error: Exception) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def needs_classifier(image: Any) -> ImageError:
-    """Return the error for a picture that nobody can prepare."""
+def broken_off(data: Any, number: int, error: Exception) -> ImageError:
+    """Return the error for a stream that ends before its time."""
     return ImageError(
-        f"The images are of type {type(image).__name__}. A bare nn.Module takes float tensors (C,H,W); for pictures "
-        "and files wrap it with its preprocessing: cnnwidgets.Classifier(model, preprocess=...)."
+        f"The {type(data).__name__} broke off at item {number}: {words(error)}. What came before it is kept; mend the "
+        "data, and the same call goes on from there."
     )

@@ -12,18 +12,20 @@ from cnnwidgets.errors import ImageError, MissingDataError
 from cnnwidgets.explain.randomness import PrivateRandomness
 from cnnwidgets.patches.sources.dataset_facts import facts_of, length_of
 from cnnwidgets.patches.sources.folder import printable
-from cnnwidgets.patches.sources.item import Item
 from cnnwidgets.patches.sources.listed_classes import listed_classes
-from cnnwidgets.patches.sources.pairs import pair_of
-from cnnwidgets.patches.sources.reader import Reading, words
+from cnnwidgets.patches.sources.pairs import image_of, pair_of
+from cnnwidgets.patches.sources.reader import Reading, UnpreparedError, broken_off
 from cnnwidgets.patches.sources.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from PIL import Image
 
+    from cnnwidgets.patches.sources.item import Item
     from cnnwidgets.patches.sources.reader import Reader
+
+_END = object()
 
 
 class StreamSource(Source):
@@ -58,45 +60,46 @@ class StreamSource(Source):
             )
         self._begun = True
         number = 0
-        for element in self._elements(lambda: number):
-            for image, label in self._apart(number, element):
+        elements = self._next(number, self._start)
+        while (element := self._next(number, lambda: next(elements, _END))) is not _END:
+            for one in self._apart(element):
                 if number >= start:
-                    yield self._item(number, image, label)
+                    yield self._item(number, one)
                 number += 1
 
-    def _elements(self, number: Any) -> Iterator[Any]:
+    def _start(self) -> Iterator[Any]:
+        with PrivateRandomness():  # a loader draws the seed of its workers
+            return iter(self._images)
+
+    def _next(self, number: int, step: Callable[[], Any]) -> Any:
         try:
-            with PrivateRandomness():  # a loader draws the seed of its workers
-                elements = iter(self._images)
-            yield from elements
-        except (MemoryError, GeneratorExit):
+            return step()
+        except MemoryError:
             raise
         except Exception as error:
-            raise ImageError(
-                f"The {type(self._data).__name__} broke off at item {number()}: {words(error)}. What came before it is "
-                "kept; mend the data, and the same call goes on from there."
-            ) from error
+            raise broken_off(self._data, number, error) from error
 
-    def _apart(self, number: int, element: Any) -> Iterator[tuple[Any, Any]]:
-        try:
-            image, label = pair_of(element)
-        except ImageError as error:
-            yield error, None
-            return
+    def _apart(self, element: Any) -> Iterator[Any]:
+        """Yield the images of a batch with their labels, and what is no batch as it is."""
+        image = image_of(element)
         if not isinstance(image, Tensor) or image.ndim != 4:
-            yield image, label
+            yield element
             return
         if self.kind == "iterable" and len(image) != 1:
             self._total = None
+        label = pair_of(element)[1]
         labels = label if isinstance(label, list | tuple | Tensor) and len(label) == len(image) else [None] * len(image)
         yield from zip(image, labels, strict=True)
 
-    def _item(self, number: int, image: Any, label: Any) -> Item:
+    def _item(self, number: int, element: Any) -> Item:
+        image = image_of(element)
         name = printable(str(fspath(image))) if isinstance(image, str | PathLike) else f"item {number}"
-        if isinstance(image, ImageError):
-            reading = Reading(name, reason=str(image))
-        else:
-            reading = self.reader.read(name, image, label)
+        try:
+            reading = self.reader.read(name, *pair_of(element))
+        except UnpreparedError:
+            raise
+        except ImageError as error:  # no image in it
+            reading = Reading(name, reason=str(error))
         return self.numbered(number, reading)
 
     def item(self, number: int) -> Item:

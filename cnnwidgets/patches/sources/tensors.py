@@ -10,12 +10,14 @@ import numpy as np
 from cnnwidgets.explain.provenance import tensor_hash
 from cnnwidgets.explain.subject import prepared_tensor
 from cnnwidgets.patches.sources.map_source import MapSource
-from cnnwidgets.patches.sources.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from PIL import Image
     from torch import Tensor
+
+    from cnnwidgets.patches.sources.reader import Reader, Reading
 
 _SAMPLE = 256
 
@@ -39,8 +41,11 @@ class TensorSource(MapSource):
         """Return the name of an item without reading it."""
         return f"item {number}"
 
-    def _get(self, number: int) -> tuple[Any, Any]:
-        return self._x[number], None
+    def _read(self, number: int) -> Reading:
+        return self.reader.read(self.name(number), self._x[number])
+
+    def _picture(self, number: int) -> Image.Image:
+        return self.reader.picture(self._x[number])
 
     def _facts(self) -> Iterator[str | bytes]:
         yield from (self.kind, sampled_hash(self._x))

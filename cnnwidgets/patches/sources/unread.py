@@ -16,7 +16,7 @@ def unread(image: Any) -> Any:
     Pillow reads an opened picture when it is first looked at, and keeps its pixels: a list of them would fill the
     memory while it is gone through. So its file is opened a second time.
     """
-    if not isinstance(image, ImageFile.ImageFile) or _is_read(image) or not Path(image.filename or "").is_file():
+    if not isinstance(image, ImageFile.ImageFile) or _is_read(image) or not Path(str(image.filename)).is_file():
         return image
     with Image.open(image.filename) as again:
         again.seek(image.tell())
