@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 _HEAD = 1024
 
 
-def read_path(path: Path, written_as: str) -> Image.Image:
-    """Return the picture in the file at `path`; `written_as` is the caller's own spelling, for errors."""
+def read_path(path: Path, written_as: str, *, near: bool = True) -> Image.Image:
+    """Return the picture in the file at `path`; `written_as` is the caller's own spelling, for errors.
+
+    `near=False` looks for no near name where there is no such file: among many files that takes long.
+    """
     if re.match(r"(?i)(https?|ftp|file|data):", written_as):
         raise ImageError(
             f"{_short(written_as)!r} is an address, and nothing is fetched. Save the picture and "
@@ -30,7 +33,7 @@ def read_path(path: Path, written_as: str) -> Image.Image:
         if path.is_dir():
             raise ImageError(f"{written_as!r} is a folder. Pass the path of one picture in it.")
         if not path.exists():
-            raise ImageError(f"There is no file {written_as!r}.{_siblings(path)}")
+            raise ImageError(f"There is no file {written_as!r}.{_siblings(path) if near else ''}")
         if not path.is_file():
             raise ImageError(f"{written_as!r} is a device or a pipe. Pass the path of a picture file.")
         with path.open("rb") as file:

@@ -56,7 +56,7 @@ class FolderSource(MapSource):
         name = self._paths[number]
         if name in self._unlisted:
             raise ImageError(self._unlisted[name])
-        return read_path(self.root / name, printable(name))
+        return read_path(self.root / name, printable(name), near=False)
 
     def _facts(self) -> Iterator[str | bytes]:
         yield self.kind

@@ -61,7 +61,7 @@ class ListedSource(MapSource):
 
     def _opened(self, image: Any) -> Any:
         if _is_path(image):
-            return read_path(self._root / Path(fspath(image)).expanduser(), printable(str(fspath(image))))
+            return read_path(self._root / Path(fspath(image)).expanduser(), printable(str(fspath(image))), near=False)
         return unread(image)
 
     def _facts(self) -> Iterator[str | bytes]:

@@ -109,7 +109,8 @@ class LoaderSource(DatasetSource):
 
     def _facts(self) -> Iterator[str | bytes]:
         yield from super()._facts()
-        yield getattr(self._batches.collate, "__qualname__", "")
+        if self._batches.collate is not None:
+            yield getattr(self._batches.collate, "__qualname__", type(self._batches.collate).__qualname__)
 
     def describe(self) -> dict[str, Any]:
         """Return the kind, and how many items are left out at the end."""
