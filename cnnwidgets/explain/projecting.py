@@ -16,7 +16,6 @@ from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.frame import Box
 from cnnwidgets.explain.layers import find_layer
-from cnnwidgets.explain.measured import check_leads_back
 from cnnwidgets.explain.method import check_chunk, few_images
 from cnnwidgets.explain.network import Network, check_finite
 from cnnwidgets.explain.projection import Projection
@@ -125,8 +124,7 @@ def _back(
     with torch.enable_grad():
         watch(network, x, [layer.call], lambda _, value: seen.append(value), edits=rectifying.edits)
         (value,) = seen
-        check_leads_back(value, layer)
-        rectifying.check(value)
+        rectifying.check(value, layer.name)
         maps = value[:, channel]
         check_finite(maps.detach(), f"Channel {channel} of the layer {layer.name!r}")
         if cells is None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.rectifiers import candidates, chooses, is_masked, rectified
@@ -75,8 +76,13 @@ class Rectifying:
 
         return edit
 
-    def check(self, value: Tensor) -> None:
-        """Raise `ModelError` where a ReLU behind a value would be passed by its ordinary gradient, unseen."""
+    def check(self, value: Tensor, layer: str) -> None:
+        """Raise `ModelError` where no gradient leads back from a value, or where it would pass a ReLU unseen."""
+        if not value.requires_grad:
+            raise ModelError(
+                f"No gradient leads from the layer {layer!r} back to the input. Is there a torch.no_grad(), a rounding "
+                "or a detach() in between, or gradient checkpointing? Without that, units of it can be projected."
+            )
         todo, seen = [value.grad_fn], set()
         while todo:
             node = todo.pop()
@@ -86,7 +92,7 @@ class Rectifying:
             for name, what in _HIDDEN.items():
                 if node.name().endswith(name):
                     raise ModelError(
-                        f"In the model lies {what}, so the gradient cannot be cut there. Give the model as plain "
+                        f"In the model lies {what}, so gradients cannot be cut there. Give the model as plain "
                         "PyTorch modules, with gradient checkpointing switched off."
                     )
             todo.extend(following for following, _ in node.next_functions)
@@ -97,7 +103,7 @@ class _Rectified(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, call: Callable[[Tensor], Any], gated: bool, reached: Callable[[], Any]) -> Tensor:  # noqa: FBT001 - autograd hands on no keywords
-        with torch.enable_grad():
+        with torch.enable_grad(), saved_tensors_hooks(_as_it_is, _as_it_is):  # those of a checkpoint are not for this
             leaf = x.detach().requires_grad_(True)
             given = leaf.clone()
             version = given._version  # noqa: SLF001
@@ -120,6 +126,10 @@ class _Rectified(torch.autograd.Function):
         positive = slopes[0].clamp(min=0)
         (gate,) = ctx.saved_tensors
         return (positive * gate if ctx.gated else positive), None, None, None
+
+
+def _as_it_is(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def _gives_maximum(call: Callable[[Tensor], Any], x: Tensor) -> bool:

@@ -45,6 +45,8 @@ QUIET = {
     "layers": explain.layers,
     "filters": lambda m, _: explain.filters(Classifier(m), "features.3", 1).plot(),
     "receptive_field": lambda m, x: explain.receptive_field(m, x, "features.5", (1, 1), effective=True).plot(),
+    "guided_backprop": lambda m, x: explain.guided_backprop(m, x, "features.5", 1, chunk=1).plot(),
+    "deconvnet": lambda m, x: explain.deconvnet(Classifier(m), x, "features.5", 1, (1, 1)).overlay(),
     "predict": lambda m, x: Classifier(m).predict(x),
     "scores": lambda m, x: Classifier(m).scores(x),
     "index_of": lambda m, x: Classifier(m, classes=list("abcde")).index_of("b"),

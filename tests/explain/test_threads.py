@@ -32,11 +32,13 @@ def test_many_threads_on_one_model(kind):
         lambda: explain.cam(net, X, 3).values,
         lambda: explain.grad_cam(net, X, 1, layer="features.0").values,
         lambda: explain.grad_cam(net, X, 1, layer="features").values,
+        lambda: explain.guided_backprop(net, X, "features", 2).values,
+        lambda: explain.deconvnet(net, X, "features.4", 3, (1, 2)).values,
         lambda: np.array([p.probability for p in Classifier(net).predict(X)[0]]),
     ]
     expected = [one() for one in work]
     with ThreadPoolExecutor(6) as pool:
-        found = list(pool.map(lambda i: work[i % len(work)](), range(60)))
+        found = list(pool.map(lambda i: work[i % len(work)](), range(64)))
     for i, values in enumerate(found):
         np.testing.assert_array_equal(values, expected[i % len(work)])
     assert net.training
