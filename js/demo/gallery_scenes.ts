@@ -118,7 +118,7 @@ export const GALLERY_SCENES: Readonly<Record<string, Scene>> = {
   gallery_small: at(LAYER, { patch_size: 32, kind: "compare" }),
   gallery_class: at(LAYER, { label: "dunes" }),
   gallery_no_class: at(LAYER, { label: "tiger" }),
-  gallery_missing: at(LAYER, {}, { gone: new Set([1, 5, 9, 14, 22]) }),
+  gallery_missing: at(LAYER, {}, { gone: new Set([3, 11, 14, 23]) }),
   gallery_dead: at(LAYER, { channel: 5 }),
   gallery_tiny: at("1", { channel: 3 }, { layers: tinyNetwork() }),
   gallery_slow: at(LAYER, {}, { delay: 2_000 }),

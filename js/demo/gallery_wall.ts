@@ -150,8 +150,8 @@ export async function wireWall(
       ? []
       : Array.from({ length: 8 }, (_, i) => ({
           layer: layer.name,
-          channel: (channel + THINGS * (i + 1)) % channels,
+          channel: channel + THINGS * (i + 1),
           score: 0.62 / (1 + 0.4 * i),
-        })).filter((each) => each.channel !== channel && !isDead(each.channel)),
+        })).filter((each) => each.channel < channels && !isDead(each.channel)),
   };
 }

@@ -50,6 +50,15 @@ function inOrder(state: GalleryState, overview: Overview, ordered: Ordered | nul
   return all.sort((a, b) => dead[a] - dead[b] || maximum[b] - maximum[a] || a - b);
 }
 
+/** ", most like channel 14 first (overlap of the patches)". */
+function orderWords(ordered: Ordered | null): string {
+  if (!ordered) return "";
+  const { by, of, units } = ordered;
+  return by === "class"
+    ? `, most characteristic of ${of} first (${units})`
+    : `, most like channel ${of} first (${units})`;
+}
+
 function noteFor(state: GalleryState, ordered: Ordered | null): string {
   if (!needsOrdering(state.order) || ordered) return "";
   if (state.order === "class" && state.target === null) return "Choose a class to rank for. ";
@@ -63,7 +72,7 @@ function list(state: GalleryState, overview: Overview, ordered: Ordered | null):
   const scores =
     ordered && new Map(Array.from(ordered.channels, (channel, i) => [channel, ordered.scores[i]]));
   const before = noteFor(state, ordered);
-  const by = ordered ? `, by ${ordered.units}` : "";
+  const by = orderWords(ordered);
   if (search === "") return { scores, channels, wanted: null, note: before + all + by };
   if (NUMBER.test(search)) {
     const found = channels.filter((channel) => String(channel).startsWith(search));

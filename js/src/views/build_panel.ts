@@ -84,7 +84,8 @@ export function createBuildPanel({
       }
       setText(head, headline(build, layers.length > 0));
       setText(words, silent ? `${NO_NEWS} The kernel is busy or stopped.` : detail(build));
-      setText(button, ACTIONS[build.state]);
+      const anew = build.state === "error" && layers.length > 0;
+      setText(button, anew ? "Index anew" : ACTIONS[build.state]);
       const share = build.total ? Math.min(1, build.done / build.total) : null;
       setAttribute(bar, "data-endless", share === null && build.state === "building");
       setAttribute(bar, "aria-valuenow", share === null ? undefined : Math.round(100 * share));

@@ -116,7 +116,7 @@ export function createGalleryHistogram(context: GalleryContext): WallPart {
     const total = counts.reduce((sum, count) => sum + count, 0);
     const scale = isLogarithmic(histogram) ? ", heights on a log scale" : "";
     const highest = plural(Math.max(...counts), "cell");
-    setText(caption, `${plural(total, "cell")} of random images; highest bar ${highest}${scale}.`);
+    setText(caption, `${plural(total, "cell")} drawn at random; highest bar ${highest}${scale}.`);
     setAttribute(
       element,
       "aria-label",

@@ -1,5 +1,5 @@
 /** The patch pointed at or selected, in numbers and words; the space is always kept. */
-import { h, setAttribute, setClippedText, setText } from "../dom";
+import { h, setClippedText, setText } from "../dom";
 import { significant } from "../format";
 import { classWords, kindWords, placeWords } from "../patch_words";
 import { type GalleryContext, readPatch, type WallPart } from "./gallery_context";
@@ -17,12 +17,11 @@ export function createGalleryReadout({ pointing }: GalleryContext): WallPart {
     element,
     update(state, wall) {
       const patch = wall && readPatch(state, wall, pointing);
-      // Focus speaks for itself; what a pointer touches would talk without end.
-      setAttribute(element, "aria-live", "off");
       if (!wall || !patch) {
         setText(value, "");
-        setClippedText(units, wall ? "Point at a patch to read it, click to select it." : "");
-        for (const each of [source, label, place]) setClippedText(each, "");
+        setClippedText(units, wall ? "Point at a patch to read it" : "");
+        setClippedText(source, wall ? "Click to select it and its image." : "");
+        for (const each of [label, place]) setClippedText(each, "");
         return;
       }
       const { image, source: name, missing } = wall.pictures[patch.picture];

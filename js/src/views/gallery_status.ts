@@ -26,8 +26,9 @@ export function createGalleryStatus(context: GalleryContext): WorkStatus<Gallery
         ? memory.overview(layer) === null
         : memory.wall(layer, channel) === null || (needsDrawing(mode) && !memory.drawn(layer, channel, mode));
     const missing = layer !== "" && lacks;
-    const caption = view === "overview" ? "" : wallCaption(state, context, missing);
     const found = layerOf(state);
+    const overview = found && !missing ? `${nameOf(found)}: every channel by its strongest patches.` : "";
+    const caption = view === "overview" ? overview : wallCaption(state, context, missing);
     const what =
       view === "overview" || !found ? "The overview" : `Channel ${channel ?? ""} of ${nameOf(found)}`;
     return {

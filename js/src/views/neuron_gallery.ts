@@ -113,6 +113,9 @@ function build(view: PlainContext<GalleryState>, root: HTMLElement): PlainView<G
     if (root.dataset.columns === String(columns)) return;
     root.dataset.columns = String(columns);
     bench.insertBefore(tree.element, columns === 3 ? main : null);
+    // Under a finger the words have to be where the patches are.
+    if (columns === 1) main.insertBefore(readout.element, dead);
+    else side.prepend(readout.element);
   };
 
   /** What a test in a page can read. */
@@ -145,6 +148,7 @@ function build(view: PlainContext<GalleryState>, root: HTMLElement): PlainView<G
       overview.element.hidden = looksAtWall;
       controls.element.hidden = !looksAtWall;
       side.hidden = !looksAtWall;
+      readout.element.hidden = !looksAtWall;
       setAttribute(bench, "data-looked", state.view);
       for (const part of [map, tree, channel, building, skipped]) part.update(state);
       views.update(state.view);
@@ -157,6 +161,9 @@ function build(view: PlainContext<GalleryState>, root: HTMLElement): PlainView<G
       dead.hidden = !looksAtWall || stale || !shown?.dead;
       for (const part of [readout, histogram, alike]) part.update(state, shown);
       if (!looksAtWall) overview.update(state);
+      const { status: work, ask } = state;
+      // While there is only the index to be made, the panel says all.
+      status.element.hidden = !indexed && session.fault === "" && work.state === "idle" && work.ask >= ask;
       status.update(state, pictures.fault, looksAtWall ? null : overview.owed);
       publish(state, stale);
     },

@@ -26,7 +26,7 @@ const MOST_PIXELS = 12_000_000;
 /** Rows beyond those in view that are asked for. */
 const AHEAD = 4;
 /** Must be what the style sheet gives the words of a row, with its gaps. */
-const WORDS = { wide: 148, slim: 116 };
+const WORDS = 156;
 const KEYS = "Arrow keys walk the channels, Enter shows the patches of one.";
 
 export function createOverview(context: GalleryContext): OverviewPane {
@@ -136,7 +136,7 @@ export function createOverview(context: GalleryContext): OverviewPane {
     const { scrollTop, clientHeight, clientWidth } = scroller;
     const from = Math.max(0, Math.floor(scrollTop / ROW_HEIGHT));
     const to = Math.min(channels.length, Math.ceil((scrollTop + clientHeight) / ROW_HEIGHT));
-    const room = tilesIn(clientWidth - (clientWidth < 480 ? WORDS.slim : WORDS.wide));
+    const room = tilesIn(clientWidth - WORDS);
     while (pool.length < to - from) pool.push(createOverviewRow(`${id}-${pool.length}`));
     let there = 0;
     for (let position = from; position < to; position++) {
