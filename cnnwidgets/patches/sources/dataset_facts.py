@@ -63,7 +63,8 @@ def _known(data: Any) -> Iterator[str]:
         if isinstance(values, np.ndarray | Tensor) and values.ndim:
             yield sampled_hash(values)
         elif isinstance(values, list) and values and _is_plain(values[0]):
-            yield hashlib.sha256(repr(values).encode("utf-8", "surrogateescape")).hexdigest()
+            text = repr(values).replace(root, "") if root else repr(values)
+            yield hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _is_plain(value: Any) -> bool:
@@ -92,6 +93,8 @@ def image_fact(image: Any) -> str:
         name = str(getattr(image, "filename", ""))
         content = size_of(Path(name)) if name else hashlib.sha256(image.tobytes()).hexdigest()
         return f"{image.mode}{image.size}{content}"
+    if isinstance(image, bytes | bytearray | memoryview):
+        return hashlib.sha256(image).hexdigest()
     return str(image) if _is_plain(image) else type(image).__name__
 
 

@@ -47,7 +47,7 @@ def _named(value: str | bytes) -> str | None:
 def _array(values: Any) -> Any:
     try:
         return np.asarray(values)
-    except (TypeError, ValueError):  # of unequal lengths, or of things that are no numbers
+    except Exception:  # noqa: BLE001 - of unequal lengths, or of things that are no numbers and raise any type
         return None
 
 

@@ -75,9 +75,8 @@ class Reader:
                 f"The images are of type {type(image).__name__}. A bare nn.Module takes float tensors (C,H,W); for "
                 "pictures and files wrap it with its preprocessing: cnnwidgets.Classifier(model, preprocess=...)."
             )
-        known = None
+        known = label_of(label)
         try:
-            known = label_of(label)
             prepared = self._prepared(image)
         except PASSED_ON:
             raise

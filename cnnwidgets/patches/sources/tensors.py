@@ -28,7 +28,8 @@ class TensorSource(MapSource):
     kind = "tensor"
 
     def __init__(self, reader: Reader, x: Tensor) -> None:
-        prepared_tensor(x[:1].nan_to_num())  # the form is checked here, the values image by image
+        if len(x):
+            prepared_tensor(x[:1].nan_to_num())  # the form is checked here, the values image by image
         super().__init__(reader)
         self._x = x
 
