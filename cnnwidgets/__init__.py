@@ -9,6 +9,7 @@ clf.predict(img)
 cw.HeatmapView(clf, img)  # where does the score come from?
 cw.OcclusionCanvas(clf, img)  # what does the network need to see?
 cw.ActivationGrid(clf, img)  # what does each channel of a layer answer to?
+cw.NeuronGallery(clf)  # what does each neuron look for?
 cw.SketchPad(cw.demo.digits())  # draw, and it says what it sees
 ```
 """
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from cnnwidgets.preprocess import Preprocess
     from cnnwidgets.widgets.activation_grid import ActivationGrid
     from cnnwidgets.widgets.heatmap_view import HeatmapView
+    from cnnwidgets.widgets.neuron_gallery import NeuronGallery
     from cnnwidgets.widgets.occlusion_canvas import OcclusionCanvas
     from cnnwidgets.widgets.sketch_pad import SketchPad
 
@@ -40,6 +42,7 @@ _NAMES = {
     "Classifier": "cnnwidgets.classifier",
     "Heatmap": "cnnwidgets.explain.result",
     "HeatmapView": "cnnwidgets.widgets.heatmap_view",
+    "NeuronGallery": "cnnwidgets.widgets.neuron_gallery",
     "OcclusionCanvas": "cnnwidgets.widgets.occlusion_canvas",
     "PatchIndex": "cnnwidgets.patches.index",
     "Preprocess": "cnnwidgets.preprocess",
@@ -53,6 +56,7 @@ __all__ = [
     "CnnWidgetsError",
     "Heatmap",
     "HeatmapView",
+    "NeuronGallery",
     "OcclusionCanvas",
     "PatchIndex",
     "Preprocess",

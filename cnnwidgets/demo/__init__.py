@@ -53,9 +53,8 @@ def crops() -> DemoPictures:
     """Return some 500 square crops of the photographs at five scales, a data set to index: class = photograph.
 
     `crops()[12]` is (a PIL picture of 256 x 256 pixels, the number of its class); `.classes` and `.names` name them.
-
-    Raises `MissingDataError` where scikit-image is not installed.
+    They are cut out when they are asked for, which raises `MissingDataError` where scikit-image is not installed.
     """
     from cnnwidgets.demo import pictures
 
-    return pictures.crops()
+    return pictures.Crops()
