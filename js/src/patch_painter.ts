@@ -162,8 +162,9 @@ export function paintPatch(canvas: HTMLCanvasElement, scene: PatchScene): void {
   if (tile) draw(context, tile, fitted(right - left || 1, bottom - top || 1, [side + SEAM, 0, side]));
 }
 
-/** The channel's value at a quantile over the data set, linear between the levels that are known. */
+/** The channel's value at a quantile over the data set, linear between the levels that are known; 0 leaves nothing out. */
 export function cutAt({ levels, cuts }: Maps, quantile: number): number {
+  if (quantile === 0) return Number.NEGATIVE_INFINITY;
   const after = levels.findIndex((level) => level >= quantile);
   if (after <= 0) return cuts[after < 0 ? cuts.length - 1 : 0];
   const share = (quantile - levels[after - 1]) / (levels[after] - levels[after - 1]);
