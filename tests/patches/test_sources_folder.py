@@ -158,7 +158,7 @@ def test_folders_without_pictures(tmp_path):
 def test_names_that_are_no_text(tmp_path):
     path = os.fsencode(tmp_path) + b"/caf\xe9.png"
     picture().save(tmp_path / "plain.png")
-    os.rename(tmp_path / "plain.png", path)
+    (tmp_path / "plain.png").rename(os.fsdecode(path))
     source = source_of(classifier(), tmp_path)
     (item,) = source.items()
     assert item.reason is None

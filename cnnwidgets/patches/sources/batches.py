@@ -13,9 +13,9 @@ from cnnwidgets.patches.sources.pairs import pair_of
 from cnnwidgets.patches.sources.reader import PASSED_ON, Reading, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from cnnwidgets.patches.sources.dataset import DatasetSource
+    from cnnwidgets.patches.sources.dataset import DatasetSource, Taken
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +81,7 @@ class Batches:
         if self.collate is None:
             return [self._source.read(item) for item in items]
         try:
-            return self._collated(self.collate, items)
+            return [self._source.reading(self._source.name(item), *made) for item, made in self._made(items)]
         except PASSED_ON:
             raise
         except Exception as error:  # noqa: BLE001 - data sets and users' functions raise any type
@@ -89,15 +89,35 @@ class Batches:
                 return [Reading(self._source.name(items[0]), reason=words(error))]
             return [reading for item in items for reading in self._readings(range(item, item + 1))]
 
-    def _collated(self, collate: Callable[[list[Any]], Any], items: range) -> list[Reading]:
+    def _made(self, items: range) -> Iterator[tuple[int, tuple[Taken, Any, Any]]]:
+        """Yield what the loader's own function makes of each of some items: image and label, beside the element."""
         taken = [self._source.take(item) for item in items]
-        images, labels = pair_of(collate([one.element for one in taken]))
-        if not hasattr(images, "__len__") or len(images) != len(items):
-            got = f"{len(images)} images" if hasattr(images, "__len__") else f"a {type(images).__name__}"
-            raise ImageError(f"The loader's collate_fn makes {got} of {len(items)} item(s); it must give one for each.")
-        if not isinstance(labels, list | tuple | Tensor) or len(labels) != len(items):
-            labels = [None] * len(items)
-        return [
-            self._source.reading(self._source.name(item), one, image, label)
-            for item, one, image, label in zip(items, taken, images, labels, strict=True)
-        ]
+        elements = [one.element for one in taken]
+        pairs = _apart(elements if self.collate is None else self.collate(elements), len(items))
+        for item, one, pair in zip(items, taken, pairs, strict=True):
+            yield item, (one, *pair)
+
+    def image(self, number: int) -> tuple[Taken, Any]:
+        """Return the element of an item and its image as it is in its batch; may raise anything."""
+        items = self._items(number // self.size)
+        try:
+            return dict(self._made(items))[number][:2]
+        except PASSED_ON:
+            raise
+        except Exception:
+            if len(items) == 1:
+                raise
+            return dict(self._made(range(number, number + 1)))[number][:2]
+
+
+def _apart(batch: Any, count: int) -> Iterable[tuple[Any, Any]]:
+    """Return the pairs of image and label in what a collate_fn made."""
+    if isinstance(batch, list) and len(batch) == count and not (isinstance(batch[0], Tensor) and batch[0].ndim == 4):
+        return map(pair_of, batch)  # the elements as they were
+    images, labels = pair_of(batch)
+    if not hasattr(images, "__len__") or len(images) != count:
+        got = f"{len(images)} images" if hasattr(images, "__len__") else f"a {type(images).__name__}"
+        raise ImageError(f"The loader's collate_fn makes {got} of {count} item(s); it must give one for each.")
+    if not isinstance(labels, list | tuple | Tensor) or len(labels) != count:
+        labels = [None] * count
+    return zip(images, labels, strict=True)

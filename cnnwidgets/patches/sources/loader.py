@@ -105,7 +105,7 @@ class LoaderSource(DatasetSource):
     def _picture(self, number: int) -> Image.Image:
         if self._batches.collate is None:
             return super()._picture(number)
-        return self.shown(self.take(number), self.item(number).x)
+        return self.shown(*self._batches.image(number))
 
     def _facts(self) -> Iterator[str | bytes]:
         yield from super()._facts()
