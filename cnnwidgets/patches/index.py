@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import OptionError
@@ -15,6 +14,7 @@ from cnnwidgets.patches.patch import Patch
 from cnnwidgets.patches.plan import Settings
 from cnnwidgets.patches.questions import Questions
 from cnnwidgets.patches.reporting import reported
+from cnnwidgets.patches.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -61,7 +61,7 @@ class PatchIndex(Questions):
                 "list with one for each, None for those that are where they were."
             )
         self._located = Located(self._parts, self._images, given)
-        self._keep: TemporaryDirectory[str] | None = None
+        self._keep: Scratch | None = None
 
     @property
     def given(self) -> list[Any]:
@@ -103,8 +103,7 @@ class PatchIndex(Questions):
         The arguments are those of `build`. Closing the generator stops the build and keeps its work.
         """
         settings = Settings(layers, k, per_image, seed)
-        keep = None if path is not None else TemporaryDirectory(prefix="cnnwidgets-", ignore_cleanup_errors=True)
-        place = Path(path) if path is not None else Path(keep.name if keep else "", "index.patches")
+        place, keep = _place(path)
         yield from making(model, images, place, settings, chunk=chunk, restart=restart, cancel=cancel)
         index = cls(place, images)
         index._keep = keep
@@ -173,8 +172,7 @@ class PatchIndex(Questions):
             IndexMismatchError: they differ in more than their images.
 
         """
-        keep = None if path is not None else TemporaryDirectory(prefix="cnnwidgets-", ignore_cleanup_errors=True)
-        place = Path(path) if path is not None else Path(keep.name if keep else "", "index.patches")
+        place, keep = _place(path)
         merged(parts, place)
         index = cls(place, [given for part in parts for given in part.given])
         index._keep = keep
@@ -210,3 +208,11 @@ class PatchIndex(Questions):
 
         """
         return self._located.prepared(self._images.number(image.image if isinstance(image, Patch) else image), model)
+
+
+def _place(path: str | PathLike[str] | None) -> tuple[Path, Scratch | None]:
+    """Return the file for an index, and the folder that has to be kept for it."""
+    if path is not None:
+        return Path(path), None
+    keep = Scratch()
+    return keep.path / "index.patches", keep

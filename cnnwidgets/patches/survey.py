@@ -129,7 +129,7 @@ class Survey:
                 f"The pass did not come to the layer {missed.name!r}, which it came to when it was traced. Models "
                 "whose forward pass depends on chance or on the input's values cannot be indexed."
             )
-        found.predicted = _predicted(output)[:count]
+        found.predicted = _predicted(output, len(x))[:count]
         return found
 
     def _looking(
@@ -209,12 +209,14 @@ def _several(
     return Candidates(np.repeat(channels, count), values, np.repeat(images, count), cells.reshape(-1))
 
 
-def _predicted(output: Any) -> npt.NDArray[np.int32]:
+def _predicted(output: Any, batch: int) -> npt.NDArray[np.int32]:
+    """Return (batch,) the likeliest class of each image, -1 where the output has no class scores for each."""
     try:
         scores = class_scores(output)
     except ModelError:
-        shown = first_tensor(output)
-        return np.full(0 if shown is None else len(shown), -1, np.int32)
+        scores = None
+    if scores is None or len(scores) != batch or not scores.shape[1]:
+        return np.full(batch, -1, np.int32)
     predicted: npt.NDArray[np.int32] = scores.argmax(1).cpu().numpy().astype(np.int32)
     return predicted
 
