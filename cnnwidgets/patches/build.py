@@ -15,16 +15,17 @@ from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.patches.lots import digest, drawn_cells, drawn_keys
 from cnnwidgets.patches.partial import RECORD, Partial
-from cnnwidgets.patches.plan import SAMPLED, Plan, Settings, compare
+from cnnwidgets.patches.plan import SAMPLED, Plan, Settings, compare, model_identity, preprocess_hash
 from cnnwidgets.patches.progress import BuildProgress, Clock, Skipped
 from cnnwidgets.patches.survey import Survey, stands_alone
 from cnnwidgets.patches.tally import Tally
 from cnnwidgets.patches.workers import Workers, workers_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy.typing as npt
+    from torch import Tensor
 
     from cnnwidgets.explain.control import Cancel
     from cnnwidgets.patches.sources.item import Item
@@ -99,21 +100,28 @@ class Build:
         if kept is not None:
             self.tally, self.done, self._names_end = kept[0], facts["done"], facts["names_end"]
             self._skipped = [Skipped(*entry) for entry in self.partial.skipped()]
+            known = {"model": model_identity(self.model), "preprocess": preprocess_hash(self.model)}
+            self._compare({**known, "data": self.source.stamp()}, facts["identity"])
         items = self.source.items(self.done, facts.get("classes", ()))
         first, items, skipped = _first_readable(items)
         if first is None and kept is None:
             raise _nothing(self.source.total, skipped)
-        x = torch.zeros(1, *facts["identity"]["input"]) if first is None or first.x is None else first.x[None]
+        # Of work that is gone on with the size is known; the next image may be one that is left out for having another.
+        size = list(first.shape) if kept is None and first is not None else facts["identity"]["input"]
+        x = first[None] if first is not None and list(first.shape) == size else torch.zeros(1, *size)
         self.plan = Plan.of(self.model, x, self.settings, self.source.stamp())
         if kept is None:
             channels = sum(layer.shape[0] for layer in self.plan.layers)
             self.tally = Tally(len(self.plan.layers), channels, int(self.settings.k))
         else:
-            what = f"The work begun in {str(self.partial.folder)!r}"
-            compare(self.plan.identity, facts["identity"], what, "Give another path=, or restart=True to begin anew.")
+            self._compare(self.plan.identity, facts["identity"])
         yield from self._passes(items)
         if not self.tally.images:
             raise _nothing(self.source.total, self._skipped)
+
+    def _compare(self, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+        what = f"The work begun in {str(self.partial.folder)!r}"
+        compare(mine, theirs, what, "Give another path=, or restart=True to begin anew.")
 
     def _passes(self, items: Iterator[Item]) -> Iterator[BuildProgress]:
         plan, clock = self.plan, Clock(self.done)
@@ -125,33 +133,31 @@ class Build:
             with Workers[_Group](workers) as pool:
                 try:
                     for group in self._groups(items):
-                        for done in pool.submit(self._work(survey, group)):
-                            self._take(done)
-                        self._check(stamp)
+                        self._take_all(pool.submit(self._work(survey, group)), stamp)
+                        check_cancelled(self.cancel, self.done, self.source.total or self.done)
                         yield self._progress(clock)
                         if self._unsaved >= self.chunk:
                             self.save()
                 except (ImageError, GeneratorExit):  # the stream broke off, or nobody wants more: what was read counts
-                    self._take_all(pool)
+                    if stamp.current:
+                        self._take_all(pool.rest(), stamp)
                     raise
-                self._take_all(pool)
-                self._check(stamp)
+                self._take_all(pool.rest(), stamp)
+                check_cancelled(self.cancel, self.done, self.source.total or self.done)
         finally:
             if self._whole:
                 self.save()
         yield self._progress(clock)
 
-    def _take_all(self, pool: Workers[_Group]) -> None:
-        for done in pool.rest():
-            self._take(done)
-
-    def _check(self, stamp: ModelStamp) -> None:
-        check_cancelled(self.cancel, self.done, self.source.total or self.done)
-        if not stamp.current:
-            raise ModelError(
-                "The model's weights were changed while it was being indexed, so what comes would not belong to what "
-                "was found. Build again with restart=True once the model stays as it is."
-            )
+    def _take_all(self, found: Iterator[_Group], stamp: ModelStamp) -> None:
+        """Take what passes found, unless the weights were changed before they had ended."""
+        for group in found:
+            if not stamp.current:
+                raise ModelError(
+                    "The model's weights were changed while it was being indexed, so what comes would not belong to "
+                    "what was found. Build again with restart=True once the model stays as it is."
+                )
+            self._take(group)
 
     def _groups(self, items: Iterator[Item]) -> Iterator[_Group]:
         """Gather images into passes. The cuts depend on the data set only, not on where the work was interrupted."""
@@ -250,13 +256,13 @@ class Build:
         return BuildProgress(self.done, total, tuple(self._skipped), clock.left(self.done, total))
 
 
-def _first_readable(items: Iterator[Item]) -> tuple[Item | None, Iterator[Item], list[Skipped]]:
-    """Return the first item with an image, all items again, and those before it that could not be read."""
+def _first_readable(items: Iterator[Item]) -> tuple[Tensor | None, Iterator[Item], list[Skipped]]:
+    """Return the first image, all items again, and those before it that could not be read."""
     before: list[Item] = []
     for item in items:
         before.append(item)
         if item.x is not None:
-            return item, itertools.chain(before, items), []
+            return item.x, itertools.chain(before, items), []
     return None, iter(before), [Skipped(item.number, item.name, item.reason or "") for item in before]
 
 

@@ -61,7 +61,9 @@ def making(
             partial.empty()
         build = Build(model, source, settings, partial, chunk=chunk or CHUNK, cancel=cancel)
         yield from build.run()
-        file.write(build, path)
+        finished = folder / "finished"  # there, so that a process killed meanwhile leaves nothing beside the index
+        file.write(build, finished)
+        finished.replace(path)
     except BaseException:
         partial.close()
         raise

@@ -52,10 +52,11 @@ class Partial:
     def load(self) -> tuple[Tally, dict[str, Any]] | None:
         """Return the tally and the facts of the last save, None where there is none yet.
 
-        What had been written after it is cut off.
+        What had been written after it is cut off, and all of it if there was no save.
         """
         path = self.folder / _STATE
         if not path.exists():
+            self.empty()
             return None
         state = tensors.Tensors(path)
         facts = state.facts
