@@ -50,7 +50,11 @@ export function createMemory(): Memory {
     learn({ wall, drawn, overview, ordered, generation: now }) {
       if (now !== generation) for (const known of [walls, drawings, overviews, orders]) known.clear();
       generation = now;
-      if (wall) walls.set(`${wall.channel} ${wall.layer}`, wall);
+      if (wall) {
+        const key = `${wall.channel} ${wall.layer}`;
+        // One comes first without its pictures: those that are known stay on show until they come again.
+        if (wall.images || !walls.get(key)?.images) walls.set(key, wall);
+      }
       if (drawn) drawings.set(`${drawn.mode} ${drawn.channel} ${drawn.layer}`, drawn);
       if (overview) overviews.set(overview.layer, overview);
       if (ordered) orders.set(orderKey(ordered.layer, ordered.by, ordered.of), ordered);

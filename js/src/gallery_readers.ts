@@ -18,6 +18,7 @@ import {
   type Wall,
 } from "./gallery_state";
 import { readLayer } from "./layers";
+import type { Box } from "./protocol";
 import {
   binary,
   bool,
@@ -69,7 +70,7 @@ const source = record<Source>({
   label: textOrNull,
   predicted: textOrNull,
   size: pair,
-  seen: box,
+  seen: optional<Box>(box, [0, 0, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]),
   missing: some,
 });
 

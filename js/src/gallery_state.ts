@@ -27,7 +27,7 @@ export interface Source {
   /** What the model takes it for. */
   readonly predicted: string | null;
   readonly size: readonly [height: number, width: number];
-  /** What the network saw of it. */
+  /** What the network saw of it; all of it reaches beyond its edges. */
   readonly seen: Box;
   /** Why it cannot be shown; empty if it can. */
   readonly missing: string;

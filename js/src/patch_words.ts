@@ -71,8 +71,15 @@ export function placeWords({ box: [left, top, right, bottom], cell: [row, column
   return `${pixels} of the picture · cell row ${row}, column ${column}`;
 }
 
-/** Share of a histogram's axis where a value lies, 0..1. */
-export function shareAt({ edges }: Histogram, value: number): number {
-  const [low, high] = [edges[0], edges[edges.length - 1]];
+export type Axis = readonly [low: number, high: number];
+
+/** From the lowest to the highest of what a sample has met and of the patches, which are rarer than any sample. */
+export function axisOf({ edges }: Histogram, { patches }: Wall): Axis {
+  const values = patches.map(({ value }) => value);
+  return [Math.min(edges[0], ...values), Math.max(edges[edges.length - 1], ...values)];
+}
+
+/** Share of an axis where a value lies, 0..1. */
+export function shareAt([low, high]: Axis, value: number): number {
   return high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0.5;
 }

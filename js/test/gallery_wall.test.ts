@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Traits } from "../demo/example";
 import { demoItems } from "../demo/gallery_pictures";
 import { hover, LARGE, press, renderGallery, SMALL } from "./gallery_harness";
 import { nextFrame, until } from "./harness";
@@ -121,6 +122,19 @@ test("the histogram has numbers, units, and says when its heights are logarithms
   );
 });
 
+test("patches beyond what the sample of the histogram has met have room on its axis", async () => {
+  const view = await renderGallery();
+  const wall = view.model.get("_wall") as Traits;
+  view.model.receive({ _wall: { ...wall, histogram: { edges: [-1, 0, 1], counts: [5, 6] } } });
+  const high = () => view.all(".cnnw-histogram-numbers span")[2].textContent;
+  await until(
+    () => high() === `${view.values()[0]} activation`,
+    "the axis reaches as far as the strongest patch",
+  );
+  const places = view.all(".cnnw-tick").map((tick) => tick.style.left);
+  expect(new Set(places).size).toBe(16);
+});
+
 test("a missing source is a tile with its name", async () => {
   const gone = new Set(
     demoItems()
@@ -174,6 +188,18 @@ test("a highlight darkens what is below the quantile, and follows its slider wit
   await nextFrame();
   expect(dark().length).toBe(0);
   expect(view.asks()).toEqual([]);
+});
+
+test("a wall without its pictures shows names and values, and takes no known picture away", async () => {
+  const view = await renderGallery({}, { dead: true });
+  const wall = view.model.get("_wall") as Traits;
+  view.model.receive({ _wall: { ...wall, images: {}, crops: {} } });
+  await nextFrame();
+  expect(view.colourOf(0)[3]).toBe(255);
+  view.model.receive({ channel: 4, _wall: { ...wall, channel: 4, images: {}, crops: {} } });
+  await nextFrame();
+  expect(view.root.dataset.painted).toBe(`${LARGE}/4/patches`);
+  expect([view.values().length, view.colourOf(0)[3]]).toEqual([16, 0]);
 });
 
 test("channels are walked by buttons and keys, and one that was there shows in the next frame", async () => {

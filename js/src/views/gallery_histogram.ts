@@ -3,7 +3,7 @@ import { h, setAttribute, setText } from "../dom";
 import { significant, withUnits } from "../format";
 import { select } from "../gallery_asking";
 import type { Histogram, Patch, Wall } from "../gallery_state";
-import { groupsOf, kindWords, plural, shareAt } from "../patch_words";
+import { type Axis, axisOf, groupsOf, kindWords, plural, shareAt } from "../patch_words";
 import { type GalleryContext, readPatch, type WallPart } from "./gallery_context";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -18,13 +18,13 @@ export function isLogarithmic({ counts }: Histogram): boolean {
   return some.length > 2 && some[some.length - 1] > LOG_FROM * some[some.length >> 1];
 }
 
-function barsOf(histogram: Histogram): string {
+function barsOf(histogram: Histogram, axis: Axis): string {
   const { counts, edges } = histogram;
   const height = isLogarithmic(histogram) ? (count: number) => Math.log1p(count) : (count: number) => count;
   const most = Math.max(...counts.map(height)) || 1;
   return counts
     .map((count, i) => {
-      const [left, right] = [shareAt(histogram, edges[i]), shareAt(histogram, edges[i + 1])];
+      const [left, right] = [shareAt(axis, edges[i]), shareAt(axis, edges[i + 1])];
       // What is there shows, however little it is.
       const share = count > 0 ? Math.max(0.015, height(count) / most) : 0;
       return `M${left} 1v${-share}H${right}V1z`;
@@ -55,6 +55,7 @@ export function createGalleryHistogram(context: GalleryContext): WallPart {
   );
   let wall: Wall | null = null;
   let painted: Histogram | null = null;
+  let axis: Axis = [0, 0];
   let ticks: { readonly patch: Patch; readonly tick: HTMLElement; readonly row: number }[] = [];
   let shown = "";
 
@@ -64,13 +65,11 @@ export function createGalleryHistogram(context: GalleryContext): WallPart {
       const { top, bottom } = each.getBoundingClientRect();
       return !each.hidden && event.clientY >= top && event.clientY < bottom;
     });
-    const found = wall?.histogram;
-    if (!found) return null;
     let best: Patch | null = null;
     let reach = REACH;
     for (const each of ticks) {
       if (row >= 0 && each.row !== row) continue;
-      const distance = Math.abs(left + shareAt(found, each.patch.value) * width - event.clientX);
+      const distance = Math.abs(left + shareAt(axis, each.patch.value) * width - event.clientX);
       if (distance >= reach) continue;
       best = each.patch;
       reach = distance;
@@ -88,11 +87,11 @@ export function createGalleryHistogram(context: GalleryContext): WallPart {
     { signal },
   );
 
-  const placeTicks = (histogram: Histogram, of: Wall) => {
+  const placeTicks = (of: Wall) => {
     const groups = groupsOf(session.state, of);
     ticks = groups.flatMap(({ kind, patches }, row) =>
       patches.map((patch) => {
-        const style = `left:${100 * shareAt(histogram, patch.value)}%`;
+        const style = `left:${100 * shareAt(axis, patch.value)}%`;
         return { patch, row, tick: h("span", { class: "cnnw-tick", "data-kind": kind, style }) };
       }),
     );
@@ -104,11 +103,11 @@ export function createGalleryHistogram(context: GalleryContext): WallPart {
   };
 
   const nameAxis = (histogram: Histogram, of: Wall) => {
-    const { edges, counts } = histogram;
-    const [least, most] = [edges[0], edges[edges.length - 1]];
+    const { counts } = histogram;
+    const [least, most] = axis;
     setText(low, significant(least));
     setText(high, withUnits(significant(most), of.units));
-    const share = shareAt(histogram, 0);
+    const share = shareAt(axis, 0);
     // A number that would run into those at the ends is left out.
     zero.hidden = !(least < 0 && most > 0 && share > 0.2 && share < 0.6);
     setText(zero, "0");
@@ -133,14 +132,15 @@ export function createGalleryHistogram(context: GalleryContext): WallPart {
       if (!wall || !histogram) return;
       if (histogram !== painted) {
         painted = histogram;
-        path.setAttribute("d", barsOf(histogram));
+        axis = axisOf(histogram, wall);
+        path.setAttribute("d", barsOf(histogram, axis));
         nameAxis(histogram, wall);
         shown = "";
       }
       const wanted = JSON.stringify([state.kind, state.label]);
       if (wanted !== shown) {
         shown = wanted;
-        placeTicks(histogram, wall);
+        placeTicks(wall);
       }
       const read = readPatch(state, wall, pointing);
       for (const { patch, tick } of ticks) setAttribute(tick, "data-pointed", patch === read);

@@ -57,6 +57,10 @@ export function createOverviewRow(id: string): OverviewRow {
     if (sameValues(needs, painted)) return;
     painted = needs;
     begin(context, { width: STEP * room - (STEP - TILE), height: TILE });
+    if (!row) {
+      context.fillStyle = style.getPropertyValue("--cnnw-well");
+      for (let i = 0; i < room; i++) context.fillRect(i * STEP, 0, TILE, TILE);
+    }
     shownPatches.forEach(({ missing }, i) => {
       const x = i * STEP;
       const tile = pictures.tile(row?.tiles ?? null, (row?.first ?? 0) + i);
