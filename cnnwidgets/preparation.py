@@ -14,6 +14,8 @@ from cnnwidgets.images.convert import to_picture
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from PIL import Image
+
 
 class Preparation:
     """Prepares images one by one, without the model: light enough to be sent to the workers of a data loader.
@@ -42,7 +44,15 @@ class Preparation:
         """
         if isinstance(source, Tensor):
             return prepared_tensor(source[None] if source.ndim == 3 else source)
-        picture = to_picture(source)
+        return self.of_picture(to_picture(source))
+
+    def of_picture(self, picture: Image.Image) -> Prepared:
+        """Return a picture in mode RGB as the network's input; it is not copied.
+
+        Raises:
+            ImageError: the preprocessing does not give what a network takes.
+
+        """
         x = self.preprocess(picture)
         if not isinstance(x, Tensor) or x.ndim != 3 or not x.is_floating_point():
             got = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__

@@ -13,6 +13,7 @@ from torch import Tensor
 from cnnwidgets.errors import OptionError, nearest
 from cnnwidgets.explain.frame import Box, Frame
 from cnnwidgets.images.convert import PictureSource, to_picture
+from cnnwidgets.images.modes import is_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +85,7 @@ class Preprocess:
 
     def __call__(self, picture: PictureSource) -> Tensor:
         """Return the picture as a float32 tensor (C,H,W)."""
-        rgb = to_picture(picture)
+        rgb = picture if isinstance(picture, Image.Image) and is_rgb(picture) else to_picture(picture)
         image = rgb if self.channels == 3 else rgb.convert("L")
         height, width = resized(self.resize, image.height, image.width)
         if (width, height) != image.size:

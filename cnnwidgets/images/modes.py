@@ -48,6 +48,11 @@ def to_rgb(image: Image.Image, name: str, *, turn: bool = True) -> Image.Image:
     return upright
 
 
+def is_rgb(image: Image.Image) -> bool:
+    """Whether an image is as `to_rgb` returns them, so that only a copy would come of it."""
+    return type(image) is Image.Image and image.mode == "RGB" and not image.info and _orientation(image) == 1
+
+
 def _opaque_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         return _from_wide(image, name)

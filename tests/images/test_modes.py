@@ -7,7 +7,7 @@ import pytest
 from PIL import ExifTags, Image, features
 
 from cnnwidgets.errors import ImageError
-from cnnwidgets.images import to_picture
+from cnnwidgets.images import modes, to_picture
 
 RED, GREY, WHITE = (255, 0, 0), (128, 128, 128), (255, 255, 255)
 
@@ -166,3 +166,21 @@ def test_an_image_whose_file_is_closed(tmp_path):
         pass
     with pytest.raises(ImageError, match=r"The image .PNG, mode RGB, 8 x 8. cannot be decoded"):
         to_picture(image)
+
+
+def test_an_image_may_be_left_as_it_is_stored():
+    image = Image.new("RGB", (4, 2), "red")
+    image.getexif()[0x0112] = 6
+    assert modes.to_rgb(image, "The image").size == (2, 4)
+    assert modes.to_rgb(image, "The image", turn=False).size == (4, 2)
+
+
+def test_what_needs_no_change_is_known():
+    plain = Image.new("RGB", (4, 2))
+    turned = Image.new("RGB", (4, 2))
+    turned.getexif()[0x0112] = 6
+    noted = Image.new("RGB", (4, 2))
+    noted.info["transparency"] = (0, 0, 0)
+    assert modes.is_rgb(plain)
+    assert modes.is_rgb(modes.to_rgb(noted, "The image"))
+    assert not any(modes.is_rgb(image) for image in (turned, noted, plain.convert("L"), plain.convert("RGBA")))

@@ -72,8 +72,7 @@ def test_one_that_raises_in_the_middle_is_said_with_the_item(start):
     source = source_of(None, tensors(5, fails_at=3, error=OSError("connection lost")))
     read = []
     with pytest.raises(ImageError, match=r"generator broke off at item 3: OSError: connection lost\. What came before"):
-        for item in source.items(start):
-            read.append(item.number)
+        read.extend(item.number for item in source.items(start))
     assert read == list(range(start, 3))
 
 

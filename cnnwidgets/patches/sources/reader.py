@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 from torch import Tensor, uint8
 
 from cnnwidgets.errors import CnnWidgetsError, ImageError, OptionError
 from cnnwidgets.explain.network import picture_of
 from cnnwidgets.explain.subject import prepared_tensor
 from cnnwidgets.images.convert import to_picture
+from cnnwidgets.images.modes import is_rgb
 from cnnwidgets.patches.sources.labels import Label, label_of
+from cnnwidgets.preparation import Preparation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from PIL import Image
 
     from cnnwidgets.explain.frame import Frame
     from cnnwidgets.explain.subject import Prepared
@@ -89,6 +90,8 @@ class Reader:
             image = image.detach().as_subclass(Tensor)
             if self._prepare is None or image.dtype != uint8:
                 return prepared_tensor(one_of(image)[None])
+        if isinstance(self._prepare, Preparation) and isinstance(image, Image.Image) and is_rgb(image):
+            return self._prepare.of_picture(image)  # nobody else keeps the result, so no copy is needed
         return self._prepare(picture_source(image))  # type: ignore[misc] # None was refused above
 
     def picture(self, image: Any) -> Image.Image:
