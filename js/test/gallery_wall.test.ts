@@ -192,6 +192,7 @@ test("a highlight darkens what is below the quantile, and follows its slider wit
 
 test("a wall without its pictures shows names and values, and takes no known picture away", async () => {
   const view = await renderGallery({}, { dead: true });
+  await view.painted(`${LARGE}/3/patches`);
   const wall = view.model.get("_wall") as Traits;
   view.model.receive({ _wall: { ...wall, images: {}, crops: {} } });
   await nextFrame();

@@ -9,7 +9,7 @@ export function createGalleryReadout({ pointing }: GalleryContext): WallPart {
   const units = h("span", { class: "cnnw-value-units" });
   const source = h("p", { class: "cnnw-place" });
   const label = h("p", { class: "cnnw-place" });
-  const place = h("p", { class: "cnnw-place" });
+  const place = h("p", { class: "cnnw-place cnnw-field" });
   const line = h("p", { class: "cnnw-value-line" }, value, units);
   const element = h("div", { class: "cnnw-readout" }, line, source, label, place);
 
