@@ -34,7 +34,8 @@ class _Convolution:
     def _prepare(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
         norm = self._normalisation
         if norm is not None:
-            mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)  # _pair saw them
+            # Not None: `normalisation_behind` has looked.
+            mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)
             weight, bias = folded(weight, bias, Normalisation(norm.weight, norm.bias, mean, variance, norm.eps))
         return weight.contiguous(memory_format=self._layout), bias
 
@@ -73,7 +74,9 @@ def _skipping(norm: nn.modules.batchnorm._BatchNorm) -> Edit:
     return skip
 
 
-def _pair(trace: Trace, call: Call, module: nn.Module) -> tuple[Call, nn.modules.batchnorm._BatchNorm] | None:
+def normalisation_behind(
+    trace: Trace, call: Call, module: nn.Module
+) -> tuple[Call, nn.modules.batchnorm._BatchNorm] | None:
     """Return the normalisation that alone uses the convolution's result, if it can be folded."""
     users = trace.consumers.get(call.number, ())
     if len(users) != 1 or trace.output == call.number:
@@ -101,7 +104,7 @@ def fused(network: Network, keep: AbstractSet[int] = frozenset()) -> dict[int, t
     for call in trace.calls:
         if call.name != "conv2d":
             continue
-        pair = _pair(trace, call, network.module) if call.number not in keep else None
+        pair = normalisation_behind(trace, call, network.module) if call.number not in keep else None
         if pair is not None:
             edits[pair[0].number] = (pair[0].name, _skipping(pair[1]))
         edits[call.number] = (call.name, _Convolution(pair[1] if pair else None, layout).edit)

@@ -7,6 +7,7 @@ behind them, and the cells where these lie, follow from those before them, witho
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 Ints = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 _UNKNOWN = -1
+_LANES = 32
 _BOUNDS: dict[str, Callable[[tuple[Any, ...], dict[str, Any]], tuple[float, float]]] = {
     "relu": lambda _args, _kwargs: (0.0, float("inf")),
     "relu6": lambda _args, _kwargs: (0.0, 6.0),
@@ -37,7 +39,7 @@ class Extremes:
     """What is known of the maps of a layer in one pass.
 
     Attributes:
-        value: the maps (B,C,h,w), to be read only as long as nothing writes over them.
+        shape: of the maps, (B,C,h,w).
         high: (B,C), the largest value of each map.
         low: (B,C), the smallest value.
         mean: (B,C).
@@ -45,20 +47,20 @@ class Extremes:
     """
 
     def __init__(self, value: Tensor, high: Tensor, low: Tensor, mean: Tensor) -> None:
-        self.value, self.high, self.low, self.mean = value, high, low, mean
+        self.shape, self.high, self.low, self.mean = value.shape, high, low, mean
+        self._value: Tensor | None = value
         self._highest: Ints | None = None  # cells, where they are known
         self._lowest: Ints | None = None
 
-    @property
-    def shape(self) -> torch.Size:
-        """Of the maps, (B,C,h,w)."""
-        return self.value.shape
+    def let_go(self) -> None:
+        """Forget the maps, which may be written over or freed from now on: kept, they would cost fresh memory."""
+        self._value = None
 
     @classmethod
     def read(cls, value: Tensor) -> Extremes:
         """Read maps."""
         value = floating(value)
-        return cls(value, value.amax((2, 3)), value.amin((2, 3)), value.mean((2, 3)))
+        return cls(value, highest(value), lowest(value), value.mean((2, 3)))
 
     def cells(self, images: npt.NDArray[np.intp], channels: npt.NDArray[np.intp], *, lowest: bool) -> Ints:
         """Return the first cells in reading order that hold the extremes of some maps."""
@@ -68,8 +70,8 @@ class Extremes:
             self._lowest, self._highest = (table, self._highest) if lowest else (self._lowest, table)
         cells = table[images, channels]
         missing = np.flatnonzero(cells < 0)
-        if len(missing):
-            found = _search(self.value, images[missing], channels[missing], lowest=lowest)
+        if len(missing) and self._value is not None:
+            found = _search(self._value, images[missing], channels[missing], lowest=lowest)
             cells[missing] = found
             table[images[missing], channels[missing]] = found
         return cells
@@ -125,7 +127,34 @@ class Extremes:
 
     def plus(self, other: Extremes, value: Tensor) -> Extremes:
         """Return the extremes of the sum of two maps: its mean is the sum of the means."""
-        return Extremes(value, value.amax((2, 3)), value.amin((2, 3)), self.mean + other.mean)
+        return Extremes(value, highest(value), lowest(value), self.mean + other.mean)
+
+
+def highest(value: Tensor) -> Tensor:
+    """Return (B,C), the largest value of each map (B,C,h,w)."""
+    lanes = _lanes(value)
+    return value.amax((2, 3)) if lanes is None else lanes.amax(1).reshape(len(value), -1, value.shape[1]).amax(1)
+
+
+def lowest(value: Tensor) -> Tensor:
+    """Return (B,C), the smallest value of each map (B,C,h,w)."""
+    lanes = _lanes(value)
+    return value.amin((2, 3)) if lanes is None else lanes.amin(1).reshape(len(value), -1, value.shape[1]).amin(1)
+
+
+def _lanes(value: Tensor) -> Tensor | None:
+    """Return maps in which several cells lie side by side, where that suits the processor better; None else.
+
+    Measured: PyTorch's reductions take a quarter of the time where 32 numbers at a time fill its registers, and with
+    channels last the channels of a cell, 144 say, need not.
+    """
+    channels, cells = value.shape[1], value.shape[2] * value.shape[3]
+    if channels % _LANES == 0 or not value.is_contiguous(memory_format=torch.channels_last):
+        return None
+    beside = _LANES // math.gcd(channels, _LANES)
+    if cells % beside or value.shape[1] == 1:
+        return None
+    return value.permute(0, 2, 3, 1).reshape(len(value), cells // beside, beside * channels)
 
 
 def floating(value: Tensor) -> Tensor:

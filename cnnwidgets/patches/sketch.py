@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 BINS = 64
 _LEAST = -126  # of the exponents: that of the smallest normal float32
+_BLOCK = 512
 _FARTHEST = 2.0**31  # number of a bin: a narrower one is narrower than the steps of float32
 
 
@@ -38,10 +39,13 @@ class Sketch:
         if not len(values):
             return
         self.make_room(values.min(0), values.max(0))
-        bins = np.floor(np.ldexp(values, -self.exponent)).astype(np.int64) - self.first
-        bins += np.arange(len(self.first)) * BINS
-        found = np.bincount(bins.reshape(-1), minlength=self.counts.size)
-        self.counts += found.reshape(self.counts.shape).astype(np.int32)
+        scale = np.ldexp(np.float32(1), -self.exponent)
+        for start in range(0, values.shape[1], _BLOCK):  # so that a block's counts stay in the processor's cache
+            part = slice(start, start + _BLOCK)
+            bins = np.floor(values[:, part] * scale[part]).astype(np.int64)
+            count = bins.shape[1]
+            bins += np.arange(count) * BINS - self.first[part]
+            self.counts[part] += np.bincount(bins.reshape(-1), minlength=count * BINS).reshape(count, BINS)
         self.seen += len(values)
 
     def merge(self, other: Sketch) -> None:

@@ -12,15 +12,17 @@ from torch import Tensor, nn
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.calls import first_tensor
+from cnnwidgets.explain.fuse import fused
 from cnnwidgets.explain.outputs import class_scores
 from cnnwidgets.patches.extremes import Extremes, floating
+from cnnwidgets.patches.unfolded import Folded, Unfolded, folds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cnnwidgets.explain.calls import Edit
     from cnnwidgets.explain.layer import Layer
-    from cnnwidgets.explain.network import Network
+    from cnnwidgets.explain.network import Edits, Network
     from cnnwidgets.explain.trace import Call
 
 Floats = npt.NDArray[np.float32]
@@ -89,6 +91,8 @@ class Survey:
         channels: number of channels of all layers together.
         slices: of each layer, its channels among all.
         cells: (layers,) number of cells of each layer's map.
+        folds: convolutions whose maps are read off the normalisation behind them, by call.
+        inner: the edits that make the pass cheaper.
 
     """
 
@@ -99,6 +103,17 @@ class Survey:
         self.slices = [slice(int(end - count), int(end)) for count, end in zip(counts, ends, strict=True)]
         self.channels = int(ends[-1])
         self.cells: Ints = np.array([layer.shape[1] * layer.shape[2] for layer in layers])
+        wanted = {layer.call for layer in layers}
+        convolutions = wanted & {call.number for call in network.trace.calls if call.name == "conv2d"}
+        # Of a convolution whose own maps are wanted, the normalisation's must be as well: they take its place.
+        self.folds = {
+            call: fold
+            for call, fold in folds(network).items()
+            if call in convolutions and fold.normalisation in wanted and per_image == 1
+        }
+        # Half precision rounds scale and shift differently where they are folded in.
+        single = network.x.dtype is torch.float32
+        self.inner: Edits = fused(network, convolutions - self.folds.keys()) if single else {}
 
     def look(self, x: Tensor, count: int, cells: Ints, least: tuple[Floats, Floats]) -> Findings:
         """Run a pass.
@@ -116,15 +131,15 @@ class Survey:
         found = Findings(
             np.empty((count, self.channels), np.float32), np.empty((count, cells.shape[2], self.channels), np.float32)
         )
-        known: dict[int, Extremes] = {}
-        edits = {
-            layer.call: (self.network.trace.calls[layer.call].name, self._looking(number, found, known, cells, least))
-            for number, layer in enumerate(self.layers)
+        glance = _Glance(self, found, cells, least)
+        calls = self.network.trace.calls
+        looking = {
+            layer.call: (calls[layer.call].name, glance.edit(number)) for number, layer in enumerate(self.layers)
         }
         with torch.no_grad():
-            output = self.network.run(x, edits)
-        if len(known) < len(self.layers):
-            missed = next(layer for layer in self.layers if layer.call not in known)
+            output = self.network.run(x, {**self.inner, **looking})
+        if len(glance.seen) < len(self.layers):
+            missed = next(layer for layer in self.layers if layer.call not in glance.seen)
             raise ModelError(
                 f"The pass did not come to the layer {missed.name!r}, which it came to when it was traced. Models "
                 "whose forward pass depends on chance or on the input's values cannot be indexed."
@@ -132,48 +147,74 @@ class Survey:
         found.predicted = _predicted(output, len(x))[:count]
         return found
 
-    def _looking(
-        self,
-        number: int,
-        found: Findings,
-        known: dict[int, Extremes],
-        cells: Ints,
-        least: tuple[Floats, Floats],
-    ) -> Edit:
-        layer, part = self.layers[number], self.slices[number]
-        call = self.network.trace.calls[layer.call]
-        mine = cells[:, number]
-        flat = torch.from_numpy(mine + np.arange(len(mine))[:, None] * int(self.cells[number]))
+
+class _Glance:
+    """One pass: looks at each layer's maps at the moment when they are made."""
+
+    def __init__(self, survey: Survey, found: Findings, cells: Ints, least: tuple[Floats, Floats]) -> None:
+        self._survey, self._found, self._cells, self._least = survey, found, cells, least
+        self._known: dict[int, Extremes] = {}
+        self.seen: set[int] = set()
+
+    def edit(self, number: int) -> Edit:
+        """Return the edit that looks at a layer, given by its number."""
+        survey = self._survey
+        layer = survey.layers[number]
+        call = survey.network.trace.calls[layer.call]
+        inner = survey.inner.get(layer.call)
+        fold = survey.folds.get(layer.call)
 
         def edit(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            result = func(*args, **kwargs)
+            result = inner[1](func, args, kwargs) if inner else func(*args, **kwargs)
             value = first_tensor(result)
             value = args[0] if value is None else value  # x[mask] = 0 gives nothing and makes a new x
             if value.shape[1:] != layer.shape:
                 raise ModelError(
                     f"The layer {layer.name!r} gave maps of shape {tuple(value.shape[1:])}; {layer.shape} was expected."
                 )
-            extremes = _extremes(call, known, func, args, kwargs, value=value)
-            known[layer.call] = extremes
-            rows = len(mine)
-            for lowest, candidates in ((False, found.high), (True, found.low)):
-                values = (extremes.low if lowest else extremes.high)[:rows].cpu().float().numpy()
-                values = -values if lowest else values
-                images, channels = np.nonzero(values > least[lowest][part])
-                if not len(images):
-                    continue
-                if self.per_image == 1:
-                    places = extremes.cells(images, channels, lowest=lowest)
-                    candidates.append(Candidates(channels + part.start, values[images, channels], images, places))
-                else:
-                    several = _several(value, images, channels, self.per_image, lowest=lowest)
-                    candidates.append(several._replace(channels=several.channels + part.start))
-            found.means[:, part] = extremes.mean[:rows].cpu().float().numpy()
-            maps = floating(value).permute(0, 2, 3, 1).flatten(0, 2)
-            found.samples[:, :, part] = maps[flat.to(value.device)].cpu().float().numpy()
+            if fold is not None:
+                self._known[fold.normalisation] = extremes = Extremes.read(value)
+                self._note(number, value, Unfolded(extremes, fold, len(self._cells)), fold)
+            else:
+                extremes = self._known.get(layer.call) or _extremes(call, self._known, func, args, kwargs, value=value)
+                self._known[layer.call] = extremes
+                self._note(number, value, extremes, None)
+                extremes.let_go()
+            self.seen.add(layer.call)
             return result
 
         return edit
+
+    def _note(self, number: int, value: Tensor, extremes: Extremes | Unfolded, fold: Folded | None) -> None:
+        """Write down what a layer's maps hold."""
+        survey, found, mine = self._survey, self._found, self._cells[:, number]
+        part, rows = survey.slices[number], len(mine)
+        for lowest, candidates in ((False, found.high), (True, found.low)):
+            values = _numbers(extremes.low if lowest else extremes.high, rows)
+            values = -values if lowest else values
+            images, channels = np.nonzero(values > self._least[lowest][part])
+            if not len(images):
+                continue
+            if survey.per_image == 1:
+                places = extremes.cells(images, channels, lowest=lowest)
+                candidates.append(Candidates(channels + part.start, values[images, channels], images, places))
+            else:
+                several = _several(value, images, channels, survey.per_image, lowest=lowest)
+                candidates.append(several._replace(channels=several.channels + part.start))
+        found.means[:, part] = _numbers(extremes.mean, rows)
+        flat = mine + np.arange(rows)[:, None] * int(survey.cells[number])
+        maps = floating(value).permute(0, 2, 3, 1).flatten(0, 2)
+        chosen = maps.index_select(0, torch.from_numpy(flat.reshape(-1)).to(value.device))
+        samples = _numbers(chosen, len(chosen)).reshape(*flat.shape, -1)
+        found.samples[:, :, part] = samples if fold is None else fold.before(samples)
+
+
+def _numbers(values: Tensor | Floats, rows: int) -> Floats:
+    """Return the first rows as float32 numbers of NumPy's."""
+    if isinstance(values, Tensor):
+        numbers: Floats = values[:rows].cpu().float().numpy()
+        return numbers
+    return values[:rows]
 
 
 def _extremes(

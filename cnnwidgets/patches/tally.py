@@ -75,10 +75,10 @@ class Tally:
         for table, candidates in ((self.top, found.high), (self.bottom, found.low)):
             self._sort_in(table, candidates)
         self._widen(int(labels.max(initial=-1)) + 2)
-        for mean, label in zip(found.means, labels + 1, strict=True):  # one by one: sums must not depend on batches
+        for mean, label in zip(found.means, labels + 1, strict=True):
             self.sums[label] += mean
             self.counts[label] += 1
-            self.squares += np.square(mean, dtype=np.float64)
+        self.squares += np.square(found.means, dtype=np.float64).sum(0)
         numbers = np.arange(self.images, self.images + len(keys), dtype=np.int32)
         self._draw(keys, numbers, cells[:, :, 0].astype(np.int32), found.samples[:, 0])
         self._waiting.append(found.samples.reshape(-1, found.samples.shape[2]))
