@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from cnnwidgets.errors import ImageError
+from cnnwidgets.explain.pairs import pair_of
 from cnnwidgets.explain.subject import prepared_tensor
 
 if TYPE_CHECKING:
@@ -26,16 +27,15 @@ def batches(network: Network, images: Any) -> Iterator[Tensor]:
     Args:
         network: the network; its subject says how pictures become tensors.
         images: a tensor (N,C,H,W) or (C,H,W), or, with a Classifier, a picture; or any iterable of such items, or of
-            (item, label, ...) as data sets and data loaders give them.
+            (item, label, ...) or mappings as data sets and data loaders give them.
 
     Raises:
         ImageError: what is no image, or a picture for a bare `nn.Module`; the item is numbered.
 
     """
     for number, item in enumerate(_items(images)):
-        image = item[0] if isinstance(item, tuple | list) and item else item
         try:
-            x = _tensor(network, image)
+            x = _tensor(network, pair_of(item)[0])
         except ImageError as error:
             raise ImageError(f"Item {number} of the images: {error}") from error
         yield network.taken(x)

@@ -40,6 +40,7 @@ class Endless(Dataset):
         (DataLoader(Endless(), batch_size=3), [(1, 2), (2, 2)]),
         (X, [(1, 1)]),
         (list(X), [(1, 4), (2, 4), (3, 4), (4, 4)]),
+        ([{"pixel_values": image, "labels": 1} for image in X], [(1, 4), (2, 4), (3, 4), (4, 4)]),
     ],
 )
 def test_every_image_counts_once_and_progress_knows_the_length_where_there_is_one(over, steps):

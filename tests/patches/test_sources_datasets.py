@@ -139,6 +139,29 @@ def test_relative_paths_stay_found_after_a_change_of_folder(tmp_path, monkeypatc
     assert again.kind == "paths"
 
 
+@pytest.mark.parametrize("absolute", [True, False])
+def test_paths_are_found_again_in_a_folder_that_was_moved(tmp_path, monkeypatch, absolute):
+    paths = [save(tmp_path / "old" / "a" / "1.png", 1), save(tmp_path / "old" / "b" / "1.png", 2)]
+    monkeypatch.chdir(tmp_path / "old")
+    names = [str(path if absolute else path.relative_to(tmp_path / "old")) for path in paths]
+    description = source_of(None, names).describe()
+    moved = (tmp_path / "old").rename(tmp_path / "new")
+    source = reopened(description, names.__getitem__, root=moved)
+    assert np.array_equal(source.picture(0), picture(1))
+    assert np.array_equal(source.picture(1), picture(2))
+    (moved / "b" / "1.png").unlink()
+    with pytest.raises(MissingDataError, match=r"b/1\.png' is missing"):
+        source.picture(1)
+
+
+def test_a_data_set_may_list_names():
+    data = Numbered([picture(), picture()], names=["chelsea, 75 px", "coffee, 20 px"])
+    assert [item.name for item in source_of(classifier(), data).items()] == data.names
+    assert [item.name for item in source_of(classifier(), Subset(data, [1])).items()] == ["coffee, 20 px"]
+    other = Numbered([picture(), picture()], names=["of something else"])
+    assert source_of(classifier(), other).item(1).name == "item 1"
+
+
 def test_what_only_its_maker_can_give_is_not_reopened():
     for data in ([picture()], torch.rand(1, 3, 8, 8), Numbered([picture()]), iter([picture()])):
         assert reopened(source_of(classifier(), data).describe(), "item {}".format) is None

@@ -214,6 +214,8 @@ def test_a_folder_is_found_again_from_its_description(tmp_path):
     shutil.rmtree(tmp_path / "b")
     with pytest.raises(MissingDataError, match=r"'b/2\.png' is missing"):
         again.picture(1)
+    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    assert np.array_equal(reopened(source.describe(), names.__getitem__, root=str(moved)).picture(0), picture(1))
     nameless = reopened(source.describe(), lambda _number: None)
     with pytest.raises(MissingDataError, match="no name for item 0"):
         nameless.picture(0)

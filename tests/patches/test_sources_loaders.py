@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -214,3 +215,12 @@ def test_the_stamp_is_that_of_the_data_set():
     data = TensorDataset(torch.rand(4, 3, 8, 8))
     assert source_of(None, DataLoader(data, batch_size=2)).stamp() == source_of(None, data).stamp()
     assert source_of(None, DataLoader(data, batch_size=3, drop_last=True)).stamp() != source_of(None, data).stamp()
+
+
+def test_what_the_workers_read_can_be_sent_to_them(folder):
+    """Where processes are not forked, the batches are pickled."""
+    source = source_of(classifier(), DataLoader(ImageFolder(folder, CROP), batch_size=2, num_workers=1))
+    sent = pickle.loads(pickle.dumps(source._batches))
+    for one, other in zip(sent[1].readings(), source._batches[1].readings(), strict=True):
+        assert one.x.equal(other.x)
+        assert (one.name, one.label, one.frame) == (other.name, other.label, other.frame)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cnnwidgets.errors import ImageError
-from cnnwidgets.patches.sources.pairs import pair_of
+from cnnwidgets.explain.pairs import pair_of
 from cnnwidgets.patches.sources.reader import PASSED_ON, Reading, words
 
 if TYPE_CHECKING:

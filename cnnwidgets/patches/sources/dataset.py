@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from cnnwidgets.errors import OptionError
+from cnnwidgets.explain.pairs import pair_of
 from cnnwidgets.images.modes import to_rgb
-from cnnwidgets.patches.sources.dataset_facts import facts_of, path_of
+from cnnwidgets.patches.sources.dataset_facts import facts_of, name_of
 from cnnwidgets.patches.sources.folder import printable
 from cnnwidgets.patches.sources.leaf import Leaf, part_of
 from cnnwidgets.patches.sources.map_source import MapSource
-from cnnwidgets.patches.sources.pairs import pair_of
 from cnnwidgets.patches.sources.unread import unread
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class DatasetSource(MapSource):
     def name(self, number: int) -> str:
         """Return the name of an item without reading it."""
         leaf, inner = self._part.find(number)
-        path = path_of(leaf.data, inner)
-        return f"item {number}" if path is None else printable(path)
+        name = name_of(leaf.data, inner)
+        return f"item {number}" if name is None else printable(name)
 
     def take(self, number: int) -> Taken:
         """Ask the data set for an element; may raise anything."""

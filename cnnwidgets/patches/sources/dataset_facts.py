@@ -13,15 +13,15 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset
 
+from cnnwidgets.explain.pairs import image_of
 from cnnwidgets.patches.sources.folder import size_of
-from cnnwidgets.patches.sources.pairs import image_of
 from cnnwidgets.patches.sources.tensors import sampled_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: Attributes under which data sets keep labels, paths or values.
-_HELD = ("targets", "labels", "_labels", "y", "data", "images", "imgs", "x", "paths", "files")
+_HELD = ("targets", "labels", "_labels", "y", "data", "images", "imgs", "x", "paths", "files", "names")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -62,7 +62,7 @@ def _known(data: Any) -> Iterator[str]:
     for values in [*(tensors if isinstance(tensors, tuple | list) else ()), *(getattr(data, n, None) for n in _HELD)]:
         if isinstance(values, np.ndarray | Tensor) and values.ndim:
             yield sampled_hash(values)
-        elif isinstance(values, list) and values and _is_plain(values[0]):
+        elif isinstance(values, list | tuple) and values and _is_plain(values[0]):
             text = repr(values).replace(root, "") if root else repr(values)
             yield hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -96,6 +96,14 @@ def image_fact(image: Any) -> str:
     if isinstance(image, bytes | bytearray | memoryview):
         return hashlib.sha256(image).hexdigest()
     return str(image) if _is_plain(image) else type(image).__name__
+
+
+def name_of(data: Any, number: int) -> str | None:
+    """Return the name of an item, where a data set lists paths or `names`."""
+    names = getattr(data, "names", None)
+    if isinstance(names, list | tuple) and len(names) == length_of(data) and isinstance(names[number], str):
+        return str(names[number])
+    return path_of(data, number)
 
 
 def path_of(data: Any, number: int, root: str | None = None) -> str | None:

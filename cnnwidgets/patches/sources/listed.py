@@ -6,11 +6,11 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnnwidgets.explain.pairs import image_of, pair_of
 from cnnwidgets.images.files import read_path
 from cnnwidgets.patches.sources.dataset_facts import image_fact
 from cnnwidgets.patches.sources.folder import printable, size_of
 from cnnwidgets.patches.sources.map_source import MapSource
-from cnnwidgets.patches.sources.pairs import image_of, pair_of
 from cnnwidgets.patches.sources.unread import unread
 
 if TYPE_CHECKING:

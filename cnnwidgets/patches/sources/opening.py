@@ -56,22 +56,38 @@ def source_of(model: Any, images: Any) -> Source:
     return source
 
 
-def reopened(description: Mapping[str, Any], name_of: Callable[[int], str | None], model: Any = None) -> Source | None:
+def reopened(
+    description: Mapping[str, Any],
+    name_of: Callable[[int], str | None],
+    model: Any = None,
+    root: str | PathLike[str] | None = None,
+) -> Source | None:
     """Return the folder or list of paths that an index was made of; None for what only its maker can give.
 
     Args:
         description: as `Source.describe` gave it.
         name_of: returns the recorded name of an item, None where there is none.
         model: as for `source_of`.
+        root: the folder that holds the pictures now, if they were moved; of paths it may hold the last parts only.
 
     """
-    kind, root = description.get("kind"), description.get("root")
-    if kind not in ("folder", "paths") or not isinstance(root, str):
+    kind, old = description.get("kind"), description.get("root")
+    if kind not in ("folder", "paths") or not isinstance(old, str):
         return None
+    place = Path(old if root is None else fspath(root)).expanduser().absolute()
     names = Recorded(int(description.get("total", 0)), name_of)
     if kind == "folder":
-        return FolderSource(_reader(model), Path(root), names)
-    return ListedSource(_reader(model), names, Path(root), kind="paths")
+        return FolderSource(_reader(model), place, names)
+    if root is not None:
+        names = Recorded(len(names), lambda number: _moved(place, name_of(number)))
+    return ListedSource(_reader(model), names, place, kind="paths")
+
+
+def _moved(root: Path, name: str | None) -> str | None:
+    """Return where a path lies below another folder: the longest end of it that is there."""
+    parts = Path(name or "").expanduser().parts
+    ends = (Path(root, *parts[start:]) for start in range(1 if Path(*parts).is_absolute() else 0, len(parts)))
+    return next((str(path) for path in ends if path.exists()), name)
 
 
 class Recorded(Sequence[str]):

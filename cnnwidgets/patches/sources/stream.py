@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from cnnwidgets.errors import ImageError, MissingDataError
+from cnnwidgets.explain.pairs import image_of, pair_of
 from cnnwidgets.explain.randomness import PrivateRandomness
 from cnnwidgets.patches.sources.dataset_facts import facts_of, length_of
 from cnnwidgets.patches.sources.folder import printable
 from cnnwidgets.patches.sources.listed_classes import listed_classes
-from cnnwidgets.patches.sources.pairs import image_of, pair_of
 from cnnwidgets.patches.sources.reader import Reading, UnpreparedError, broken_off
 from cnnwidgets.patches.sources.source import Source
 
