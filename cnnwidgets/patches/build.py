@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from cnnwidgets.errors import ImageError, ModelError
+from cnnwidgets.errors import Cancelled, ImageError, ModelError
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.patches.lots import digest, drawn_cells, drawn_keys
@@ -138,7 +138,7 @@ class Build:
                         yield self._progress(clock)
                         if self._unsaved >= self.chunk:
                             self.save()
-                except (ImageError, GeneratorExit):  # the stream broke off, or nobody wants more: what was read counts
+                except (Cancelled, ImageError, GeneratorExit):  # stopped, or the stream broke off: what was read counts
                     if stamp.current:
                         self._take_all(pool.rest(), stamp)
                     raise

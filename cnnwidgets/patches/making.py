@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import IndexMismatchError, OptionError
@@ -50,11 +51,14 @@ def making(
     if path.is_dir():
         raise OptionError(f"path={str(path)!r} is a folder; give the name of a file in it, such as 'birds.patches'.")
     source = source_of(model, images)
+    folder = path.with_name(path.name + ".partial")
     if path.exists() and not restart:
         _check_same(model, source, path, settings)
+        if folder.exists():  # of a process that was killed when the file was there already
+            with contextlib.suppress(IndexMismatchError):  # or of one that is at work to build it anew
+                Partial(folder).remove()
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = path.with_name(path.name + ".partial")
     partial = Partial(folder)
     try:
         if restart:
