@@ -173,7 +173,7 @@ def test_a_picture_is_found_by_its_number_and_missed_by_its_name(tmp_path):
     source = source_of(None, tmp_path)
     assert np.array_equal(source.picture(1), picture(1))
     (tmp_path / "1.png").unlink()
-    with pytest.raises(MissingDataError, match=r"'1\.png' is missing"):
+    with pytest.raises(MissingDataError, match=r"'1\.png' is missing: .*looked for in .*images="):
         source.picture(1)
     (tmp_path / "2.png").write_text("rubbish")
     with pytest.raises(MissingDataError, match=r"'2\.png' is missing: .* is text"):

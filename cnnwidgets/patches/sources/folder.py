@@ -63,6 +63,9 @@ class FolderSource(MapSource):
         for name in self._paths:
             yield f"{name}:{size_of(self.root / name)}"
 
+    def _looked_for(self) -> str:
+        return looked_for(self.root)
+
     def describe(self) -> dict[str, Any]:
         """Return the kind and the folder."""
         return {**super().describe(), "root": printable(str(self.root))}
@@ -87,6 +90,14 @@ def _listed(root: Path) -> Listing:
 def _class(name: str) -> str | None:
     first, slash, _ = name.partition("/")
     return printable(first) if slash else None
+
+
+def looked_for(root: Path) -> str:
+    """Return a sentence that says where pictures are looked for, with a leading space."""
+    return (
+        f" It was looked for in {printable(str(root))!r}. If the pictures were moved, say where to: "
+        "PatchIndex.open(path, images=...)."
+    )
 
 
 def size_of(path: Path) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cnnwidgets.explain.pairs import image_of, pair_of
 from cnnwidgets.images.files import read_path
 from cnnwidgets.patches.sources.dataset_facts import image_fact
-from cnnwidgets.patches.sources.folder import printable, size_of
+from cnnwidgets.patches.sources.folder import looked_for, printable, size_of
 from cnnwidgets.patches.sources.map_source import MapSource
 from cnnwidgets.patches.sources.unread import unread
 
@@ -74,6 +74,9 @@ class ListedSource(MapSource):
         if _is_path(image):
             return str(size_of(self._root / Path(fspath(image)).expanduser()))
         return image_fact(image)
+
+    def _looked_for(self) -> str:
+        return looked_for(self._root) if self.kind == "paths" else ""
 
     def describe(self) -> dict[str, Any]:
         """Return the kind, and the folder that relative paths begin at."""

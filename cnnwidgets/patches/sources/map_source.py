@@ -90,4 +90,8 @@ class MapSource(Source):
             )
 
     def _missing(self, number: int, reason: str) -> MissingDataError:
-        return MissingDataError(f"The picture of {self.name(number)!r} is missing: {reason}")
+        return MissingDataError(f"The picture of {self.name(number)!r} is missing: {reason}{self._looked_for()}")
+
+    def _looked_for(self) -> str:
+        """Return a sentence that says where pictures are looked for, with a leading space."""
+        return ""
