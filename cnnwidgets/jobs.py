@@ -108,13 +108,17 @@ class Worker:
 
     def submit(self, lane: Lane, job: Job) -> None:
         """Let the job wait in its lane, in place of an older one, and ask a running one of the lane to stop."""
+        thread: threading.Thread | None = None
         with self._condition:
             replaced = self._waiting.pop(lane, None)
             self._waiting[lane] = job
             self._stop(lane)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="cnnwidgets-worker", daemon=True)
-                self._thread.start()
+                thread = self._thread = threading.Thread(target=self._work, name="cnnwidgets-worker", daemon=True)
+        if thread is not None:
+            # Without the lock: this waits for the new thread, in which Python may first collect a widget, whose end
+            # cancels its work.
+            thread.start()
         if replaced is not None:
             _answer(replaced, Cancelled("Replaced by a newer request before it began."))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import threading
 import time
 
 import pytest
@@ -46,6 +47,25 @@ def test_waiting_gives_up_in_time():
     assert 0.05 <= time.monotonic() - started < 2
     lane.cancel()
     assert lane.wait(10)
+
+
+def test_a_widget_may_be_collected_while_the_thread_starts(monkeypatch):
+    probe = Probe()
+    start, alive = threading.Thread.start, []
+
+    def start_after_a_cancel(thread):  # as the end of a widget does in the new thread, which `start` waits for
+        ending = threading.Thread(target=Lane(probe.worker).cancel, daemon=True)
+        start(ending)
+        ending.join(10)
+        alive.append(ending.is_alive())
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_after_a_cancel)
+    lane = Lane(probe.worker)
+    lane.submit(probe.job(0))
+    assert lane.wait(10)
+    assert alive == [False]
+    assert probe.answers == {0: [None]}
 
 
 @pytest.mark.parametrize("lanes", [1, 3])
