@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import tempfile
+import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets._version import __version__
@@ -46,7 +48,7 @@ class Origin:
     k: int
     path: Path | None
     words: str = ""
-    _own: TemporaryDirectory[str] | None = field(default=None, init=False)
+    _own: Path | None = field(default=None, init=False)
 
     def opened(self) -> PatchIndex | None:
         """Return the index of the demo pictures if it is there already: this takes milliseconds."""
@@ -70,7 +72,7 @@ class Origin:
         return index
 
     def forget(self) -> None:
-        """Drop work that nobody else can use, after the model has changed."""
+        """Begin anew, after the model has changed, where nobody has said where to keep the index."""
         self._own = None
 
     def _place(self) -> Path:
@@ -82,8 +84,9 @@ class Origin:
             make_room(path.parent, f"*{_SUFFIX}*", _KEPT - 1)
             return path
         if self._own is None:  # so that it can be gone on with, and takes no memory
-            self._own = TemporaryDirectory(prefix="cnnwidgets-", ignore_cleanup_errors=True)
-        return Path(self._own.name, "index" + _SUFFIX)
+            self._own = Path(tempfile.mkdtemp(prefix="cnnwidgets-"))
+            weakref.finalize(self, shutil.rmtree, self._own, ignore_errors=True)
+        return self._own / f"index{_SUFFIX}"
 
     def _cached(self) -> Path:
         cache = cache_folder()

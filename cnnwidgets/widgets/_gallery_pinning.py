@@ -145,8 +145,8 @@ class Pinning(Looking, Indexing):
     def _agreed(self, now: Place, before: Place) -> Place:
         """Return what four traits mean some of which have been changed."""
         if now.selection is not None and now.selection != before.selection:
-            unit = {name: now.selection[name] for name in ("layer", "channel", "y", "x")}
-            return Place(unit["layer"], unit["channel"], unit, now.selection)
+            cell = {name: now.selection[name] for name in ("layer", "channel", "y", "x")}
+            return Place(cell["layer"], cell["channel"], cell, now.selection)
         if now.unit is not None and now.unit != before.unit:
             chosen = before.selection
             fits = chosen is not None and all(chosen[name] == now.unit[name] for name in now.unit)
@@ -195,15 +195,10 @@ class Pinning(Looking, Indexing):
             self._refuse(words)
 
     def _fitting(self, now: Place) -> Place:
-        unit: dict[str, Any] | None
-        if now.unit is not None:
-            unit = checked_unit(now.unit, self._found).packed()
-            layer, channel = self._found(now.unit["layer"]), now.unit["channel"]
-        else:
-            layer = self._found(now.layer)
-            wished = checked_channel(now.channel, layer)
-            channel = self._channel_of(layer) if wished is None else wished
-            unit = _bare(layer.name, channel)
+        layer = self._found(now.layer if now.unit is None else now.unit["layer"])
+        wished = checked_channel(now.channel if now.unit is None else now.unit["channel"], layer)
+        channel = self._channel_of(layer) if wished is None else wished
+        unit = _bare(layer.name, channel) if now.unit is None else checked_unit(now.unit, self._found).packed()
         chosen = now.selection
         if chosen is not None and selected(self._patch(layer, channel, chosen)) != chosen:
             chosen = None  # another data set's

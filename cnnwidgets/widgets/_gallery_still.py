@@ -19,7 +19,7 @@ from cnnwidgets.widgets._gallery_traits import DRAWN, KINDS
 from cnnwidgets.widgets._still import title
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
 _TILE, _SMALL = 96, 56  # pixels of a tile's longer side, and of one in a row of the overview
 _PER_ROW, _COMPARED = 8, 4  # tiles in a row, and where three kinds stand side by side
@@ -162,15 +162,15 @@ def _overview(gallery: Any) -> Image.Image:
     return stacked(title(described(gallery), max(line.width for line in lines)), *lines)
 
 
-def _first_channels(gallery: Any) -> Sequence[int]:
-    """Return the channels in the order of the overview."""
+def _first_channels(gallery: Any) -> list[int]:
+    """Return the channels in the order of the overview; those without a place in it come last."""
     order, by = gallery._order, gallery.order  # noqa: SLF001
+    first: Iterable[int] = ()
     if by == "maximum":
-        values = gallery.index.entries(gallery.layer).values[:, 0]
-        return [int(number) for number in np.argsort(-values, kind="stable")]
-    if by in ("likeness", "class") and (order.get("layer"), order.get("by")) == (gallery.layer, by):
-        return [int(number) for number in np.frombuffer(order["channels"], "<i4")]
-    return range(gallery.index.layer(gallery.layer).shape[0])
+        first = np.argsort(-gallery.index.entries(gallery.layer).values[:, 0], kind="stable")
+    elif by in ("likeness", "class") and (order.get("layer"), order.get("by")) == (gallery.layer, by):
+        first = np.frombuffer(order["channels"], "<i4")
+    return list(dict.fromkeys([*map(int, first), *range(gallery.index.layer(gallery.layer).shape[0])]))
 
 
 def _square(tile: Image.Image | None, side: int = _TILE) -> Image.Image:

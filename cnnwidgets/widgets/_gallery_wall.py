@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from cnnwidgets.widgets import _protocol as protocol
 from cnnwidgets.widgets._gallery_tiles import Missing, pack_tiles
 from cnnwidgets.widgets._gallery_traits import KINDS
 
@@ -82,6 +83,7 @@ def _described(index: PatchIndex, hung: Hung, layer: str, channel: int) -> dict[
             "label": first[image].label,
             "predicted": first[image].predicted,
             "size": list(first[image].picture_size),
+            "seen": protocol.pack_seen(index.frame(image)),
             "missing": "",
         }
         for image in hung.images
