@@ -220,7 +220,7 @@ def stamp_of(data):
         [Subset(Numbered([1, 2, 3]), [0, 1]), Subset(Numbered([1, 2, 3]), [0, 2])],
         [ConcatDataset([Numbered([1])] * 2), ConcatDataset([Numbered([1])] * 3)],
         [Numbered([1], transform=torch.nn.ReLU()), Numbered([1], transform=torch.nn.GELU())],
-        [Numbered([1], targets=[1]), Numbered([1], targets=[2])],
+        [Numbered([1], targets=[1]), Numbered([1], targets=[2]), Numbered([2], targets=[1])],
         [Numbered([1], data=np.zeros((1, 2))), Numbered([1], data=np.ones((1, 2)))],
         [Numbered([1], dataset=Numbered([1])), Numbered([1], dataset=Numbered([2]))],
         [Numbered([1], _fingerprint="a"), Numbered([1], _fingerprint="b")],

@@ -20,8 +20,9 @@ from cnnwidgets.patches.sources.tensors import sampled_hash
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Attributes under which data sets keep labels, paths or values.
-_HELD = ("targets", "labels", "_labels", "y", "data", "images", "imgs", "x", "paths", "files", "names")
+#: Attributes under which data sets keep their labels and names, and such under which they keep values or paths.
+_LABELS = ("targets", "labels", "_labels", "y", "names")
+_VALUES = ("data", "images", "imgs", "x", "paths", "files")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -41,30 +42,37 @@ def facts_of(data: Any) -> Iterator[str]:
 def _facts_of_leaf(data: Any) -> Iterator[str]:
     for name in ("transform", "target_transform"):
         yield _ADDRESS.sub("", repr(getattr(data, name, None)))
-    known = [*_known(data)]
+    root = str(getattr(data, "root", ""))
+    for name in _LABELS:
+        yield from _held(getattr(data, name, None), root)
+    known = [*_known(data, root)]
     inner = getattr(data, "dataset", None)
     if length_of(inner):  # a data set of the user's around another one
         known += facts_of(inner)
     yield from known or _looked_at(data)
 
 
-def _known(data: Any) -> Iterator[str]:
-    """Yield what a data set holds that tells it from others of its type."""
+def _known(data: Any, root: str) -> Iterator[str]:
+    """Yield what a data set holds that tells its images from others."""
     if isinstance(fingerprint := getattr(data, "_fingerprint", None), str):  # Hugging Face's own
         yield fingerprint
-    root = str(getattr(data, "root", ""))
     for number in range(length_of(data) or 0):
         path = path_of(data, number, root)
         if path is None:
             break
         yield f"{path}:{size_of(Path(root, path))}"
     tensors = getattr(data, "tensors", ())
-    for values in [*(tensors if isinstance(tensors, tuple | list) else ()), *(getattr(data, n, None) for n in _HELD)]:
-        if isinstance(values, np.ndarray | Tensor) and values.ndim:
-            yield sampled_hash(values)
-        elif isinstance(values, list | tuple) and values and _is_plain(values[0]):
-            text = repr(values).replace(root, "") if root else repr(values)
-            yield hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    for values in [*(tensors if isinstance(tensors, tuple | list) else ()), *(getattr(data, n, None) for n in _VALUES)]:
+        yield from _held(values, root)
+
+
+def _held(values: Any, root: str) -> Iterator[str]:
+    """Yield the hash of an array, a tensor, or a list of numbers and texts."""
+    if isinstance(values, np.ndarray | Tensor) and values.ndim:
+        yield sampled_hash(values)
+    elif isinstance(values, list | tuple) and values and _is_plain(values[0]):
+        text = repr(values).replace(root, "") if root else repr(values)
+        yield hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _is_plain(value: Any) -> bool:
