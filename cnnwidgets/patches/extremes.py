@@ -25,6 +25,7 @@ Ints = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 _UNKNOWN = -1
 _LANES = 32
+_HALF = (torch.bfloat16, torch.float16)
 _BOUNDS: dict[str, Callable[[tuple[Any, ...], dict[str, Any]], tuple[float, float]]] = {
     "relu": lambda _args, _kwargs: (0.0, float("inf")),
     "relu6": lambda _args, _kwargs: (0.0, 6.0),
@@ -60,7 +61,7 @@ class Extremes:
     def read(cls, value: Tensor) -> Extremes:
         """Read maps."""
         value = floating(value)
-        return cls(value, highest(value), lowest(value), value.mean((2, 3)))
+        return cls(value, highest(value), lowest(value), _mean(value))
 
     def cells(self, images: npt.NDArray[np.intp], channels: npt.NDArray[np.intp], *, lowest: bool) -> Ints:
         """Return the first cells in reading order that hold the extremes of some maps."""
@@ -89,7 +90,7 @@ class Extremes:
             value: what it gave.
 
         """
-        if value.shape[:2] != self.high.shape or value.dtype != self.high.dtype:
+        if value.shape[:2] != self.high.shape or value.dtype != self.high.dtype or value.dtype in _HALF:
             return None
         if name == "batch_norm":
             return self._normalised(func, args, kwargs, value)
@@ -117,7 +118,7 @@ class Extremes:
 
     def _clamped(self, least: float, most: float, value: Tensor) -> Extremes:
         high, low = self.high.clamp(least, most), self.low.clamp(least, most)
-        other = Extremes(value, high, low, value.mean((2, 3)))
+        other = Extremes(value, high, low, _mean(value))
         # Where the extreme is the bound itself, several cells may hold it, and the first one has to be looked for.
         if self._highest is not None:
             other._highest = np.where(_within(high, least, most), self._highest, _UNKNOWN)
@@ -149,12 +150,22 @@ def _lanes(value: Tensor) -> Tensor | None:
     channels last the channels of a cell, 144 say, need not.
     """
     channels, cells = value.shape[1], value.shape[2] * value.shape[3]
-    if channels % _LANES == 0 or not value.is_contiguous(memory_format=torch.channels_last):
+    if channels % _LANES == 0 or not _is_last(value):
         return None
     beside = _LANES // math.gcd(channels, _LANES)
     if cells % beside or value.shape[1] == 1:
         return None
     return value.permute(0, 2, 3, 1).reshape(len(value), cells // beside, beside * channels)
+
+
+def _mean(value: Tensor) -> Tensor:
+    """Return (B,C), the mean of each map; of half precision in single."""
+    return value.mean((2, 3), dtype=torch.float32 if value.dtype in _HALF else None)
+
+
+def _is_last(value: Tensor) -> bool:
+    """Whether the channels of a cell lie side by side in memory."""
+    return value.is_contiguous(memory_format=torch.channels_last)
 
 
 def floating(value: Tensor) -> Tensor:
@@ -175,7 +186,14 @@ def _search(
     if len(images) * 4 > count * width:  # most maps: all of them, in the order that they have in memory
         maps = value.permute(0, 2, 3, 1).flatten(1, 2)
         found = (maps.min(1) if lowest else maps.max(1)).indices.cpu().numpy()
-        cells: npt.NDArray[np.int64] = found[images, channels]
-        return cells
-    maps = value[torch.from_numpy(images), torch.from_numpy(channels)].flatten(1)
-    return (maps.argmin(1) if lowest else maps.argmax(1)).cpu().numpy()
+        return np.asarray(found[images, channels], np.int64)
+    if value.device.type != "cpu" or value.dtype in _HALF or not _is_last(value):
+        maps = value[torch.from_numpy(images), torch.from_numpy(channels)].flatten(1)
+        return (maps.argmin(1) if lowest else maps.argmax(1)).cpu().numpy()
+    every = value.permute(0, 2, 3, 1).flatten(1, 2).numpy()
+    cells = np.empty(len(images), np.int64)
+    for image in np.unique(images):
+        mine = images == image
+        picked = np.ascontiguousarray(every[image].take(channels[mine], axis=1).T)
+        cells[mine] = picked.argmin(1) if lowest else picked.argmax(1)
+    return cells
