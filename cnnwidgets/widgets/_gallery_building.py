@@ -37,6 +37,7 @@ class Building:
         self.failed: BaseException | None = None
         self._tell, self._take = tell, take
         self._lane = Lane()
+        self._job: Job | None = None
         self._progress: BuildProgress | None = None
 
     @property
@@ -55,7 +56,8 @@ class Building:
         self.failed = None
         self._progress = None
         self._tell(self._packed("building", words()))
-        self._lane.submit(Job(lambda _job: self._work(begin, words), self._ended))
+        self._job = Job(lambda job: self._work(job, begin, words), self._ended)
+        self._lane.submit(self._job)
 
     def stop(self) -> None:
         """Stop; what has been done is kept."""
@@ -65,7 +67,7 @@ class Building:
         """Wait until nothing is being made; return whether that was reached in time (seconds)."""
         return self._lane.wait(timeout)
 
-    def _work(self, begin: Callable[[], Steps], words: Callable[[], str]) -> Iterator[None]:
+    def _work(self, job: Job, begin: Callable[[], Steps], words: Callable[[], str]) -> Iterator[None]:
         steps = begin()
         told = 0.0
         try:
@@ -73,21 +75,21 @@ class Building:
                 try:
                     self._progress = next(steps)
                 except StopIteration as end:
-                    self._take(end.value)
+                    if job is self._job:
+                        self._take(end.value)
                     return
-                if time.monotonic() - told > _TELL_EVERY:
+                if job is self._job and time.monotonic() - told > _TELL_EVERY:
                     told = time.monotonic()
                     self._tell(self._packed("building", words()))
                 yield
         finally:
             steps.close()  # keeps what has been done
 
-    def _ended(self, _job: Job, error: BaseException | None) -> None:
-        if error is None:
+    def _ended(self, job: Job, error: BaseException | None) -> None:
+        if error is None or job is not self._job:  # a newer attempt speaks for itself
             return
         if isinstance(error, Cancelled):
-            if not self._lane.busy:  # else a newer attempt speaks for itself
-                self._tell(self._packed("stopped", "Stopped; what has been done is kept."))
+            self._tell(self._packed("stopped", "Stopped; what has been done is kept."))
             return
         self.failed = error
         self._tell({**self._packed("error"), **in_words(error, "the pictures were indexed")})
