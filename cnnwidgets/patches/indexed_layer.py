@@ -13,6 +13,7 @@ from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.layer import Layer
 from cnnwidgets.explain.layers import all_layers
 from cnnwidgets.explain.measured import grid_of
+from cnnwidgets.patches.tensors import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from cnnwidgets.patches.plan import Plan
 
 Floats = npt.NDArray[np.float64]
+_FARTHEST = 2.0**40  # of pixels: what lies farther comes from a damaged file
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,18 +70,25 @@ def described(plan: Plan) -> tuple[list[dict[str, Any]], Floats]:
 
 
 def layers_of(entries: list[Mapping[str, Any]], edges: Floats) -> Iterator[IndexedLayer]:
-    """Yield the layers that `described` has described."""
+    """Yield the layers that `described` has described.
+
+    Raises:
+        KeyError, TypeError, ValueError: the file says something else.
+
+    """
     first = start = 0
     for entry in entries:
-        channels, height, width = (int(size) for size in entry["shape"])
+        channels, height, width = (whole(size, 1) for size in entry["shape"])
         axes = []
         for cells, stride in zip((height, width), entry["strides"], strict=True):
-            low, high, seen_first, seen_last = edges[start : start + 4 * cells].reshape(4, cells)
+            low, high, seen_first, seen_last = some = edges[start : start + 4 * cells].reshape(4, cells)
+            if not (np.isfinite(some[:2]).all() and 0 < stride < _FARTHEST) or (np.abs(some) > _FARTHEST).any():
+                raise ValueError("a layer lies nowhere")
             axes.append(Axis(low, high, float(stride), (seen_first, seen_last)))
             start += 4 * cells
         grid = Grid(axes[0], axes[1], sees_all=bool(entry["sees_all"]), measured=bool(entry["measured"]))
         yield IndexedLayer(
-            str(entry["name"]), (channels, height, width), int(entry["call"]), grid, str(entry["kind"]),
-            int(entry["parameters"]), tuple(str(name) for name in entry["names"]), first,
+            str(entry["name"]), (channels, height, width), whole(entry["call"]), grid, str(entry["kind"]),
+            whole(entry["parameters"]), tuple(str(name) for name in entry["names"]), first,
         )  # fmt: skip
         first += channels

@@ -63,11 +63,11 @@ class Located:
             MissingDataError: it is gone, cannot be reached, or has another size than when it was indexed.
 
         """
-        source = self._source(int(self._images.column("part")[image]))
-        name = self._images.name(image)
+        part, item = self._images.origin(image)
+        source, name = self._source(part), self._images.name(image)
         if source is None:
             raise _unreachable(name)
-        picture = source.picture(int(self._images.column("item")[image]))
+        picture = source.picture(item)
         height, width = self._images.size(image)
         if (picture.height, picture.width) != (height, width):
             raise MissingDataError(
@@ -90,14 +90,14 @@ class Located:
         """
         from cnnwidgets.explain.subject import Prepared
 
-        part, name = int(self._images.column("part")[image]), self._images.name(image)
+        (part, item_number), name = self._images.origin(image), self._images.name(image)
         known = self._preparing.get(part)
         if known is None or known[0] is not model:
             source = self._found(part, model)
             if source is None:
                 raise _unreachable(name)
             known = self._preparing[part] = (model, source)
-        item = known[1].item(int(self._images.column("item")[image]))
+        item = known[1].item(item_number)
         if item.x is None or item.frame is None:
             raise MissingDataError(f"The picture {name!r} cannot be read any more: {item.reason}")
         if digest(item.x) != int(self._images.column("digest")[image]):

@@ -49,7 +49,7 @@ def merged(parts: Sequence[Questions], path: Path) -> None:
     facts["parts"] = [entry for part in parts for entry in part.stored_facts["parts"]]
     facts["identity"] = {**first.identity, "data": _joined([part.identity["data"] for part in parts])}
     records = np.concatenate([_records(part, classes) for part in parts])
-    lengths = np.array([int(part.image_column("name_end")[-1]) for part in parts])
+    lengths = np.array([len(part.names_data) for part in parts])
     offsets = np.cumsum(lengths) - lengths
     numbers = np.cumsum([0, *(len(part.stored_facts["parts"]) for part in parts)])
     start = 0
@@ -62,7 +62,12 @@ def merged(parts: Sequence[Questions], path: Path) -> None:
     width = first.features.shape[1]
     blocks = (block for part in parts for block in tensors.Column.of(part.features).blocks)
     features = tensors.Column("<f4", (len(records), width), blocks)
-    skipped = [entry for part in parts for entry in part.skipped]
+    before = np.cumsum([0, *(part.total for part in parts)]).tolist()
+    skipped = [
+        entry._replace(number=entry.number + n)
+        for part, n in zip(parts, before, strict=False)
+        for entry in part.skipped
+    ]
     write_index(path, tally, records, names=names, features=features, skipped=skipped, edges=first.edges, facts=facts)
 
 
@@ -72,7 +77,7 @@ def _records(part: Questions, classes: Sequence[str]) -> npt.NDArray[Any]:
     for field in RECORD.names or ():
         records[field] = part.image_column(field)
     numbers = np.array([classes.index(name) for name in part.classes] + [-1])  # the last one is for no class
-    records["label"] = numbers[records["label"]]
+    records["label"] = numbers[part.labels]
     return records
 
 

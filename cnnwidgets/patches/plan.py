@@ -32,7 +32,7 @@ SAMPLED = 4  # cells of every map that the histograms count
 _PIXELS_ON_CPU = 4 * 224 * 224
 _PIXELS_ON_GPU = 64 * 224 * 224
 _MOST = 64
-_WORDS = {
+COMPARED = {
     "format": "a file of another version of cnnwidgets",
     "model": "another model (or other weights)",
     "preprocess": "another preprocessing",
@@ -165,6 +165,6 @@ def compare(mine: Mapping[str, Any], theirs: Mapping[str, Any], what: str, remed
         remedy: what to do.
 
     """
-    other = [words for key, words in _WORDS.items() if key in mine and mine[key] != theirs.get(key)]
+    other = [words for key, words in COMPARED.items() if key in mine and mine[key] != theirs.get(key)]
     if other:
         raise IndexMismatchError(f"{what} belongs to {' and '.join(other)}. {remedy}")

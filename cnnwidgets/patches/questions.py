@@ -44,15 +44,22 @@ class Questions(StoredIndex):
     def entries(self, layer: str | int | Layer, kind: Kind = "top") -> Entries:
         """Return the patches of all channels of a layer as tables, not to be written to."""
         found = self.layer(layer)
-        part = found.channels
-        if kind == "sample":
-            cells = self._tables["sample_cells"][:, self.layers.index(found)]
-            shape = (found.shape[0], self.k)
-            values = self._tables["sample_values"][:, part].T
-            return Entries(values, np.broadcast_to(self._tables["sample_images"], shape), np.broadcast_to(cells, shape))
         if kind not in KINDS:
             raise OptionError(f"kind={kind!r} is not known. Known are {', '.join(map(repr, KINDS))}.")
-        values, images, cells = (self._tables[f"{kind}_{what}"][part] for what in ("values", "images", "cells"))
+        entries = self._drawn(found) if kind == "sample" else self._extremes(found, kind)
+        there = entries.cells[entries.images >= 0]
+        most = found.shape[1] * found.shape[2]
+        if entries.images.max() >= len(self) or there.max(initial=0) >= most or there.min(initial=0) < 0:
+            raise self._file.damaged("a patch lies outside of its images")
+        return entries
+
+    def _drawn(self, layer: IndexedLayer) -> Entries:
+        shape, cells = (layer.shape[0], self.k), self._tables["sample_cells"][:, self.layers.index(layer)]
+        values, images = self._tables["sample_values"][:, layer.channels].T, self._tables["sample_images"]
+        return Entries(values, np.broadcast_to(images, shape), np.broadcast_to(cells, shape))
+
+    def _extremes(self, layer: IndexedLayer, kind: Kind) -> Entries:
+        values, images, cells = (self._tables[f"{kind}_{what}"][layer.channels] for what in Entries._fields)
         return Entries(-values if kind == "bottom" else values, images, cells)
 
     def top(
@@ -98,8 +105,6 @@ class Questions(StoredIndex):
         wanted = None if label is None else self.class_number(label)
         values, images, cells = (table[row] for table in self.entries(found, kind))
         places = np.flatnonzero(images >= 0)
-        if images.max(initial=-1) >= len(self) or (cells[places] >= found.shape[1] * found.shape[2]).any():
-            raise self._file.damaged("a patch lies outside of its images")
         if kind == "sample":
             places = places[np.argsort(-values[places], kind="stable")]
         if wanted is not None:
@@ -258,7 +263,7 @@ class Questions(StoredIndex):
     def histogram(self, layer: str | int | Layer, channel: int) -> Histogram:
         """Return how a channel's values are spread, over a uniform sample of its cells: four of every image."""
         row = self._channel(self.layer(layer), channel)
-        counts, first, exponent = (self._tables[f"histogram_{what}"][row] for what in ("counts", "first", "exponent"))
+        (counts,), (first,), (exponent,) = self._spread(slice(row, row + 1))
         return Histogram.of(counts, int(first), int(exponent))
 
     def quantile(self, layer: str | int | Layer, channel: int, q: float) -> float:

@@ -6,25 +6,28 @@ import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cnnwidgets.errors import LayerError, nearest
 from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.layer import Layer
 from cnnwidgets.patches.file import TALLIED, tallied
 from cnnwidgets.patches.indexed_layer import IndexedLayer, layers_of
-from cnnwidgets.patches.plan import FORMAT, compare, model_identity, preprocess_hash
+from cnnwidgets.patches.plan import COMPARED, FORMAT, compare, model_identity, preprocess_hash
 from cnnwidgets.patches.progress import Skipped
 from cnnwidgets.patches.sources import source_of
 from cnnwidgets.patches.table import Images
 from cnnwidgets.patches.tally import Tally
-from cnnwidgets.patches.tensors import Tensors
+from cnnwidgets.patches.tensors import Tensors, whole
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     import numpy.typing as npt
 
     from cnnwidgets.explain.frame import Frame
+
+_SPREAD = ("counts", "first", "exponent")
 
 
 class StoredIndex:
@@ -49,33 +52,44 @@ class StoredIndex:
         self.path = path
         self._file = Tensors(path)
         facts = self._file.facts
-        if facts.get("identity", {}).get("format") != FORMAT:
+        self.identity: dict[str, Any] = facts["identity"] if isinstance(facts.get("identity"), dict) else {}
+        if self.identity.get("format") != FORMAT:
             raise self._file.damaged("another version of cnnwidgets wrote it")
         try:
-            self.identity: dict[str, Any] = facts["identity"]
+            self.identity = {key: self.identity[key] for key in COMPARED}
+            self.identity |= {key: str(self.identity[key]) for key in ("model", "preprocess", "data")}
             self.classes: tuple[str, ...] = tuple(str(name) for name in facts["classes"])
             self._predictions = tuple(str(name) for name in facts["predictions"])
             self._parts: list[dict[str, Any]] = [
-                {"source": dict(part["source"]), "total": int(part["total"])} for part in facts["parts"]
+                {"source": dict(part["source"]), "total": whole(part["total"])} for part in facts["parts"]
             ]
-            self._feature, images = int(facts["feature"]), int(facts["images"])
-            self.k = int(self.identity["k"])
-            _, height, width = (int(size) for size in self.identity["input"])
+            self._model, self._versions = str(facts["model"]), dict(facts["versions"])
+            images, seen, self.k = whole(facts["images"], 1), whole(facts["seen"]), whole(self.identity["k"], 1)
+            _, height, width = (whole(size, 1) for size in self.identity["input"])
             edges = self._file.get("geometry", "<f8", None)
             self.layers: tuple[IndexedLayer, ...] = tuple(layers_of(facts["layers"], edges))
-            self._feature_layer = self.layers[self._feature]
+            self._feature_layer = self.layers[whole(facts["feature"])]
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise self._file.damaged(f"its facts do not fit ({type(error).__name__}: {error})") from error
-        self._images = Images(self._file, images, (height, width))
+        self._images = Images(self._file, images, (height, width), len(self._parts))
         self._sizes = {
             "channels": sum(layer.shape[0] for layer in self.layers), "k": self.k, "layers": len(self.layers),
-            "images": images, "seen": int(facts["seen"]), "rows": len(self._file.get("counts", "<i8", None)),
+            "images": images, "seen": seen, "rows": len(self._file.get("counts", "<i8", None)),
         }  # fmt: skip
+        if not 1 <= self._sizes["rows"] <= len(self.classes) + 1:
+            raise self._file.damaged("it has counts of other classes than it has")
         self._by_name = {name: layer for layer in self.layers for name in (*layer.names, layer.name)}
         self._tables: dict[str, npt.NDArray[Any]] = {name: self._table(name) for name in TALLIED}
 
     def _table(self, name: str) -> npt.NDArray[Any]:
         return tallied(self._file, name, self._sizes)
+
+    def _spread(self, channels: slice) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+        """Return counts, first bins and exponents of the histograms of some channels, as a `Sketch` has them."""
+        counts, first, exponent = (self._tables[f"histogram_{what}"][channels] for what in _SPREAD)
+        if counts.min() < 0 or (np.abs(first) > 2**32).any() or (np.abs(exponent) > 2**8).any():
+            raise self._file.damaged("its histograms are none")
+        return counts, first, exponent
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -85,7 +99,7 @@ class StoredIndex:
         """Say what is in it."""
         skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
         return (
-            f"<PatchIndex of {self._file.facts['model']}: {len(self):,} images{skipped}, {len(self.layers)} layers, "
+            f"<PatchIndex of {self._model}: {len(self):,} images{skipped}, {len(self.layers)} layers, "
             f"{self._sizes['channels']:,} channels, {self.k} patches each>"
         )
 
@@ -98,8 +112,7 @@ class StoredIndex:
     @property
     def facts(self) -> dict[str, Any]:
         """Where it comes from: model, settings, hashes, versions, data sets."""
-        known = self._file.facts
-        return {key: known[key] for key in ("model", "identity", "versions", "parts")}
+        return {"model": self._model, "identity": self.identity, "versions": self._versions, "parts": self._parts}
 
     @property
     def total(self) -> int:
@@ -111,12 +124,13 @@ class StoredIndex:
         """The items that could not be looked at, with their names and reasons."""
         text = self._file.get("skipped", "u1", None).tobytes()
         try:
-            return tuple(Skipped(int(n), str(name), str(reason)) for n, name, reason in json_list(text))
-        except (TypeError, ValueError) as error:
+            return tuple(Skipped(whole(n), str(name), str(reason)) for n, name, reason in json_list(text))
+        except (TypeError, ValueError, RecursionError) as error:
             raise self._file.damaged("its list of skipped images is none") from error
 
     def tally(self) -> Tally:
         """Return what was found as a new `Tally`, to which more can be added."""
+        self._spread(slice(None))
         return Tally.of(self._tables, self._sizes["images"], self._sizes["seen"])
 
     @property
@@ -141,7 +155,10 @@ class StoredIndex:
     @property
     def labels(self) -> npt.NDArray[np.int32]:
         """(images,) the number of each image's class in `classes`, -1 where it has none."""
-        return self._images.column("label")
+        labels: npt.NDArray[np.int32] = self._images.column("label")
+        if labels.max() >= len(self.classes) or labels.min() < -1:
+            raise self._file.damaged("an image has a class that there is not")
+        return labels
 
     @property
     def class_counts(self) -> dict[str, int]:

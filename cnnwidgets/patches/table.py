@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from cnnwidgets.patches.tensors import Tensors
 
 
+_FARTHEST = 2.0**40  # pixels
+
+
 class Images:
     """A row per image, read from the file where it is looked at.
 
@@ -24,11 +27,12 @@ class Images:
         file: the file of the index.
         count: number of images.
         input_size: (height, width) of the network's input.
+        parts: number of data sets that they come from.
 
     """
 
-    def __init__(self, file: Tensors, count: int, input_size: tuple[int, int]) -> None:
-        self._file, self._count, self._input_size = file, count, input_size
+    def __init__(self, file: Tensors, count: int, input_size: tuple[int, int], parts: int) -> None:
+        self._file, self._count, self._input_size, self._parts = file, count, input_size, parts
         self._columns: dict[str, npt.NDArray[Any]] = {}
 
     def __len__(self) -> int:
@@ -67,7 +71,17 @@ class Images:
         """Return (height, width) of the original picture."""
         return int(self.column("height")[image]), int(self.column("width")[image])
 
+    def origin(self, image: int) -> tuple[int, int]:
+        """Return the number of the data set that an image comes from, and its own number in it."""
+        part, item = int(self.column("part")[image]), int(self.column("item")[image])
+        if not 0 <= part < self._parts or item < 0:
+            raise self._file.damaged(f"image {image} comes from nowhere")
+        return part, item
+
     def frame(self, image: int) -> Frame:
         """Return where the network's input lies in the original picture."""
-        box = Box(*(float(edge) for edge in self.column("box")[image]))
+        edges = self.column("box")[image]
+        if not (np.abs(edges) < _FARTHEST).all() or min(self.size(image)) < 1:
+            raise self._file.damaged(f"image {image} lies nowhere in its picture")
+        box = Box(*(float(edge) for edge in edges))
         return Frame(box, self._input_size, self.size(image), exact=bool(self.column("exact")[image]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def write(path: Path, columns: Mapping[str, Column | npt.NDArray[Any]], facts: M
     made = {name: Column.of(c) if isinstance(c, np.ndarray) else c for name, c in columns.items()}
     # Widest numbers first: then each array begins at a multiple of its numbers' size.
     order = sorted(made, key=lambda name: (-made[name].dtype.itemsize, name))
-    header: dict[str, Any] = {"__metadata__": {"cnnwidgets": json.dumps(facts, ensure_ascii=False, sort_keys=True)}}
+    header: dict[str, Any] = {"__metadata__": {"cnnwidgets": json.dumps(facts, sort_keys=True)}}
     end = 0
     for name in order:
         column = made[name]
@@ -119,7 +120,7 @@ class Tensors:
         self._data = data
         header, self._start = self._header()
         self.facts = self._facts(header.pop("__metadata__", None))
-        self._entries: dict[str, Any] = header
+        self._entries = self._described(header)
 
     def damaged(self, why: str) -> IndexFileError:
         """Return the error that says so."""
@@ -146,8 +147,26 @@ class Tensors:
             raise self.damaged("its facts are no table")
         return facts
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._entries
+    def _described(self, header: Mapping[str, Any]) -> dict[str, tuple[np.dtype[Any], tuple[int, ...], int, int]]:
+        """Return dtype, shape, start and end of each array, once they lie one behind the other and fill the file."""
+        found = {}
+        for name, entry in header.items():
+            try:
+                dtype = _DTYPES[entry["dtype"]]
+                *shape, start, end = (whole(size) for size in (*entry["shape"], *entry["data_offsets"]))
+            except (KeyError, TypeError, ValueError) as error:
+                raise self.damaged(f"the array {name!r} is not described") from error
+            if end - start != math.prod(shape) * dtype.itemsize:
+                raise self.damaged(f"the array {name!r} has another size than its shape {tuple(shape)}")
+            found[name] = dtype, tuple(shape), start, end
+        behind = 0
+        for _, _, start, end in sorted(found.values(), key=operator.itemgetter(2, 3)):
+            if start != behind:
+                raise self.damaged("its arrays do not lie one behind the other")
+            behind = end
+        if behind != len(self._data) - self._start:
+            raise self.damaged(f"it has {len(self._data):,} bytes, and says that it has {self._start + behind:,}")
+        return found
 
     def get(self, name: str, dtype: npt.DTypeLike, *shape: int | None) -> npt.NDArray[Any]:
         """Return an array, not to be written to, once it has the dtype and shape that it should have.
@@ -158,19 +177,24 @@ class Tensors:
             shape: sizes; None for any.
 
         """
-        try:
-            entry = self._entries[name]
-            found = _DTYPES[entry["dtype"]]
-            sizes = tuple(int(size) for size in entry["shape"])
-            start, end = (int(offset) for offset in entry["data_offsets"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise self.damaged(f"the array {name!r} is missing or not described") from error
+        if name not in self._entries:
+            raise self.damaged(f"the array {name!r} is missing")
+        found, sizes, start, end = self._entries[name]
         fits = len(sizes) == len(shape) and all(w is None or w == s for w, s in zip(shape, sizes, strict=True))
-        if found != np.dtype(dtype).newbyteorder("<") or not fits or min(sizes, default=0) < 0:
+        if found != np.dtype(dtype).newbyteorder("<") or not fits:
             raise self.damaged(f"the array {name!r} is {found} {sizes}, not {np.dtype(dtype)} {shape}")
-        last = len(self._data) - self._start
-        if not 0 <= start <= end <= last or end - start != math.prod(sizes) * found.itemsize:
-            raise self.damaged(f"the array {name!r} lies outside of the file")
         raw = self._data[self._start + start : self._start + end]
         array: npt.NDArray[Any] = raw.view(found).reshape(sizes)
         return array
+
+
+def whole(number: Any, least: int = 0) -> int:
+    """Return a whole number out of JSON.
+
+    Raises:
+        ValueError: it is none, or out of range.
+
+    """
+    if type(number) is not int or not least <= number < 2**63:
+        raise ValueError(f"{number!r} is no whole number from {least} on")
+    return number

@@ -71,11 +71,11 @@ def reopened(
         root: the folder that holds the pictures now, if they were moved; of paths it may hold the last parts only.
 
     """
-    kind, old = description.get("kind"), description.get("root")
-    if kind not in ("folder", "paths") or not isinstance(old, str):
+    kind, old, total = (description.get(what) for what in ("kind", "root", "total"))
+    if kind not in ("folder", "paths") or not isinstance(old, str) or not isinstance(total, int):
         return None
     place = Path(old if root is None else fspath(root)).expanduser().absolute()
-    names = Recorded(int(description.get("total", 0)), name_of)
+    names = Recorded(max(0, total), name_of)
     if kind == "folder":
         return FolderSource(_reader(model), place, names)
     if root is not None:
