@@ -69,14 +69,19 @@ class Sketch:
     def make_room(self, low: npt.NDArray[np.floating], high: npt.NDArray[np.floating]) -> None:
         """Join bins until those between `low` and `high`, (channels,), are there besides the ones with values."""
         low, high = low.astype(np.float64), high.astype(np.float64)
+        grow = np.arange(len(low))
         if self.seen:
             first, last = self.span()
             low, high = np.minimum(low, first), np.maximum(high, last)
             inside = np.floor(np.ldexp(low, -self.exponent)) >= self.first
             inside &= np.floor(np.ldexp(high, -self.exponent)) < self.first + BINS
-            if inside.all():
-                return
-        exponent = self.exponent.copy()
+            grow = np.flatnonzero(~inside)
+        if len(grow):
+            self._grow(grow, low[grow], high[grow])
+
+    def _grow(self, rows: npt.NDArray[np.intp], low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> None:
+        before = self.exponent[rows]
+        exponent = before.copy()
         while True:
             start, stop = np.floor(np.ldexp(low, -exponent)), np.floor(np.ldexp(high, -exponent))
             wide = (stop - start >= BINS) | (np.maximum(-start, stop) >= _FARTHEST)
@@ -84,11 +89,9 @@ class Sketch:
                 break
             need = np.maximum((stop - start + 1) / BINS, np.maximum(-start, stop) / _FARTHEST)
             exponent[wide] += np.maximum(np.ceil(np.log2(need[wide])).astype(np.int32) - 1, 1)
-        old = self.counts
-        numbers = (np.arange(BINS) + self.first[:, None]) >> (exponent - self.exponent)[:, None].astype(np.int64)
-        first_bin = start.astype(np.int64)
-        self.counts = np.zeros_like(old)
-        there = old > 0
-        rows = np.broadcast_to(np.arange(len(old))[:, None], old.shape)
-        np.add.at(self.counts, (rows[there], (numbers - first_bin[:, None])[there]), old[there])
-        self.first, self.exponent = first_bin, exponent
+        old, first = self.counts[rows], start.astype(np.int64)
+        numbers = (np.arange(BINS) + self.first[rows, None]) >> (exponent - before)[:, None].astype(np.int64)
+        places, bins = np.nonzero(old)
+        new = np.zeros_like(old)
+        np.add.at(new, (places, (numbers - first[:, None])[places, bins]), old[places, bins])
+        self.counts[rows], self.first[rows], self.exponent[rows] = new, first, exponent
