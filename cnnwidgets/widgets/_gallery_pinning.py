@@ -176,11 +176,11 @@ class Pinning(Looking, Indexing):
             self._last[place.layer] = place.channel
         with self.hold_sync(), self.hold_trait_notifications():
             self.layer, self.channel, self.unit, self.selection = place
-        if place.selection is not None and place.selection != before.selection:
-            self._pick(place.selection["image"])
+        if place.selection != before.selection:
+            self._pick(None if place.selection is None else place.selection["image"])
 
-    def _pick(self, image: int) -> None:
-        """Have a picture read that was selected."""
+    def _pick(self, image: int | None) -> None:
+        """Have the picture read that was selected, or none."""
         raise NotImplementedError
 
     def _refit(self) -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import traitlets
 
 from cnnwidgets.errors import Cancelled, ModelError
-from cnnwidgets.jobs import Job, Lane
 from cnnwidgets.patches.patch import Patches
 from cnnwidgets.widgets._errand import Errand
 from cnnwidgets.widgets._gallery_indexing import origin_of
 from cnnwidgets.widgets._gallery_known import Task
 from cnnwidgets.widgets._gallery_links import Link
 from cnnwidgets.widgets._gallery_overview import rows
+from cnnwidgets.widgets._gallery_picking import Picking
 from cnnwidgets.widgets._gallery_pinning import Pinning, plain_channel
 from cnnwidgets.widgets._gallery_rows import Request, Rows
 from cnnwidgets.widgets._gallery_still import described, gallery_still
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from cnnwidgets.classifier import Classifier
+    from cnnwidgets.jobs import Job
 
 _SENT = {"wall": "_wall", "drawn": "_drawn", "overview": "_overview", "order": "_order"}
 _ASKS = ("view", "mode", "order", "alike", "target", "_ask")
@@ -94,7 +95,7 @@ class NeuronGallery(Showing, Ordering, Pinning):
         **options: Any,
     ) -> None:
         self._links: list[Link] = []
-        self._picking = Lane()
+        self._picking = Picking(self._picked, self._unread)
         super().__init__(clf, images, index, origin_of(layers, k, path), **options)
         self._errand = Errand(self._lock, self._say, self._show, "the patches were made")
         self._rows = Rows(self._row_steps, self.send)
@@ -219,6 +220,8 @@ class NeuronGallery(Showing, Ordering, Pinning):
     def _say(self, state: str, _what: str = "", **more: Any) -> None:
         """Tell the browser how things stand; `more` may set message and remedy."""
         blank = {"done": 0, "total": 0, "message": "", "remedy": "", "seconds_left": None}
+        if state == "idle" and self._picking.error is not None:  # stands until another patch is selected
+            state, more = "error", in_words(self._picking.error, "the picture was read")
         self._status = {**blank, **more, "state": state, "method": "gallery", "ask": self._ask}
 
     def _refuse(self, message: str) -> None:
@@ -226,22 +229,20 @@ class NeuronGallery(Showing, Ordering, Pinning):
 
     # The picture of what is selected.
 
-    def _pick(self, image: int) -> None:
+    def _pick(self, image: int | None) -> None:
         known = self._known
+        if known is None or image is None:
+            self._picking.stop()
+        else:
+            self._picking.read(lambda: known.index.picture(image))
 
-        def work(job: Job) -> None:
-            if known is not None:
-                picture = known.index.picture(image)
-                with self._lock:
-                    if not job.cancel.is_set() and known is self._known:
-                        self.set_trait("image", picture)
+    def _unread(self) -> None:
+        with self._lock:
+            self._say(self._status["state"])
 
-        def done(_job: Job, error: BaseException | None) -> None:
-            if error is not None and not isinstance(error, Cancelled):
-                with self._lock:
-                    self._say("error", **in_words(error, "the picture was read"))
-
-        self._picking.submit(Job(work, done))
+    def _picked(self, picture: Image.Image) -> None:
+        with self._lock:
+            self.set_trait("image", picture)
 
     # For Python.
 
@@ -301,7 +302,7 @@ class NeuronGallery(Showing, Ordering, Pinning):
         """
         if not self._quiet(timeout):
             raise TimeoutError(f"Still at work after {timeout} s; gallery.cancel() stops it.")
-        failed = self._building.failed or self._errand.failed
+        failed = self._building.failed or self._errand.failed or self._picking.error
         if failed is not None:
             raise failed
         return self.patches
@@ -319,7 +320,7 @@ class NeuronGallery(Showing, Ordering, Pinning):
         if hasattr(self, "_rows"):  # Python closes a gallery that refused its arguments, too
             self.cancel()
             self._rows.stop()
-            self._picking.cancel()
+            self._picking.stop()
             self.unlink()
         super().close()
 
