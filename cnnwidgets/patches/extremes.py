@@ -105,6 +105,7 @@ class Extremes:
             return None
         three = torch.stack([self.high, self.low, self.mean]).flatten(0, 1)[:, :, None, None]
         first, second, mean = func(three, *args[1:], **kwargs).squeeze((2, 3)).unflatten(0, (3, -1))
+        # Of cells that only rounding makes equal here, that which was the extreme before is taken.
         other = Extremes(value, torch.maximum(first, second), torch.minimum(first, second), mean)
         turned = (first < second).cpu().numpy()
         constant = (first == second).cpu().numpy()  # a weight of zero: every cell holds the extreme

@@ -30,10 +30,11 @@ class Brute:
         """The layers of an index that hooks can see."""
         return [layer for layer in index.layers if layer.name in self.maps[0]]
 
-    def check(self, index, *, least, exact=True, per_image=1, atol=0.0, predicted=True):
+    def check(self, index, *, least, exact=True, per_image=1, atol=0.0, of_means=1e-5, predicted=True):
         """Compare everything that an index says of its layers, of which `least` at least must be seen by hooks.
 
         Where values are not exact, the patches' values are compared, and what lies in the cells that are named.
+        `of_means` is the relative tolerance of means.
         """
         layers = self.layers(index)
         assert len(layers) >= least, [layer.name for layer in index.layers]
@@ -45,7 +46,7 @@ class Brute:
                 for kind in ("top", "bottom"):
                     self._extremes(index, layer, channel, maps, kind, exact=exact, per_image=per_image, atol=atol)
                 self._sample(index, layer, channel, maps, atol)
-            self._means(index, layer, atol)
+            self._means(index, layer, atol, of_means)
             self._dead(index, layer, exact)
         if predicted:
             self._predicted(index)
@@ -70,9 +71,9 @@ class Brute:
         for patch in patches:
             np.testing.assert_allclose(patch.value, maps[patch.image][patch.row, patch.column], rtol=1e-5, atol=atol)
 
-    def _means(self, index, layer, atol):
+    def _means(self, index, layer, atol, rtol):
         means = np.array([[reference.mean(one) for one in maps[layer.name]] for maps in self.maps])
-        close = {"rtol": 1e-5, "atol": max(atol, 1e-6 * np.abs(means).max())}
+        close = {"rtol": rtol, "atol": max(atol, 1e-6 * np.abs(means).max())}
         np.testing.assert_allclose(index.mean(layer), means.mean(0), **close)
         expected = [means[index.labels == label].mean(0) for label in range(len(index.classes))]
         if expected:

@@ -46,6 +46,11 @@ def path(tmp_path):
 
 
 @pytest.fixture
+def options(net, images, path):
+    return {"model": net, "images": images, "k": 3, "path": path}
+
+
+@pytest.fixture
 def finish(net, images, path, whole_file):
     """Builds or goes on, and compares the file with that of one pass; nothing else may be left behind."""
 
@@ -81,12 +86,12 @@ def test_any_number_of_threads(finish, threads):
 
 @pytest.mark.parametrize("chunk", [1, 10**6])
 @pytest.mark.parametrize("steps", range(1, 6))
-def test_closed_after_any_step(net, images, path, finish, steps, chunk):
-    generator = PatchIndex.building(net, images, k=3, path=path, chunk=chunk)
+def test_closed_after_any_step(options, finish, steps, chunk):
+    generator = PatchIndex.building(**options, chunk=chunk)
     for _ in range(steps):
         step = next(generator)
     generator.close()
-    again = PatchIndex.building(net, images, k=3, path=path)
+    again = PatchIndex.building(**options)
     assert next(again).done >= step.done  # closing keeps all that was read
     again.close()
     finish()
@@ -142,7 +147,7 @@ def test_what_the_data_raises_passes_and_loses_nothing_that_was_saved(net, image
 
 
 @pytest.mark.parametrize("at", range(1, 5))
-def test_interrupted_in_the_middle_of_adding_up(net, images, path, finish, monkeypatch, at):
+def test_interrupted_in_the_middle_of_adding_up(options, finish, monkeypatch, at):
     from cnnwidgets.patches.tally import Tally
 
     calls = 0
@@ -157,7 +162,7 @@ def test_interrupted_in_the_middle_of_adding_up(net, images, path, finish, monke
 
     monkeypatch.setattr(Tally, "_draw", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        PatchIndex.build(net, images, k=3, path=path, chunk=1, progress=False)
+        PatchIndex.build(**options, chunk=1, progress=False)
     monkeypatch.undo()
     finish()
 
