@@ -56,7 +56,7 @@ class Indexing(ModelWidget):
         self, clf: Classifier | nn.Module, images: Any, index: Any, origin: dict[str, Any], **options: Any
     ) -> None:
         self.clf = classifier_of(clf)
-        self._stamp = ModelStamp.of(self.clf.model)
+        self._stamp = self._begun = ModelStamp.of(self.clf.model)  # of the index shown, and of the latest attempt
         self._origin: Origin | None = None
         found = given_index(images, index)
         if found is None:
@@ -89,9 +89,9 @@ class Indexing(ModelWidget):
                 "The gallery was given an index of the model as it was before. Make one of the model as it is: "
                 "cw.NeuronGallery(clf, images)."
             )
-        if not self._stamp.current:
+        if not self._begun.current:
             self._origin.forget()
-            self._stamp = ModelStamp.of(self.clf.model)
+            self._begun = ModelStamp.of(self.clf.model)
         origin = self._origin
         self._building.start(origin.building, lambda: origin.words)
 
@@ -100,6 +100,7 @@ class Indexing(ModelWidget):
             self._build = packed
 
     def _built(self, index: PatchIndex) -> None:
+        self._stamp = self._begun
         self._take(Known(self.clf, index))
 
     def _take(self, known: Known) -> None:
@@ -122,6 +123,11 @@ class Indexing(ModelWidget):
     def _renew(self) -> None:
         """Forget what was shown of the index before."""
         raise NotImplementedError
+
+    def _note(self, words: str) -> None:
+        """Say something about the index that was taken up."""
+        with self._lock:
+            self._build = {**self._build, "message": " ".join(filter(None, (self._build["message"], words)))}
 
     def _notice(self) -> None:
         """Say that the model is not what was indexed any more, if so."""

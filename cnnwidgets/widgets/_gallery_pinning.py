@@ -192,7 +192,7 @@ class Pinning(Looking, Indexing):
             words, place = str(error), self._fitting(Place("", None, None, None))
         self._put(place)
         if words:
-            self._refuse(words)
+            self._note(words)
 
     def _fitting(self, now: Place) -> Place:
         layer = self._found(now.layer if now.unit is None else now.unit["layer"])

@@ -304,6 +304,15 @@ def test_orders(gallery):
     assert np.frombuffer(gallery._order["channels"], "<i4").tolist() == [one.channel for one in found]
 
 
+def test_likeness_is_to_a_channel_of_the_layer_shown(gallery):
+    gallery.layer, gallery.alike, gallery.view, gallery.order = "second", 5, "overview", "likeness"
+    gallery.wait(20)
+    gallery.layer = "first"  # has four channels
+    assert gallery.alike is None
+    gallery.wait(20)
+    assert (gallery._order["layer"], gallery._order["of"]) == ("first", gallery.channel)
+
+
 def test_linked_widgets_follow(gallery):
     grid = cw.ActivationGrid(gallery.clf, make_picture())
     view = cw.HeatmapView(gallery.clf, make_picture())

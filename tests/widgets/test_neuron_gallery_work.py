@@ -195,6 +195,8 @@ def test_wishes_that_the_index_does_not_have_are_said(data):
     made.wait(20)
     assert made.layer == made.index.feature_layer.name
     assert made.label is None
+    assert "no layer 'frist'" in made._build["message"]
+    assert "no class 'dogs'" in made._build["message"]
     assert made._wall["layer"] == made.layer
     made.close()
 
@@ -537,6 +539,28 @@ def test_a_changed_model_is_noticed(data, gallery, browser):
     assert gallery._status["state"] == "idle"
     assert gallery._drawn["mode"] == "highlight"
     assert not np.array_equal(gallery.index.entries("first").values, before.entries("first").values)
+
+
+def test_the_making_of_the_next_index_can_be_stopped_and_gone_on_with(monkeypatch, gallery, browser):
+    before = gallery.index
+    with torch.no_grad():
+        gallery.clf.model.first.weight.add_(1)
+    reached, go_on = slow(monkeypatch, 0)
+    gallery.resume()
+    assert reached.wait(20)
+    browser.send(kind="stop")
+    gallery.wait(20)
+    assert gallery._build["state"] == "stopped"
+    assert gallery.index is before
+    browser.ask(channel=2)
+    gallery.wait(20)
+    assert gallery._wall["channel"] == 2  # the old one is still there
+    go_on.set()
+    browser.send(kind="resume")
+    gallery.wait(20)
+    assert gallery._build["state"] == "done"
+    assert gallery.index is not before
+    assert gallery.channel == 2
 
 
 def test_a_gallery_of_a_given_index_says_that_it_cannot_make_another(gallery):
