@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import numpy as np
@@ -35,7 +36,7 @@ def labelled(count, seed=0, odd=()):
 
 def parted(images, cuts):
     ends = [0, *sorted(cuts), len(images)]
-    return [images[start:stop] for start, stop in zip(ends, ends[1:], strict=False)]
+    return [images[start:stop] for start, stop in itertools.pairwise(ends)]
 
 
 def check_same(merged, single):
