@@ -5,7 +5,7 @@
 PYTHON ?= python3
 TORCH_ARGS ?=
 ARGS ?=
-BENCH ?= attribution occlusion layers
+BENCH ?= attribution occlusion layers patches
 
 VENV := .venv
 PY := $(VENV)/bin/python

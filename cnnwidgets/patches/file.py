@@ -14,12 +14,13 @@ from cnnwidgets.patches.partial import RECORD
 from cnnwidgets.patches.sketch import BINS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
 
     from cnnwidgets.patches.build import Build
+    from cnnwidgets.patches.plan import Plan
     from cnnwidgets.patches.tally import Tally
 
 _BLOCK = 2**16
@@ -35,22 +36,37 @@ TALLIED: dict[str, tuple[str, tuple[str | int, ...]]] = {
 }  # fmt: skip
 
 
-def facts_of(build: Build) -> dict[str, Any]:
-    """Return what a finished index knows besides its arrays."""
-    plan, tally = build.plan, build.tally
-    entries, _ = described(plan)
-    model_classes = getattr(build.model, "classes", ())
+def facts_of(
+    plan: Plan,
+    tally: Tally,
+    *,
+    classes: Sequence[str],
+    predictions: Sequence[str],
+    source: Mapping[str, Any],
+    total: int,
+) -> dict[str, Any]:
+    """Return what a finished index knows besides its arrays.
+
+    Args:
+        plan: the network and its layers.
+        tally: what was found.
+        classes: names of the images' classes.
+        predictions: names of the model's classes.
+        source: the data set as it describes itself.
+        total: its number of items.
+
+    """
     return {
         "identity": plan.identity,
         "model": type(plan.network.model).__name__,
         "versions": versions(),
-        "layers": entries,
+        "layers": described(plan)[0],
         "feature": plan.feature,
         "images": tally.images,
         "seen": tally.sketch.seen,
-        "classes": list(build.source.classes),
-        "predictions": list(model_classes),
-        "parts": [{"source": build.source.describe(), "total": build.done}],
+        "classes": list(classes),
+        "predictions": list(predictions),
+        "parts": [{"source": dict(source), "total": total}],
     }
 
 
@@ -68,7 +84,14 @@ def write(build: Build, path: Path) -> None:
         features=partial.mapped("features", np.dtype("<f4")).reshape(-1, width),
         skipped=partial.skipped(),
         edges=edges,
-        facts=facts_of(build),
+        facts=facts_of(
+            build.plan,
+            build.tally,
+            classes=build.source.classes,
+            predictions=getattr(build.model, "classes", ()),
+            source=build.source.describe(),
+            total=build.done,
+        ),
     )
 
 
