@@ -49,8 +49,9 @@ def overlap(one: Floats, other: Floats) -> Floats:
 def likeness(images: Ints, boxes: Floats, others: Ints, other_boxes: Floats) -> Floats:
     """Return (channels,) how alike the patches of channels are to those of one: a Jaccard index of regions.
 
-    Two patches of one picture count as the same as far as their boxes overlap (intersection over union); of several
-    in one picture the best pairs. Shared over all: s / (a + b - s) with a and b patches and s their overlaps' sum.
+    Two patches of one picture count as the same as far as their boxes overlap (intersection over union), and each
+    counts once: in turn every patch of the one channel takes that which it overlaps most of those that are left.
+    Shared over all: s / (a + b - s) with a and b patches and s their overlaps' sum.
 
     Args:
         images: (a,) pictures of the one channel's patches, -1 for none.
@@ -64,11 +65,14 @@ def likeness(images: Ints, boxes: Floats, others: Ints, other_boxes: Floats) -> 
     shared = np.zeros(len(others))
     channels, places = np.nonzero(np.isin(others, images) & (others >= 0))
     pictures, mine = others[channels, places], other_boxes[channels, places]
-    best = np.zeros(len(channels))
+    free = np.ones(len(channels), bool)
     for image, box in zip(images, boxes, strict=True):
-        same = pictures == image
-        best[same] = np.maximum(best[same], overlap(mine[same], box))
-    np.add.at(shared, channels, best)
-    shared = np.minimum(shared, len(images))
+        same = np.flatnonzero(free & (pictures == image))
+        overlaps = overlap(mine[same], box)
+        order = np.lexsort((-overlaps, channels[same]))
+        first = order[np.unique(channels[same][order], return_index=True)[1]]  # the best of each channel
+        first = first[overlaps[first] > 0]
+        shared[channels[same[first]]] += overlaps[first]
+        free[same[first]] = False
     found: Floats = shared / np.maximum(len(images) + (others >= 0).sum(1) - shared, 1e-12)
     return found

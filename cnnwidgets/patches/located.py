@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import MissingDataError
@@ -38,10 +39,11 @@ class Located:
         return self._sources[part]
 
     def _found(self, part: int, model: Any) -> Source | None:
-        given = self.given[part]
+        given, description = self.given[part], self._parts[part]["source"]
         if isinstance(given, Source):
             return given
-        if given is not None:
+        moved = isinstance(given, str | PathLike) and description.get("kind") in ("folder", "paths")
+        if given is not None and not moved:
             return source_of(model, given)
         names = {
             int(item): image
@@ -54,7 +56,8 @@ class Located:
         def name_of(item: int) -> str | None:
             return self._images.name(names[item]) if item in names else None
 
-        return reopened(self._parts[part]["source"], name_of, model)
+        # By their names: there may be more pictures in the folder than when it was indexed.
+        return reopened(description, name_of, model, given)
 
     def picture(self, image: int) -> Image.Image:
         """Return an image's original picture.

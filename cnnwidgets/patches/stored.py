@@ -184,7 +184,9 @@ class StoredIndex:
         if isinstance(name, Layer):
             name = name.name
         if isinstance(name, int) and not isinstance(name, bool):
-            return self.layers[counted("layer", name, len(self.layers), f"the index has {len(self.layers)} layer(s)")]
+            if not -len(self.layers) <= name < len(self.layers):
+                raise LayerError(f"layer={name} is out of range: the index has {len(self.layers)} layer(s).")
+            return self.layers[name]
         if name not in self._by_name:
             raise LayerError(
                 f"The index has no layer {name!r}.{nearest(name, self._by_name)} index.layers lists them all."

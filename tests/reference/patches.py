@@ -93,12 +93,14 @@ def overlap(one, other):
 
 
 def alike(mine, theirs):
-    """The Jaccard index of two lists of (image, box), an image at most once in each: overlaps are shares of a match."""
-    shared = 0.0
+    """The Jaccard index of two lists of (image, box): overlaps are shares of a match, and a patch matches once."""
+    shared, left = 0.0, list(theirs)
     for image, box in mine:
-        for other, other_box in theirs:
-            if image == other:
-                shared += overlap(box, other_box)
+        same = [(overlap(box, other_box), number) for number, (other, other_box) in enumerate(left) if other == image]
+        share, number = max(same, key=lambda pair: pair[0], default=(0.0, None))
+        if share > 0:
+            shared += share
+            del left[number]
     return shared / (len(mine) + len(theirs) - shared)
 
 
