@@ -60,11 +60,11 @@ def test_half_precision(name):
 
 @pytest.mark.parametrize("bits", [52, 54])
 def test_cells_that_only_rounding_makes_equal(bits):
-    model, x = whole(EXACT["plain"](), 0, torch.float64), dots(40, dtype=torch.float64)
+    model, x = whole(EXACT["plain"]()[:3], 0, torch.float64), dots(40, dtype=torch.float64)
     with torch.no_grad():
         model[1].weight.copy_(torch.tensor([1, -1, 1, 1, 1, 1]) * 2.0**-bits)
         model[1].bias.fill_(1)
-    Brute(model, x).check(indexed(model, x), least=7, exact=False)
+    Brute(model, x).check(indexed(model, x), least=3, exact=False)
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")

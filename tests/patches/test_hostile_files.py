@@ -67,18 +67,17 @@ def ask_everything(path):
         lambda: index.picture(0), lambda: index.prepared(0, NET), lambda: index.name(1),
         lambda: index.frame(1), lambda: index.layers,
     ]  # fmt: skip
-    for layer in range(min(3, len(index.layers))):
+    for layer in range(min(2, len(index.layers))):
         for kind in ("top", "bottom", "sample"):
             asked += [
                 lambda layer=layer, kind=kind: [repr(p) for p in getattr(index, kind)(layer, 0)],
                 lambda layer=layer, kind=kind: getattr(index, kind)(layer, 0, label=0),
-                lambda layer=layer, kind=kind: [index.crop(p, 8) for p in getattr(index, kind)(layer, -1)],
+                lambda layer=layer, kind=kind: [index.crop(p, 8) for p in getattr(index, kind)(layer, -1, 1)],
             ]
         asked += [
             lambda layer=layer: index.dead(layer), lambda layer=layer: index.means(layer),
             lambda layer=layer: index.mean(layer), lambda layer=layer: index.like(layer, 0, within="all"),
             lambda layer=layer: index.histogram(layer, 0), lambda layer=layer: index.quantile(layer, 0, 0.5),
-            lambda layer=layer: index.top(layer, 0).picture(32),
         ]  # fmt: skip
     for question in asked:
         with contextlib.suppress(CnnWidgetsError), warnings.catch_warnings():
@@ -227,7 +226,7 @@ def test_lies_in_the_numbers(good, path, seed):
         if name == "__metadata__":
             continue
         start, end = entry["data_offsets"]
-        for fill in (b"\xff", b"\x7f", None):
+        for fill in (b"\xff", None):
             some = chance.bytes(end - start) if fill is None else fill * (end - start)
             refused(path, joined(header, facts, numbers[:start] + some + numbers[end:]))
 
