@@ -9,7 +9,8 @@ clf.predict(img)
 cw.HeatmapView(clf, img)  # where does the score come from?
 cw.OcclusionCanvas(clf, img)  # what does the network need to see?
 cw.ActivationGrid(clf, img)  # what does each channel of a layer answer to?
-cw.NeuronGallery(clf)  # what does each neuron look for?
+cw.NeuronGallery(clf)  # what does each channel look for, over a whole data set?
+cw.PatchIndex.build(clf, "photos/", path="photos.patches")  # the same without a widget, in a file
 cw.SketchPad(cw.demo.digits())  # draw, and it says what it sees
 ```
 """
