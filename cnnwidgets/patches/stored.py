@@ -98,8 +98,9 @@ class StoredIndex:
     def __repr__(self) -> str:
         """Say what is in it."""
         skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
+        layers = f"{len(self.layers)} layer" + ("" if len(self.layers) == 1 else "s")
         return (
-            f"<PatchIndex of {self._model}: {len(self):,} images{skipped}, {len(self.layers)} layers, "
+            f"<PatchIndex of {self._model}: {len(self):,} images{skipped}, {layers}, "
             f"{self._sizes['channels']:,} channels, {self.k} patches each>"
         )
 
