@@ -68,16 +68,16 @@ class Sketch:
 
     def make_room(self, low: npt.NDArray[np.floating], high: npt.NDArray[np.floating]) -> None:
         """Join bins until those between `low` and `high`, (channels,), are there besides the ones with values."""
-        low, high = low.astype(np.float64), high.astype(np.float64)
-        grow = np.arange(len(low))
+        least, most = low.astype(np.float64), high.astype(np.float64)
+        grow = np.arange(len(least))
         if self.seen:
             first, last = self.span()
-            low, high = np.minimum(low, first), np.maximum(high, last)
-            inside = np.floor(np.ldexp(low, -self.exponent)) >= self.first
-            inside &= np.floor(np.ldexp(high, -self.exponent)) < self.first + BINS
+            least, most = np.minimum(least, first), np.maximum(most, last)
+            inside = np.floor(np.ldexp(least, -self.exponent)) >= self.first
+            inside &= np.floor(np.ldexp(most, -self.exponent)) < self.first + BINS
             grow = np.flatnonzero(~inside)
         if len(grow):
-            self._grow(grow, low[grow], high[grow])
+            self._grow(grow, least[grow], most[grow])
 
     def _grow(self, rows: npt.NDArray[np.intp], low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> None:
         before = self.exponent[rows]
