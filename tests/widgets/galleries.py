@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 
 import numpy as np
 from PIL import Image
 
 import cnnwidgets as cw
+from cnnwidgets.patches.progress import BuildProgress
 from tests.widgets.conftest import make_classifier
 
 CLASSES = ("dots", "stripes", "noise")
@@ -68,3 +71,41 @@ def sheet(packed):
         assert left % 16 == top % 16 == 0
         tiles.append(whole.crop((left, top, left + width, top + height)))
     return tiles
+
+
+class Gate:
+    """Lets a data set give its pictures up to a number, and then waits."""
+
+    def __init__(self, data, number):
+        self.open = threading.Event()
+        self.reached = threading.Event()
+
+        def before(asked):
+            if asked >= number:
+                self.reached.set()
+                assert self.open.wait(30)
+
+        data.before = before
+
+
+def slow(monkeypatch, stop_after):
+    """Have every build wait after some steps until the event is set."""
+    reached, go_on = threading.Event(), threading.Event()
+    building = cw.PatchIndex.building.__func__
+
+    def steps(cls, *args, **options):
+        inner = building(cls, *args, chunk=1, **options)
+        for number in range(10**6):
+            try:
+                yield next(inner)
+            except StopIteration as end:
+                return end.value
+            if number == stop_after:
+                reached.set()
+            while number >= stop_after and not go_on.is_set():
+                time.sleep(0.001)
+                yield BuildProgress(1, 24, (), 1.0)
+        raise AssertionError
+
+    monkeypatch.setattr(cw.PatchIndex, "building", classmethod(steps))
+    return reached, go_on
