@@ -4,6 +4,7 @@ import { resample, sampleAxis } from "./field";
 import type { Pictures, Tile } from "./gallery_pictures";
 import type { Drawn, Maps, Mode, Patch, Source, Wall } from "./gallery_state";
 import type { Box } from "./protocol";
+import { touched } from "./touched";
 import type { Size } from "./viewport";
 
 export interface PatchScene {
@@ -44,6 +45,9 @@ function fitted(
   return [left + (side - across) / 2, top + (side - down) / 2, across, down];
 }
 
+const fittedBox = ([left, top, right, bottom]: Box, square: readonly [number, number, number]): Rectangle =>
+  fitted(right - left, bottom - top, square);
+
 function draw(context: Context, { bitmap, place }: Tile, target: Rectangle): void {
   context.imageSmoothingEnabled = target[2] / place[2] < SQUARE_PIXELS;
   context.imageSmoothingQuality = "high";
@@ -54,7 +58,6 @@ function draw(context: Context, { bitmap, place }: Tile, target: Rectangle): voi
 function cutOut({ bitmap, place: [x, y, width, height] }: Tile, { size }: Source, box: Box): Tile {
   const [across, down] = [width / size[1], height / size[0]];
   const [left, top, right, bottom] = box;
-  // An empty box still has a pixel to show.
   const wide = Math.max(1, (right - left) * across);
   const high = Math.max(1, (bottom - top) * down);
   return { bitmap, place: [x + left * across, y + top * down, wide, high] };
@@ -64,10 +67,9 @@ function paintCrop(context: Context, scene: PatchScene, at: readonly [number, nu
   const { wall, patch, pictures } = scene;
   const sharp = pictures.tile(wall.crops, wall.patches.indexOf(patch));
   const whole = pictures.tile(wall.images, patch.picture);
-  const tile = sharp ?? (whole && cutOut(whole, wall.pictures[patch.picture], patch.box));
-  if (!tile) return;
-  const [left, top, right, bottom] = patch.box;
-  draw(context, tile, fitted(right - left || 1, bottom - top || 1, at));
+  const box = touched(patch.box, wall.pictures[patch.picture].size);
+  const tile = sharp ?? (whole && cutOut(whole, wall.pictures[patch.picture], box));
+  if (tile) draw(context, tile, fittedBox(box, at));
 }
 
 /** Greys what the network did not see. */
@@ -158,8 +160,8 @@ export function paintPatch(canvas: HTMLCanvasElement, scene: PatchScene): void {
   else paintCrop(context, scene, [0, 0, side]);
   if (!isPair(mode)) return;
   const tile = pictures.tile(drawn?.tiles ?? null, wall.patches.indexOf(patch));
-  const [left, top, right, bottom] = patch.box;
-  if (tile) draw(context, tile, fitted(right - left || 1, bottom - top || 1, [side + SEAM, 0, side]));
+  const box = touched(patch.box, wall.pictures[patch.picture].size);
+  if (tile) draw(context, tile, fittedBox(box, [side + SEAM, 0, side]));
 }
 
 /** The channel's value at a quantile over the data set, linear between the levels that are known; 0 leaves nothing out. */

@@ -1,6 +1,7 @@
 /** Patches in words. */
 import { significant, withUnits } from "./format";
 import type { GalleryState, Histogram, Patch, PatchKind, Wall } from "./gallery_state";
+import { touched } from "./touched";
 
 export interface Group {
   readonly kind: PatchKind;
@@ -63,11 +64,10 @@ export function patchWords(wall: Wall, patch: Patch): string {
   return parts.filter((part) => part).join(", ");
 }
 
-const between = (low: number, high: number) => `${Math.round(low)}–${Math.max(0, Math.round(high) - 1)}`;
-
-/** "columns 32–66, rows 0–34 · cell row 3, column 5". */
-export function placeWords({ box: [left, top, right, bottom], cell: [row, column] }: Patch): string {
-  const pixels = `columns ${between(left, right)}, rows ${between(top, bottom)}`;
+/** "columns 32–66, rows 0–34 of the picture · cell row 3, column 5". */
+export function placeWords(wall: Wall, { box, cell: [row, column], picture }: Patch): string {
+  const [left, top, right, bottom] = touched(box, wall.pictures[picture].size);
+  const pixels = `columns ${left}–${right - 1}, rows ${top}–${bottom - 1}`;
   return `${pixels} of the picture · cell row ${row}, column ${column}`;
 }
 

@@ -39,7 +39,7 @@ test("a build shows how far it is and how long it takes, stops and goes on", asy
   expect(view.find("[aria-label='Images indexed']").getAttribute("aria-valuenow")).toBe("17");
   expect(view.find(".cnnw-bench").checkVisibility()).toBe(false);
   view.find(".cnnw-build button").click();
-  view.model.receive(build({ state: "stopped", done: 350 }));
+  view.model.receive(build({ state: "stopped", done: 350, message: "Stopped." }));
   await nextFrame();
   expect(panel(view)).toEqual(["Stopped at 350 of 2,000 images", "what is indexed so far is kept", "Resume"]);
   view.find(".cnnw-build button").click();

@@ -27,8 +27,11 @@ function headline({ state, done, total }: Build, indexed: boolean): string {
 function detail({ state, seconds_left, skipped, message, remedy, done }: Build): string {
   if (state === "error") return [message, remedy].filter((part) => part).join(" ");
   const left = seconds_left === null ? "" : `about ${seconds(seconds_left)} left`;
-  const kept = state === "stopped" && done > 0 ? "what is indexed so far is kept" : "";
-  return [left, kept, skipped > 0 ? `${skipped} skipped` : "", message].filter((part) => part).join(" · ");
+  const lost = skipped > 0 ? `${skipped} skipped` : "";
+  const kept = done > 0 ? "what is indexed so far is kept" : "";
+  // That it was stopped stands above.
+  const words = state === "stopped" ? [kept, lost] : [left, lost, message];
+  return words.filter((part) => part).join(" · ");
 }
 
 export function createBuildPanel({

@@ -31,7 +31,7 @@ export function createGalleryReadout({ pointing }: GalleryContext): WallPart {
       setClippedText(units, wall.units ? `${wall.units} · ${rank}` : rank);
       setClippedText(source, `${name} · image ${image}${missing ? ` · missing: ${missing}` : ""}`);
       setClippedText(label, classWords(wall, patch) || "no class");
-      setClippedText(place, placeWords(patch));
+      setClippedText(place, placeWords(wall, patch));
     },
   };
 }

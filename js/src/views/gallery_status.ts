@@ -13,8 +13,10 @@ function wallCaption(state: GalleryState, context: GalleryContext, missing: bool
   const drawn = needsDrawing(state.mode) && context.memory.drawn(layer.name, state.channel, state.mode);
   if (drawn) return drawn.caption;
   const { build } = state;
-  const from = build?.state === "done" ? `, out of ${plural(build.done, "image")}` : "";
-  return `Channel ${state.channel} of ${nameOf(layer)}${from}.`;
+  const plain = `Channel ${state.channel} of ${nameOf(layer)}`;
+  if (build?.state !== "done") return `${plain}.`;
+  // There may be more to say of the index, such as that it could not be kept.
+  return `${plain}, out of ${plural(build.done, "image")}. ${build.message}`.trim();
 }
 
 export function createGalleryStatus(context: GalleryContext): WorkStatus<GalleryState> {

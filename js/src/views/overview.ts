@@ -72,7 +72,9 @@ export function createOverview(context: GalleryContext): OverviewPane {
     const channels = shown?.channels ?? [];
     if (channels.length === 0) return;
     const from = active === null ? -1 : channels.indexOf(active);
-    const to = from < 0 ? 0 : Math.min(channels.length - 1, Math.max(0, from + by));
+    // The keys begin where the eye is, and nothing moves for it.
+    const first = Math.ceil(scroller.scrollTop / ROW_HEIGHT);
+    const to = Math.min(channels.length - 1, Math.max(0, from < 0 ? first : from + by));
     active = channels[to];
     reveal(to);
     refresh();
@@ -102,6 +104,15 @@ export function createOverview(context: GalleryContext): OverviewPane {
   scroller.addEventListener("focus", () => active === null && walk(0), { signal });
   const rowAt = (event: Event) => pool.find((row) => row.element.contains(event.target as Node));
   scroller.addEventListener(
+    "pointerdown",
+    (event) => {
+      // Before the focus comes, which would begin with another row.
+      const channel = rowAt(event)?.element.dataset.channel;
+      if (channel !== undefined) active = Number(channel);
+    },
+    { signal },
+  );
+  scroller.addEventListener(
     "click",
     (event) => {
       const channel = rowAt(event)?.element.dataset.channel;
@@ -127,7 +138,8 @@ export function createOverview(context: GalleryContext): OverviewPane {
   const classWords = (state: GalleryState, overview: Overview, { wanted }: Listing, channel: number) => {
     if (wanted) return `${countOf(overview, channel, wanted)} of ${overview.k} patches`;
     const found = commonest(overview, channel);
-    return found ? `${found.count} of ${overview.k} ${state.classes[found.label] ?? ""}`.trim() : "";
+    // A class may be called by a number, as digits are.
+    return found ? `${found.count} of ${overview.k}: ${state.classes[found.label] ?? ""}` : "";
   };
 
   const draw = (state: GalleryState, overview: Overview, now: Listing) => {

@@ -18,7 +18,7 @@ export interface RowScene {
   readonly position: number;
   readonly count: number;
   readonly score: string;
-  /** The class that is looked for or the commonest: "9 of 16 dunes". */
+  /** The class that is looked for or the commonest: "9 of 16: dunes". */
   readonly classes: string;
   readonly dead: boolean;
   readonly row: Row | null;
