@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.activations import open_grid
+from tests.browser.gallery import open_gallery
 from tests.browser.heatmap import VIEW, HeatmapPage
 from tests.browser.occlusion import open_canvas
 
@@ -84,6 +85,22 @@ def test_activation_grid(notebook, take):
     grid.point_at_tile(order.index(136))
     grid.wait_place("channel 136 · ")
     shot = take(grid.root, "activation-grid")
+    assert 1100 < shot.width < 1300
+    assert shot.height < shot.width
+
+
+def test_neuron_gallery(notebook, take):
+    blocks = "[f'blocks.{number}' for number in range(6)]"
+    options = f"layers={blocks}, layer='blocks.3', channel=62"
+    made = f"gallery = cw.NeuronGallery(cw.demo.imagenet(), cw.demo.crops(), {options})\ngallery.wait(300)"
+    gallery = open_gallery(notebook, f"import cnnwidgets as cw\n{made}", **WIDE)
+    light(gallery.nb)
+    gallery.wait_fact("columns", 3)
+    gallery.show()
+    gallery.patch(2).click()
+    gallery.wait_python("gallery.image is not None")
+    gallery.patch(2).hover()
+    shot = take(gallery.root, "neuron-gallery")
     assert 1100 < shot.width < 1300
     assert shot.height < shot.width
 
