@@ -91,7 +91,6 @@ class InMemory:
         return self._count
 
     def __getitem__(self, number: int) -> Any:
-        """Return an image."""
         return self._pictures[number % len(self._pictures)] * (1 + 0.3 * (number % 97) / 97)
 
 
@@ -235,7 +234,6 @@ class Simulated:
         return self._count
 
     def __getitem__(self, number: int) -> Any:
-        """Return an image and its class."""
         import torch
 
         return torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(number)), number % 10
