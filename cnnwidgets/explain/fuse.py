@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.network import Network
     from cnnwidgets.explain.trace import Call, Trace
 
+_HAS_ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+
 
 class _Convolution:
     """A convolution with the scale and shift of the normalisation behind it, if any, in its weights."""
@@ -56,9 +58,24 @@ class _Convolution:
             )
         weight, bias = ready
         rest = {key: value for key, value in kwargs.items() if key not in ("weight", "bias")}
+        if _is_better_in_onednn(weight, args, rest):
+            _, _, _, stride, padding, dilation, groups = args
+            return torch.mkldnn_convolution(args[0], weight, bias, padding, stride, dilation, groups)
         if args:
             return func(args[0], weight, bias, *args[3:], **rest)
         return func(weight=weight, bias=bias, **rest)
+
+
+def _is_better_in_onednn(weight: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether to call oneDNN's convolution where PyTorch would not.
+
+    With a single thread PyTorch takes another routine for convolutions of 1 x 1. Measured on EfficientNet-Lite0 with a
+    thread for each of two passes, oneDNN's takes 0.8 of the time of the whole pass.
+    """
+    if weight.shape[2:] != (1, 1) or len(args) != 7 or kwargs or isinstance(args[4], str | int):
+        return False  # as nn.Conv2d calls it, there are seven arguments
+    plain = weight.device.type == "cpu" and weight.dtype is args[0].dtype is torch.float32 and args[0].ndim == 4
+    return plain and _HAS_ONEDNN and torch.get_num_threads() == 1 and not torch.is_grad_enabled()
 
 
 def _skipping(norm: nn.modules.batchnorm._BatchNorm) -> Edit:

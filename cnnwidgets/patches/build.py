@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from cnnwidgets.explain.control import Cancel
+    from cnnwidgets.patches.findings import Findings
     from cnnwidgets.patches.sources.item import Item
     from cnnwidgets.patches.sources.source import Source
-    from cnnwidgets.patches.survey import Findings
 
 CHUNK = 1024  # images between two saves
 
@@ -126,6 +126,7 @@ class Build:
     def _passes(self, items: Iterator[Item]) -> Iterator[BuildProgress]:
         plan, clock = self.plan, Clock(self.done)
         survey = Survey(plan.network, plan.layers, int(self.settings.per_image))
+        self.tally.unfolded = survey.unfolded
         stamp = ModelStamp.of(plan.network.model)
         hooked = any(m._forward_hooks or m._forward_pre_hooks for m in plan.network.module.modules())  # noqa: SLF001
         workers = workers_for(plan.network.x.device, shareable=stands_alone(plan.network) and not hooked)

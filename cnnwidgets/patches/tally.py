@@ -13,7 +13,8 @@ from cnnwidgets.patches.tops import Tops
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cnnwidgets.patches.survey import Candidates, Findings
+    from cnnwidgets.patches.findings import Candidates, Findings
+    from cnnwidgets.patches.unfolded import Unfolded
 
 Arrays = dict[str, npt.NDArray[Any]]
 _HELD = 64  # images whose sampled values wait to be counted together
@@ -39,8 +40,11 @@ class Tally:
         drawn: (k,) int32, the images that they belong to, -1 where there is none.
         drawn_cells: (k, layers) int32, the cell of each layer's map that is in the sample.
         drawn_values: (k, channels) float32, the values there.
+        unfolded: channels whose strongest patches are read off those of others; None for none.
 
     """
+
+    unfolded: Unfolded | None = None
 
     def __init__(self, layers: int, channels: int, k: int) -> None:
         self.images = 0
@@ -85,9 +89,15 @@ class Tally:
         self._waited += len(keys)
         self.images += len(keys)
         if self._waited >= _HELD:
-            self.settle()
+            self._count()
 
     def settle(self) -> None:
+        """Bring everything up to date."""
+        self._count()
+        if self.unfolded is not None:
+            self.unfolded.settle(self.top, self.bottom)
+
+    def _count(self) -> None:
         """Count the sampled values that wait."""
         if self._waiting:
             self.sketch.add(np.concatenate(self._waiting))

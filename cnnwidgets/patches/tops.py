@@ -23,6 +23,7 @@ class Tops:
         values: (channels, k) float32, falling; -inf in places that are still free.
         images: (channels, k) int32, -1 in free places.
         cells: (channels, k) int32, row * width + column in the map.
+        least: (channels,) float32, what a value must exceed to come in.
 
     """
 
@@ -42,24 +43,27 @@ class Tops:
             cells: (n,), of one image and channel in falling order of their values.
 
         """
-        good = values > self.least[channels]
-        channels, values, images, cells = channels[good], values[good], images[good], cells[good]
-        if not len(channels):
-            return
-        order = np.argsort(channels, kind="stable")
-        channels, values, images, cells = channels[order], values[order], images[order], cells[order]
-        touched, first, count = np.unique(channels, return_index=True, return_counts=True)
-        row = np.repeat(np.arange(len(touched)), count)
-        place = np.arange(len(channels)) - np.repeat(first, count) + self.values.shape[1]
-        shape = (len(touched), self.values.shape[1] + int(count.max()))
-        joined = np.full(shape, -np.inf, dtype=np.float32)
-        joined[:, : self.values.shape[1]] = self.values[touched]
-        joined[row, place] = values
-        best = np.argsort(-joined, axis=1, kind="stable")[:, : self.values.shape[1]]
-        self.values[touched] = np.take_along_axis(joined, best, 1)
-        for table, given in ((self.images, images), (self.cells, cells)):
-            whole = np.full(shape, -1, dtype=np.int32)
-            whole[:, : table.shape[1]] = table[touched]
-            whole[row, place] = given
-            table[touched] = np.take_along_axis(whole, best, 1)
-        self.least[touched] = self.values[touched, -1]
+        if (channels[1:] < channels[:-1]).any():
+            order = np.argsort(channels, kind="stable")
+            channels, values, images, cells = channels[order], values[order], images[order], cells[order]
+        while len(channels):  # of every channel the next one, until none is left
+            good = values > self.least[channels]
+            channels, values, images, cells = channels[good], values[good], images[good], cells[good]
+            first = np.ones(len(channels), bool)
+            first[1:] = channels[1:] != channels[:-1]
+            self._insert(channels[first], values[first], images[first], cells[first])
+            channels, values, images, cells = channels[~first], values[~first], images[~first], cells[~first]
+
+    def _insert(self, channels: npt.NDArray[np.integer], values: Floats, images: Ints, cells: Ints) -> None:
+        """Put one candidate each, good enough to come in, where it belongs."""
+        there = self.values[channels]
+        place = (there >= values[:, None]).sum(1)
+        behind = np.arange(there.shape[1]) > place[:, None]
+        row = np.arange(len(channels))
+        for table, new in ((self.values, values), (self.images, images), (self.cells, cells)):
+            before = table[channels]
+            after = before.copy()
+            after[:, 1:] = np.where(behind[:, 1:], before[:, :-1], before[:, 1:])
+            after[row, place] = new
+            table[channels] = after
+        self.least[channels] = self.values[channels, -1]

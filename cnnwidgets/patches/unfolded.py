@@ -1,13 +1,14 @@
-"""Reading a convolution off the normalisation behind it, where both are computed in one.
+"""Reading convolutions off the normalisations behind them, where both are computed in one.
 
 In evaluation mode a batch normalisation is a scale and a shift, which can be folded into the convolution before it; for
 networks of many small convolutions that saves a quarter of the pass. What the convolution itself gave is then found by
-taking scale and shift away again.
+taking scale and shift away again: its maps are the normalisation's in another unit, turned over where the scale is
+negative, so the same patches are its strongest.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +18,19 @@ from cnnwidgets.explain.folding import Normalisation
 from cnnwidgets.explain.fuse import normalisation_behind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from cnnwidgets.explain.network import Network
-    from cnnwidgets.patches.extremes import Extremes
+    from cnnwidgets.patches.findings import Findings
+    from cnnwidgets.patches.tops import Tops
 
 Floats = npt.NDArray[np.float32]
 _FAR = 100.0  # of how many of its deviations a channel's mean may lie from 0: beyond, too few digits are left
 
 
-class Folded:
+class Folded(NamedTuple):
     """A convolution into which the normalisation behind it is folded.
 
     Attributes:
@@ -36,50 +40,9 @@ class Folded:
 
     """
 
-    def __init__(self, normalisation: int, scale: Tensor, shift: Tensor) -> None:
-        self.normalisation = normalisation
-        self.scale: npt.NDArray[np.float64] = scale.cpu().numpy()
-        self.shift: npt.NDArray[np.float64] = shift.cpu().numpy()
-
-    def before(self, values: Floats) -> Floats:
-        """Return values (..., C) of the convolution, given those of the normalisation."""
-        found: Floats = ((values - self.shift) / self.scale).astype(np.float32)
-        return found
-
-
-class Unfolded:
-    """The extremes of a convolution's maps, read off those of the normalisation; stands in for `Extremes`.
-
-    Args:
-        behind: the extremes of the normalisation.
-        folded: how the two are connected.
-        count: number of images.
-
-    Attributes:
-        high: (count, C) float32.
-        low: likewise.
-        mean: likewise.
-
-    """
-
-    def __init__(self, behind: Extremes, folded: Folded, count: int) -> None:
-        self._behind, self._turned = behind, folded.scale < 0
-        high, low = (folded.before(side[:count].cpu().float().numpy()) for side in (behind.high, behind.low))
-        self.high: Floats = np.where(self._turned, low, high)
-        self.low: Floats = np.where(self._turned, high, low)
-        self.mean = folded.before(behind.mean[:count].cpu().float().numpy())
-
-    def cells(
-        self, images: npt.NDArray[np.intp], channels: npt.NDArray[np.intp], *, lowest: bool
-    ) -> npt.NDArray[np.int32]:
-        """Return the cells that hold the extremes of some maps; see `Extremes.cells`."""
-        found = np.empty(len(images), np.int32)
-        turned = self._turned[channels]
-        for here in (False, True):
-            some = turned == here
-            if some.any():
-                found[some] = self._behind.cells(images[some], channels[some], lowest=lowest != here)
-        return found
+    normalisation: int
+    scale: npt.NDArray[np.float64]
+    shift: npt.NDArray[np.float64]
 
 
 def folds(network: Network) -> dict[int, Folded]:
@@ -95,5 +58,47 @@ def folds(network: Network) -> dict[int, Folded]:
         size = torch.ones_like(scale) if norm.weight is None else norm.weight.double().abs()
         centre = torch.zeros_like(scale) if norm.bias is None else norm.bias.double().abs()
         if bool((centre <= _FAR * size).all()) and bool((scale != 0).all()):
-            found[call.number] = Folded(user.number, scale, shift)
+            found[call.number] = Folded(user.number, scale.cpu().numpy(), shift.cpu().numpy())
     return found
+
+
+class Unfolded:
+    """The channels of folded convolutions, among those of all layers.
+
+    Args:
+        folded: the convolutions, by call.
+        parts: of the layers, their channels among those of all, by call.
+
+    """
+
+    def __init__(self, folded: Mapping[int, Folded], parts: Mapping[int, slice]) -> None:
+        def numbers(calls: list[int]) -> npt.NDArray[np.int64]:
+            empty = np.zeros(0, np.int64)
+            return np.concatenate([empty, *(np.arange(parts[call].start, parts[call].stop) for call in calls)])
+
+        self._mine = numbers(list(folded))
+        self._behind = numbers([fold.normalisation for fold in folded.values()])
+        self._scale = np.concatenate([np.zeros(0), *(fold.scale for fold in folded.values())])
+        self._shift = np.concatenate([np.zeros(0), *(fold.shift for fold in folded.values())])
+
+    def _before(self, values: npt.NDArray[np.floating]) -> Floats:
+        """Return values (..., channels) of the convolutions, given those of the normalisations."""
+        found: Floats = ((values - self._shift) / self._scale).astype(np.float32)
+        return found
+
+    def complete(self, found: Findings) -> None:
+        """Fill in what a pass did not look at; the samples are there, as values of the normalisations."""
+        found.means[:, self._mine] = self._before(found.means[:, self._behind])
+        found.samples[:, :, self._mine] = self._before(found.samples[:, :, self._mine])
+
+    def settle(self, top: Tops, bottom: Tops) -> None:
+        """Fill in the strongest patches, given those of the normalisations."""
+        turned = (self._scale < 0)[:, None]
+        for mine, other, sign in ((top, bottom, 1), (bottom, top, -1)):
+            values = np.where(turned, -sign * other.values[self._behind], sign * mine.values[self._behind])
+            values = sign * self._before(values.T).T
+            images = np.where(turned, other.images[self._behind], mine.images[self._behind])
+            cells = np.where(turned, other.cells[self._behind], mine.cells[self._behind])
+            order = np.lexsort((images, -values), axis=1)  # of values that rounding makes equal the first image counts
+            for table, new in ((mine.values, values), (mine.images, images), (mine.cells, cells)):
+                table[self._mine] = np.take_along_axis(new, order, 1)
