@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SAMPLED = 4  # cells of every map that the histograms count
-_PIXELS_ON_CPU = 4 * 224 * 224
+_PIXELS_ON_CPU = 6 * 224 * 224  # measured: with 4 more time goes into Python, with 8 less stays in the cache
 _PIXELS_ON_GPU = 64 * 224 * 224
 _MOST = 64
 COMPARED = {
