@@ -29,6 +29,7 @@ warnings.filterwarnings("ignore")
 
 import measuring  # noqa: E402
 from measuring import interleaved, ratio  # noqa: E402
+from simulated import simulate  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,7 +158,7 @@ def opening(rounds: int) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "simulated.patches")
-        size = simulate(path)
+        size = simulate(path, network("ResNet18"), STORED)
         cold = []
         for _ in range(rounds):
             done = subprocess.run(
@@ -177,51 +178,6 @@ def opening(rounds: int) -> None:
             f"channel's 16 patches in {asked:.1f} ms; both, once warm, in {1e3 * statistics.median(warm):.1f} ms",
             flush=True,
         )
-
-
-def simulate(path: Path) -> int:
-    """Write an index of ResNet18's layers with random findings of many images; return its size in bytes."""
-    import numpy as np
-    import torch
-
-    from cnnwidgets.patches.file import facts_of, write_index
-    from cnnwidgets.patches.indexed_layer import described
-    from cnnwidgets.patches.partial import RECORD
-    from cnnwidgets.patches.plan import Plan, Settings
-    from cnnwidgets.patches.tally import Tally
-
-    clf = network("ResNet18")
-    plan = Plan.of(clf.model, torch.zeros(1, 3, 224, 224), Settings("all", 16, 1, 0), "simulated")
-    generator = np.random.default_rng(0)
-    channels = sum(layer.shape[0] for layer in plan.layers)
-    tally = Tally(len(plan.layers), channels, 16)
-    tally.images, classes = STORED, [f"class {number}" for number in range(100)]
-    for table in (tally.top, tally.bottom):
-        table.values = -np.sort(-generator.standard_normal((channels, 16), np.float32), axis=1)
-        table.images = generator.integers(0, STORED, (channels, 16), np.int32)
-        table.cells = generator.integers(0, 49, (channels, 16), np.int32)
-    tally.drawn = np.arange(16, dtype=np.int32)
-    tally.drawn_cells[:] = 0
-    tally.sums = generator.standard_normal((101, channels))
-    tally.counts = np.full(101, STORED // 101, np.int64)
-    tally.sketch.add(generator.standard_normal((64, channels), np.float32))
-    records = np.zeros(STORED, RECORD)
-    names = [f"class {number % 100}/picture {number:06d}.jpg".encode() for number in range(STORED)]
-    records["item"], records["name_end"] = np.arange(STORED), np.cumsum([len(name) for name in names])
-    records["label"], records["height"], records["width"] = np.arange(STORED) % 100, 375, 500
-    records["box"] = (62, 0, 437, 375)
-    facts = facts_of(plan, tally, classes=classes, predictions=clf.classes, source={"kind": "simulated"}, total=STORED)
-    write_index(
-        path,
-        tally,
-        records,
-        names=np.frombuffer(b"".join(names), np.uint8),
-        features=generator.standard_normal((STORED, 512), np.float32),
-        skipped=[],
-        edges=described(plan)[1],
-        facts=facts,
-    )
-    return path.stat().st_size
 
 
 class Simulated:
