@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from cnnwidgets.patches.build import Build
+    from cnnwidgets.patches.grown import Grown
     from cnnwidgets.patches.plan import Plan
     from cnnwidgets.patches.tally import Tally
 
@@ -74,14 +75,13 @@ def write(build: Build, path: Path) -> None:
     """Write the file of a finished build."""
     _, edges = described(build.plan)
     partial = build.partial
-    records = partial.records()
     width = build.plan.layers[build.plan.feature].shape[0]
     write_index(
         path,
         build.tally,
-        records,
-        names=partial.mapped("names", np.uint8),
-        features=partial.mapped("features", np.dtype("<f4")).reshape(-1, width),
+        partial.grown("images", RECORD),
+        names=tensors.Column.of(partial.grown("names", np.uint8)),
+        features=tensors.Column.of(partial.grown("features", "<f4", width)),
         skipped=partial.skipped(),
         edges=edges,
         facts=facts_of(
@@ -98,7 +98,7 @@ def write(build: Build, path: Path) -> None:
 def write_index(
     path: Path,
     tally: Tally,
-    records: npt.NDArray[Any],
+    records: npt.NDArray[Any] | Grown,
     *,
     names: npt.NDArray[np.uint8] | tensors.Column,
     features: npt.NDArray[np.float32] | tensors.Column,
@@ -131,7 +131,7 @@ def write_index(
     tensors.write(path, arrays, facts)
 
 
-def _blocks(records: npt.NDArray[Any], field: str) -> Iterator[npt.NDArray[Any]]:
+def _blocks(records: npt.NDArray[Any] | Grown, field: str) -> Iterator[npt.NDArray[Any]]:
     for first in range(0, len(records), _BLOCK):
         yield records[first : first + _BLOCK][field]
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from cnnwidgets.errors import IndexMismatchError
 from cnnwidgets.patches import tensors
+from cnnwidgets.patches.grown import Grown
 from cnnwidgets.patches.tally import Tally
 
 if TYPE_CHECKING:
@@ -95,20 +96,15 @@ class Partial:
         }
         tensors.write(self.folder / _STATE, arrays, facts)
 
-    def records(self) -> npt.NDArray[Any]:
-        """Return what was written of the images, mapped into memory."""
-        return self.mapped("images", RECORD)
-
-    def mapped(self, name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """Return one of the growing files as an array, mapped into memory."""
+    def grown(self, name: str, dtype: npt.DTypeLike, *row: int) -> Grown:
+        """Return one of the growing files as an array with rows of a shape."""
         self.append(name, b"")
         self._files[name].flush()
-        path = self.folder / name
-        return np.memmap(path, dtype, mode="r") if path.stat().st_size else np.zeros(0, dtype)
+        return Grown(self.folder / name, dtype, *row)
 
     def skipped(self) -> list[list[Any]]:
         """Return number, name and reason of every item that was left out."""
-        return [json.loads(line) for line in self.mapped("skipped", np.uint8).tobytes().splitlines()]
+        return [json.loads(line) for line in self.grown("skipped", np.uint8)[:].tobytes().splitlines()]
 
     def close(self) -> None:
         """Let go of the folder; what was not saved stays behind for nothing."""

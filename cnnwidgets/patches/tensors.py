@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from cnnwidgets.patches.grown import Grown
+
 _CODES: dict[np.dtype[Any], str] = {
     np.dtype("<f8"): "F64",
     np.dtype("<i8"): "I64",
@@ -49,8 +51,8 @@ class Column:
         self.dtype, self.shape, self.blocks = np.dtype(dtype).newbyteorder("<"), shape, blocks
 
     @classmethod
-    def of(cls, array: npt.NDArray[Any]) -> Column:
-        """Return an array that is there, as blocks of bounded size."""
+    def of(cls, array: npt.NDArray[Any] | Grown) -> Column:
+        """Return an array that is there, in memory or on the disk, as blocks of bounded size."""
         step = max(1, _BLOCK // max(1, array[:1].nbytes))
         return cls(array.dtype, array.shape, (array[first : first + step] for first in range(0, len(array), step)))
 
