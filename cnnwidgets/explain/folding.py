@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from cnnwidgets.explain.calls import argument
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +32,18 @@ class Normalisation:
         if self.bias is not None:
             shift = shift + self.bias.double()
         return scale, shift
+
+
+def is_affine(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call of `batch_norm` in a module does what the module's own statistics, weights and eps say.
+
+    Subclasses of `nn.BatchNorm2d` may do something else: take the batch's statistics always, or weights that they make.
+    """
+    if not isinstance(module, nn.modules.batchnorm._BatchNorm) or module.running_mean is None:  # noqa: SLF001
+        return False
+    names = ("running_mean", "running_var", "weight", "bias")
+    same = all(argument(args, kwargs, n, name) is getattr(module, name) for n, name in enumerate(names, 1))
+    return same and not argument(args, kwargs, 5, "training") and argument(args, kwargs, 7, "eps") == module.eps
 
 
 def folded(weight: Tensor, bias: Tensor | None, norm: Normalisation) -> tuple[Tensor, Tensor]:

@@ -72,8 +72,8 @@ def _is_better_in_onednn(weight: Tensor, args: tuple[Any, ...], kwargs: dict[str
     With a single thread PyTorch takes another routine for convolutions of 1 x 1. Measured on EfficientNet-Lite0 with a
     thread for each of two passes, oneDNN's takes 0.8 of the time of the whole pass.
     """
-    if weight.shape[2:] != (1, 1) or len(args) != 7 or kwargs or isinstance(args[4], str | int):
-        return False  # as nn.Conv2d calls it, there are seven arguments
+    if weight.shape[2:] != (1, 1) or len(args) != 7 or kwargs or not all(isinstance(one, tuple) for one in args[3:6]):
+        return False  # as nn.Conv2d calls it: with seven arguments, of which stride, padding and dilation are pairs
     plain = weight.device.type == "cpu" and weight.dtype is args[0].dtype is torch.float32 and args[0].ndim == 4
     return plain and _HAS_ONEDNN and torch.get_num_threads() == 1 and not torch.is_grad_enabled()
 
@@ -99,12 +99,10 @@ def normalisation_behind(
     if len(users) != 1 or trace.output == call.number:
         return None
     user = trace.calls[users[0]]
-    if user.name != "batch_norm" or not user.owner:
+    if not user.affine:
         return None
-    norm = module.get_submodule(user.owner)
-    fits = isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.running_mean is not None  # noqa: SLF001
     calls = sum(other.owner == user.owner and other.name == "batch_norm" for other in trace.calls)
-    return (user, norm) if fits and calls == 1 else None  # type: ignore[return-value]
+    return (user, module.get_submodule(user.owner)) if calls == 1 else None  # type: ignore[return-value]
 
 
 def fused(network: Network, keep: AbstractSet[int] = frozenset()) -> dict[int, tuple[str, Edit]]:

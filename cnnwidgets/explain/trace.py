@@ -13,7 +13,8 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from cnnwidgets.errors import ModelError
-from cnnwidgets.explain.calls import CallMode, first_tensor, function_name, is_numbered, tensors_in
+from cnnwidgets.explain.calls import CallMode, argument, first_tensor, function_name, is_numbered, tensors_in
+from cnnwidgets.explain.folding import is_affine
 from cnnwidgets.explain.follow import Follower, fits
 from cnnwidgets.explain.outputs import OutputKind, class_scores, output_kind
 
@@ -39,6 +40,7 @@ class Call:
         grid: what its cells see, None where that could not be followed or is no map.
         dtype: of its first result.
         new: whether it made a value, and did not hand on what it was given, as dropout does in evaluation mode.
+        affine: whether it is a batch normalisation as its module's settings say: a scale and a shift that are fixed.
 
     """
 
@@ -50,6 +52,7 @@ class Call:
     grid: Grid | None
     dtype: torch.dtype
     new: bool
+    affine: bool
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,10 @@ class Trace:
         classes: number of classes, None if the output is no table of class scores.
         kind: whether the scores are logits, probabilities or their logarithms.
         draws: whether the pass drew random numbers.
+        mixes: whether a normalisation took mean and variance from the batch, so that images change each other's values.
         consumers: for each value, the calls that were given it.
-        overwritten: the values that a later call wrote over in place, or that share memory with one that was.
+        overwritten: the values that a later call wrote over in place, or that share memory with one that was, and the
+            first call that did.
         rigid: whether the pass only works with channels before rows in memory, as a `view` of maps does.
 
     """
@@ -97,20 +102,22 @@ class Trace:
     classes: int | None
     kind: OutputKind
     draws: bool
+    mixes: bool
     consumers: dict[int, tuple[int, ...]] = field(repr=False)
-    overwritten: frozenset[int] = field(repr=False)
+    overwritten: dict[int, int] = field(repr=False)
     rigid: bool = False
 
 
 class _Recorder(CallMode):
-    def __init__(self, x: Tensor, follower: Follower) -> None:
+    def __init__(self, module: nn.Module, x: Tensor, follower: Follower) -> None:
         super().__init__()
         self.follower = follower
         self.values: Any = WeakTensorKeyDictionary()
         self.values[x] = INPUT
         self.calls: list[Call] = []
-        self.overwritten: set[int] = set()
-        self.path: list[str] = [""]
+        self.overwritten: dict[int, int] = {}
+        self.within: list[tuple[str, nn.Module]] = [("", module)]
+        self.mixes = False
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = list(tensors_in((args, kwargs)))
@@ -129,7 +136,10 @@ class _Recorder(CallMode):
         if grid is None and name in _CHANNELS_LAST:
             grid = self._cell_by_cell(given[0], out)
         new = in_place or out is not given[0]
-        self.calls.append(Call(self.count, name, self.path[-1], inputs, tuple(out.shape), grid, out.dtype, new))
+        path, module = self.within[-1]
+        affine = name == "batch_norm" and is_affine(module, args, kwargs)
+        self.mixes |= name == "batch_norm" and bool(argument(args, kwargs, 5, "training"))
+        self.calls.append(Call(self.count, name, path, inputs, tuple(out.shape), grid, out.dtype, new, affine))
         if new:
             for tensor in tensors_in(made):
                 self.values[tensor] = self.count
@@ -140,7 +150,7 @@ class _Recorder(CallMode):
         memory = written.untyped_storage().data_ptr()
         for tensor, number in self.values.items():
             if tensor.untyped_storage().data_ptr() == memory:
-                self.overwritten.add(number)
+                self.overwritten.setdefault(number, self.count)
 
     def _cell_by_cell(self, source: Tensor, out: Tensor) -> Grid | None:
         """Follow a function along the last dimension, which the dispatcher shows as a matrix product."""
@@ -179,16 +189,16 @@ def _traced(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
     """
     x = x.detach().clone()
     follower = Follower(x)
-    recorder = _Recorder(x, follower)
+    recorder = _Recorder(module, x, follower)
     modules: list[ModuleCall] = []
     times: dict[str, int] = {}
 
     def enter(path: str) -> Callable[..., None]:
-        return lambda *_: recorder.path.append(path)
+        return lambda module, _args: recorder.within.append((path, module))
 
     def leave(path: str) -> Callable[..., None]:
         def hook(module: nn.Module, _args: Any, result: Any) -> None:
-            recorder.path.pop()
+            recorder.within.pop()
             out = first_tensor(result)
             if out is not None and out in recorder.values:
                 nth = times[path] = times.get(path, -1) + 1
@@ -228,8 +238,9 @@ def _traced(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
         None if scores is None else scores.shape[1],
         "logits" if scores is None else output_kind(scores),
         follower.draws,
+        recorder.mixes,
         {value: tuple(numbers) for value, numbers in consumers.items()},
-        frozenset(recorder.overwritten),
+        recorder.overwritten,
     )
 
 

@@ -78,7 +78,8 @@ class Extremes:
         if name in _BOUNDS:
             least, most = _BOUNDS[name](args, kwargs)
             return Extremes(self.highs.clamp(least, most), self.lows.clamp(least, most), _mean(maps))
-        if name == "batch_norm" and args and argument(args, kwargs, 1, "running_mean") is not None:
+        # In evaluation mode a scale and a shift; what mean and variance the batch gives is not known from its extremes.
+        if name == "batch_norm" and args and not argument(args, kwargs, 5, "training"):
             return self._normalised(func, args, kwargs)
         return None
 

@@ -15,13 +15,13 @@ from cnnwidgets.patches.extremes import Extremes, floating
 from cnnwidgets.patches.findings import Candidates, Findings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
     from cnnwidgets.explain.calls import Edit
     from cnnwidgets.explain.layer import Layer
-    from cnnwidgets.explain.trace import Call
+    from cnnwidgets.explain.trace import Call, Trace
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -50,6 +50,7 @@ class Glance:
 
     Args:
         asked: what is asked of it.
+        trace: of the network.
         channels: number of channels of all layers together.
 
     Attributes:
@@ -58,25 +59,24 @@ class Glance:
 
     """
 
-    def __init__(self, asked: Asked, channels: int) -> None:
-        self._asked = asked
+    def __init__(self, asked: Asked, trace: Trace, channels: int) -> None:
+        self._asked, self._trace = asked, trace
         count, several = asked.count, asked.cells.shape[2]
         self.found = Findings(np.empty((count, channels), np.float32), np.empty((count, several, channels), np.float32))
         self.seen: set[int] = set()
         self._known: dict[int, Extremes] = {}
 
-    def edit(self, layer: Layer, call: Call, inner: Edit | None, sampled: Sequence[tuple[int, slice]]) -> Edit:
+    def edit(self, layer: Layer, inner: Edit | None, sampled: Sequence[tuple[int, slice]]) -> Edit:
         """Return the edit that looks at a layer.
 
         Args:
             layer: the layer.
-            call: the call that makes its maps.
-            inner: an edit of that call, which is in force besides.
+            inner: an edit of the call that makes its maps, which is in force besides.
             sampled: which cells are taken, as numbers of layers, and the channels that they are of among those of all
                 layers: the layer's own first, and then those of a layer that is read off it.
 
         """
-        parts = [part for _, part in sampled]
+        call, parts = self._trace.calls[layer.call], [part for _, part in sampled]
         before = np.arange(self._asked.count)[:, None] * (layer.shape[1] * layer.shape[2])  # cells of earlier images
         cells = np.concatenate([before + self._asked.cells[:, number] for number, _ in sampled], 1)
         flat = torch.from_numpy(cells.reshape(-1))
@@ -90,12 +90,28 @@ class Glance:
                     f"The layer {layer.name!r} gave maps of shape {tuple(value.shape[1:])}; {layer.shape} was expected."
                 )
             maps = floating(value)
-            extremes = self._known[layer.call] = _extremes(call, self._known, func, args, kwargs, maps=maps)
+            followed = self._followed(call, func, args, kwargs, maps)
+            extremes = self._known[layer.call] = Extremes.read(maps) if followed is None else followed
             self._note(extremes, maps, parts, flat)
             self.seen.add(layer.call)
             return result
 
         return edit
+
+    def _followed(
+        self, call: Call, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], maps: Tensor
+    ) -> Extremes | None:
+        """Return what follows for a call's maps from what is known of those that it was given, if anything."""
+        written = self._trace.overwritten
+        # Not of maps that another call wrote over since, through a view of them.
+        sources = [self._known.get(one) for one in call.inputs if written.get(one, call.number) >= call.number]
+        if len(sources) != len(call.inputs) or not sources or sources[0] is None:
+            return None
+        if len(sources) == 1:
+            return sources[0].behind(call.name, func, args, kwargs, maps)
+        # Sums of integers overflow, and those of masks are no sums.
+        sums = call.name == "add" and call.dtype.is_floating_point and len(sources) == len(args) == 2 and not kwargs
+        return sources[0].plus(sources[1], maps) if sums and sources[1] is not None else None
 
     def _note(self, extremes: Extremes, maps: Tensor, parts: Sequence[slice], flat: Tensor) -> None:
         """Write down what a layer's maps hold."""
@@ -117,24 +133,6 @@ class Glance:
         samples = _numbers(_at(maps, flat)).reshape(count, len(parts), -1, maps.shape[1])
         for place, mine in enumerate(parts):
             found.samples[:, :, mine] = samples[:, place]
-
-
-def _extremes(
-    call: Call,
-    known: Mapping[int, Extremes],
-    func: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    *,
-    maps: Tensor,
-) -> Extremes:
-    sources = [known[source] for source in call.inputs if source in known]
-    followed = None
-    if sources and len(call.inputs) == 1:
-        followed = sources[0].behind(call.name, func, args, kwargs, maps)
-    elif call.name == "add" and len(sources) == len(call.inputs) == 2 and not kwargs and len(args) == 2:
-        followed = sources[0].plus(sources[1], maps)
-    return Extremes.read(maps) if followed is None else followed
 
 
 def _at(maps: Tensor, cells: Tensor) -> Tensor:

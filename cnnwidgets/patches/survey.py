@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.fuse import fused
@@ -82,12 +82,12 @@ class Survey:
             ModelError: the pass takes another path than the one that was traced.
 
         """
-        glance = Glance(Asked(count, cells, least, self._per_image), self.channels)
-        calls, looking = self._network.trace.calls, {}
+        trace, looking = self._network.trace, {}
+        glance = Glance(Asked(count, cells, least, self._per_image), trace, self.channels)
         for layer in self._looked:
-            call, inner = calls[layer.call], self._inner.get(layer.call)
-            edit = glance.edit(layer, call, inner[1] if inner else None, self._sampled[layer.call])
-            looking[layer.call] = (call.name, edit)
+            inner = self._inner.get(layer.call)
+            edit = glance.edit(layer, inner[1] if inner else None, self._sampled[layer.call])
+            looking[layer.call] = (trace.calls[layer.call].name, edit)
         with torch.no_grad():
             output = self._network.run(x, {**self._inner, **looking})
         missed = next((layer for layer in self._looked if layer.call not in glance.seen), None)
@@ -115,5 +115,4 @@ def _predicted(output: Any, batch: int) -> npt.NDArray[np.int32]:
 
 def stands_alone(network: Network) -> bool:
     """Whether an image's values do not depend on the other images of its batch, nor on chance."""
-    norms = (m for m in network.module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))  # noqa: SLF001
-    return not network.trace.draws and all(norm.running_mean is not None for norm in norms)
+    return not (network.trace.draws or network.trace.mixes)
