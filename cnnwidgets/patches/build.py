@@ -15,14 +15,14 @@ from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.patches.lots import digest, drawn_cells, drawn_keys
 from cnnwidgets.patches.partial import RECORD, Partial
-from cnnwidgets.patches.plan import SAMPLED, Plan, Settings, compare, model_identity, preprocess_hash
+from cnnwidgets.patches.plan import SAMPLED, Plan, Settings, model_identity, preprocess_hash
 from cnnwidgets.patches.progress import BuildProgress, Clock, Skipped
 from cnnwidgets.patches.survey import Survey, stands_alone
 from cnnwidgets.patches.tally import Tally
 from cnnwidgets.patches.workers import Workers, workers_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
     from torch import Tensor
@@ -101,7 +101,7 @@ class Build:
             self.tally, self.done, self._names_end = kept[0], facts["done"], facts["names_end"]
             self._skipped = [Skipped(*entry) for entry in self.partial.skipped()]
             known = {"model": model_identity(self.model), "preprocess": preprocess_hash(self.model)}
-            self._compare({**known, "data": self.source.stamp()}, facts["identity"])
+            self.partial.check({**known, "data": self.source.stamp()}, facts["identity"])
         items = self.source.items(self.done, facts.get("classes", ()))
         first, items, skipped = _first_readable(items)
         if first is None and kept is None:
@@ -114,14 +114,10 @@ class Build:
             channels = sum(layer.shape[0] for layer in self.plan.layers)
             self.tally = Tally(len(self.plan.layers), channels, int(self.settings.k))
         else:
-            self._compare(self.plan.identity, facts["identity"])
+            self.partial.check(self.plan.identity, facts["identity"])
         yield from self._passes(items)
         if not self.tally.images:
             raise _nothing(self.source.total, self._skipped)
-
-    def _compare(self, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
-        what = f"The work begun in {str(self.partial.folder)!r}"
-        compare(mine, theirs, what, "Give another path=, or restart=True to begin anew.")
 
     def _passes(self, items: Iterator[Item]) -> Iterator[BuildProgress]:
         plan, clock = self.plan, Clock(self.done)

@@ -34,6 +34,8 @@ TALLIED: dict[str, tuple[str, tuple[str | int, ...]]] = {
     "sample_values": ("<f4", ("k", "channels")), "histogram_counts": ("<i4", ("channels", BINS)),
     "histogram_first": ("<i8", ("channels",)), "histogram_exponent": ("<i4", ("channels",)),
     "sums": ("<f8", ("rows", "channels")), "squares": ("<f8", ("channels",)), "counts": ("<i8", ("rows",)),
+    "unfolded_behind": ("<i4", ("channels",)), "unfolded_scale": ("<f8", ("channels",)),
+    "unfolded_shift": ("<f8", ("channels",)),
 }  # fmt: skip
 
 

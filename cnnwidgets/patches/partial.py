@@ -12,9 +12,11 @@ import numpy as np
 from cnnwidgets.errors import IndexMismatchError
 from cnnwidgets.patches import tensors
 from cnnwidgets.patches.grown import Grown
+from cnnwidgets.patches.plan import FORMAT, compare
 from cnnwidgets.patches.tally import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy.typing as npt
@@ -54,6 +56,10 @@ class Partial:
         """Return the tally and the facts of the last save, None where there is none yet.
 
         What had been written after it is cut off, and all of it if there was no save.
+
+        Raises:
+            IndexMismatchError: another version of cnnwidgets began the work.
+
         """
         path = self.folder / _STATE
         if not path.exists():
@@ -61,11 +67,17 @@ class Partial:
             return None
         state = tensors.Tensors(path)
         facts = state.facts
+        self.check({"format": FORMAT}, facts["progress"]["identity"])
         arrays = {name: state.get(name, dtype, *shape) for name, (dtype, shape) in facts["arrays"].items()}
         tally = Tally.of(arrays, facts["images"], facts["seen"])
         for name, length in facts["files"].items():
             os.truncate(self.folder / name, length)
         return tally, facts["progress"]
+
+    def check(self, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+        """Raise `IndexMismatchError` where the identity of the work that was begun is not what is asked for."""
+        what = f"The work begun in {str(self.folder)!r}"
+        compare(mine, theirs, what, "Give another path=, or restart=True to begin anew.")
 
     def empty(self) -> None:
         """Forget the work that was begun."""

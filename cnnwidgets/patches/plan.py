@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from cnnwidgets.explain.layer import Layer
 
-FORMAT = 1
+FORMAT = 2
 SAMPLED = 4  # cells of every map that the histograms count
 _PIXELS_ON_CPU = 6 * 224 * 224  # measured: with 4 more time goes into Python, with 8 less stays in the cache
 _PIXELS_ON_GPU = 64 * 224 * 224

@@ -132,6 +132,9 @@ class StoredIndex:
     def tally(self) -> Tally:
         """Return what was found as a new `Tally`, to which more can be added."""
         self._spread(slice(None))
+        behind, scale = self._tables["unfolded_behind"], self._tables["unfolded_scale"]
+        if behind.min() < 0 or behind.max() >= len(behind) or (scale == 0).any():
+            raise self._file.damaged("its convolutions belong to no normalisations")
         return Tally.of(self._tables, self._sizes["images"], self._sizes["seen"])
 
     @property

@@ -61,7 +61,7 @@ class Survey:
             for call, fold in (folds(network) if single else {}).items()
             if call in convolutions and fold.normalisation in wanted
         }
-        self.unfolded = Unfolded(folded, parts)
+        self.unfolded = Unfolded.of(folded, parts, self.channels)
         self._inner: Edits = fused(network, convolutions - folded.keys()) if single else {}
         self._looked = [layer for layer in layers if layer.call not in folded]
         numbers = {layer.call: number for number, layer in enumerate(layers)}

@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from cnnwidgets.patches.sketch import Sketch
 from cnnwidgets.patches.tops import Tops
+from cnnwidgets.patches.unfolded import Unfolded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cnnwidgets.patches.findings import Candidates, Findings
-    from cnnwidgets.patches.unfolded import Unfolded
 
 Arrays = dict[str, npt.NDArray[Any]]
 _HELD = 64  # images whose sampled values wait to be counted together
@@ -40,16 +40,15 @@ class Tally:
         drawn: (k,) int32, the images that they belong to, -1 where there is none.
         drawn_cells: (k, layers) int32, the cell of each layer's map that is in the sample.
         drawn_values: (k, channels) float32, the values there.
-        unfolded: channels whose strongest patches are read off those of others; None for none.
+        unfolded: channels whose strongest patches are read off those of others.
 
     """
-
-    unfolded: Unfolded | None = None
 
     def __init__(self, layers: int, channels: int, k: int) -> None:
         self.images = 0
         self.top, self.bottom = Tops(channels, k), Tops(channels, k)
         self.sketch = Sketch(channels)
+        self.unfolded = Unfolded.of({}, {}, channels)
         self.sums = np.zeros((1, channels))
         self.squares = np.zeros(channels)
         self.counts = np.zeros(1, np.int64)
@@ -94,8 +93,7 @@ class Tally:
     def settle(self) -> None:
         """Bring everything up to date."""
         self._count()
-        if self.unfolded is not None:
-            self.unfolded.settle(self.top, self.bottom)
+        self.unfolded.settle(self.top, self.bottom)
 
     def _count(self) -> None:
         """Count the sampled values that wait."""
@@ -169,7 +167,7 @@ class Tally:
             "sample_keys": self.keys, "sample_images": self.drawn, "sample_cells": self.drawn_cells,
             "sample_values": self.drawn_values,
             "histogram_counts": self.sketch.counts, "histogram_first": self.sketch.first,
-            "histogram_exponent": self.sketch.exponent,
+            "histogram_exponent": self.sketch.exponent, **self.unfolded.arrays(),
         }  # fmt: skip
         for name, table in (("top", self.top), ("bottom", self.bottom)):
             found |= {f"{name}_values": table.values, f"{name}_images": table.images, f"{name}_cells": table.cells}
@@ -197,4 +195,5 @@ class Tally:
         tally.drawn_cells, tally.drawn_values = held["sample_cells"], held["sample_values"]
         tally.sketch.counts, tally.sketch.first = held["histogram_counts"], held["histogram_first"]
         tally.sketch.exponent, tally.sketch.seen = held["histogram_exponent"], seen
+        tally.unfolded = Unfolded(*(held[f"unfolded_{what}"] for what in ("behind", "scale", "shift")))
         return tally

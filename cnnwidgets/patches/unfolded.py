@@ -3,12 +3,13 @@
 In evaluation mode a batch normalisation is a scale and a shift, which can be folded into the convolution before it; for
 networks of many small convolutions that saves a quarter of the pass. What the convolution itself gave is then found by
 taking scale and shift away again: its maps are the normalisation's in another unit, turned over where the scale is
-negative, so the same patches are its strongest.
+negative, so the same patches are its strongest. Where a convolution's values lie closer together than those of its
+normalisation can tell, as in channels that are all but dead, they are right to the latter's last digit only.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -66,20 +67,39 @@ class Unfolded:
     """The channels of folded convolutions, among those of all layers.
 
     Args:
-        folded: the convolutions, by call.
-        parts: of the layers, their channels among those of all, by call.
+        behind: (channels,) int32, the channel of the normalisation that each is read off; its own number for none.
+        scale: (channels,) float64, of that normalisation.
+        shift: (channels,) float64.
 
     """
 
-    def __init__(self, folded: Mapping[int, Folded], parts: Mapping[int, slice]) -> None:
-        def numbers(calls: list[int]) -> npt.NDArray[np.int64]:
-            empty = np.zeros(0, np.int64)
-            return np.concatenate([empty, *(np.arange(parts[call].start, parts[call].stop) for call in calls)])
+    def __init__(
+        self, behind: npt.NDArray[np.int32], scale: npt.NDArray[np.float64], shift: npt.NDArray[np.float64]
+    ) -> None:
+        self._all = behind, scale, shift
+        self._mine = np.flatnonzero(behind != np.arange(len(behind)))
+        self._behind, self._scale, self._shift = (every[self._mine] for every in self._all)
 
-        self._mine = numbers(list(folded))
-        self._behind = numbers([fold.normalisation for fold in folded.values()])
-        self._scale = np.concatenate([np.zeros(0), *(fold.scale for fold in folded.values())])
-        self._shift = np.concatenate([np.zeros(0), *(fold.shift for fold in folded.values())])
+    @classmethod
+    def of(cls, folded: Mapping[int, Folded], parts: Mapping[int, slice], channels: int) -> Unfolded:
+        """Return the channels of some convolutions.
+
+        Args:
+            folded: the convolutions, by call.
+            parts: of the layers, their channels among those of all, by call.
+            channels: number of channels of all layers.
+
+        """
+        behind, scale, shift = np.arange(channels, dtype=np.int32), np.ones(channels), np.zeros(channels)
+        for call, fold in folded.items():
+            normalised = parts[fold.normalisation]
+            behind[parts[call]] = np.arange(normalised.start, normalised.stop)
+            scale[parts[call]], shift[parts[call]] = fold.scale, fold.shift
+        return cls(behind, scale, shift)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return everything as arrays by name."""
+        return dict(zip(("unfolded_behind", "unfolded_scale", "unfolded_shift"), self._all, strict=True))
 
     def _before(self, values: npt.NDArray[np.floating]) -> Floats:
         """Return values (..., channels) of the convolutions, given those of the normalisations."""
@@ -99,6 +119,6 @@ class Unfolded:
             values = sign * self._before(values.T).T
             images = np.where(turned, other.images[self._behind], mine.images[self._behind])
             cells = np.where(turned, other.cells[self._behind], mine.cells[self._behind])
-            order = np.lexsort((images, -values), axis=1)  # of values that rounding makes equal the first image counts
+            order = np.lexsort((cells, images, -values), axis=1)  # of values that rounding makes equal the first counts
             for table, new in ((mine.values, values), (mine.images, images), (mine.cells, cells)):
                 table[self._mine] = np.take_along_axis(new, order, 1)

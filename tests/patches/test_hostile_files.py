@@ -245,3 +245,16 @@ def test_arrays_of_many_gigabytes_are_refused(good, path):
     facts["images"] = 2**40
     header["features"] = {"dtype": "F32", "shape": [2**40, 6], "data_offsets": [0, 2**42 * 6]}
     assert refused(path, joined(header, facts, numbers))
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "value"), [("behind", "<i4", -1), ("behind", "<i4", 99), ("scale", "<f8", 0)]
+)
+def test_convolutions_of_no_normalisation_are_refused_where_they_are_needed(good, path, name, dtype, value):
+    header, facts, numbers = parts(good)
+    start, _ = header[f"unfolded_{name}"]["data_offsets"]
+    lie = np.array([value], dtype).tobytes()
+    path.write_bytes(joined(header, facts, numbers[:start] + lie + numbers[start + len(lie) :]))
+    index = PatchIndex.open(path)
+    with pytest.raises(IndexFileError, match="belong to no normalisations"):
+        PatchIndex.merge([index, index])

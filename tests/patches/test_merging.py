@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from cnnwidgets import Classifier, PatchIndex
 from cnnwidgets.errors import IndexMismatchError, OptionError
@@ -164,3 +165,20 @@ def test_what_does_not_belong_together_is_refused(options, words, tmp_path):
     with pytest.raises(OptionError, match="empty"):
         PatchIndex.merge([], tmp_path / "merged")
     assert not any(tmp_path.iterdir())
+
+
+def test_convolutions_read_off_their_normalisations_whose_values_lie_closer_together():
+    """All patches of the convolution have the same rounded value; those of the normalisation behind it differ."""
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2, eps=0)).eval()
+    with torch.no_grad():
+        model[0].weight.fill_(1)
+        model[0].bias.fill_(2**20)
+        model[1].running_mean.fill_(2**20)
+        model[1].weight[1] = -1
+    for seed in range(3):
+        order = torch.randperm(40, generator=torch.Generator().manual_seed(seed))
+        x = 1 + order[:, None, None, None] * 2**-20 + torch.tensor([[1, 0], [2, 3]]) * 2**-22
+        for options in ({"k": 3}, {"k": 3, "per_image": 4}):
+            single = indexed(model, x, **options)
+            assert len(set(single.top("0", 0).values)) == 1 < len(set(single.top("1", 0).values))
+            check_same(PatchIndex.merge([indexed(model, part, **options) for part in parted(x, [7, 19])]), single)

@@ -14,6 +14,8 @@ from PIL import Image
 
 from cnnwidgets import Classifier, PatchIndex
 from cnnwidgets.errors import ImageError, IndexMismatchError, OptionError
+from cnnwidgets.patches import plan
+from cnnwidgets.patches.tally import Tally
 from cnnwidgets.preprocess import Preprocess
 from tests.explain.nets import Gap, Residual, noise, seeded
 
@@ -225,3 +227,15 @@ def test_another_process_on_the_same_path(case):
                 PatchIndex.build(**case, restart=restart, progress=False)
         process.kill()
     assert len(PatchIndex.build(**case, progress=False)) == 80
+
+
+def test_work_of_another_version_is_not_gone_on_with(case, monkeypatch):
+    """It may lack what this version keeps."""
+    arrays = Tally.arrays
+    with monkeypatch.context() as other:
+        other.setattr(plan, "FORMAT", 1)
+        other.setattr(Tally, "arrays", lambda tally: {"top_values": arrays(tally)["top_values"]})
+        begin(case, finish=False)
+    with pytest.raises(IndexMismatchError, match=r"another version of cnnwidgets.*restart=True"):
+        PatchIndex.build(**case, progress=False)
+    assert len(PatchIndex.build(**case, progress=False, restart=True)) == 80
