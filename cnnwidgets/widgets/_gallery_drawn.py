@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _METHODS: dict[str, Callable[..., Projection]] = {"guided_backprop": guided_backprop, "deconvnet": deconvnet}
 _AT_ONCE = 4  # pictures in a pass: between two passes other work gets its turn
 _CELLS = 64  # rows and columns of a map at most
+_BELOW = 1e-3  # of the highest value, more than half precision rounds: what reaches it is above a cut that stands there
 _LEVELS = [*(1 - 10 ** (-3 * i / 63) for i in range(64)), 1.0]  # dense where thresholds lie
 
 
@@ -85,13 +86,15 @@ def _highlight(
     scale = float(np.abs(maps).max(where=finite, initial=0.0)) or 1.0
     frames = [index.frame(image) for image in hung.images]
     histogram = index.histogram(layer, channel)
+    highest = float(index.entries(layer).values[channel, 0])
+    reached = highest - _BELOW * abs(highest)  # a ReLU6 stands at its cap so often that nothing exceeds its quantile
     yield {
         "data": (np.where(finite, maps, np.nan) / scale).astype("<f2").tobytes(),
         "shape": list(maps.shape),
         "scale": scale,
         "xs": [frame.columns_to_picture(across.centres).tolist() for frame in frames],
         "ys": [frame.rows_to_picture(down.centres).tolist() for frame in frames],
-        "cuts": {"levels": _LEVELS, "values": [histogram.quantile(level) for level in _LEVELS]},
+        "cuts": {"levels": _LEVELS, "values": [min(histogram.quantile(level), reached) for level in _LEVELS]},
         "caption": "Where the channel exceeds its quantile over the data set; Bau et al. 2017, arXiv:1704.05796",
     }
 

@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 _TILE, _SMALL = 96, 56  # pixels of a tile's longer side, and of one in a row of the overview
 _PER_ROW, _COMPARED = 8, 4  # tiles in a row, and where three kinds stand side by side
 _ROWS, _IN_ROW = 6, 8
+_PAIRED = DRAWN[1:]
 _GONE = "#b0b0b0"  # where there is no picture
-_TITLES = {"top": "strongest", "sample": "random", "bottom": "most negative"}
+_MODES = {
+    "highlight": "highlighted where the channel is high",
+    "guided_backprop": "guided backpropagation",
+    "deconvnet": "deconvnet",
+}
 
 
 def gallery_still(gallery: Any) -> Image.Image:
@@ -44,7 +49,7 @@ def gallery_still(gallery: Any) -> Image.Image:
     parts = []
     for kind in kinds:
         body = tiles.sheet(kind, gallery.label, columns)
-        parts.append(stacked(title(_TITLES[kind], body.width), body) if len(kinds) > 1 else body)
+        parts.append(stacked(title(_kind_words(gallery, kind), body.width), body) if len(kinds) > 1 else body)
     body = beside(parts)
     return stacked(title(described(gallery), body.width), body)
 
@@ -62,8 +67,20 @@ def described(gallery: Any) -> str:
     if gallery.view == "overview":
         return f"NeuronGallery: {gallery.layer}, {gallery.index.layer(gallery.layer).shape[0]} channels; {of}."
     label = "" if gallery.label is None else f" of {gallery.label}"
-    which = "strongest, random and most negative" if gallery.kind == "compare" else _TITLES[gallery.kind]
-    return f"NeuronGallery: {gallery.layer}, channel {gallery.channel}: {which} patches{label} in {of}."
+    if gallery.kind == "compare":
+        which = f"strongest, random and {_kind_words(gallery, 'bottom')}"
+    else:
+        which = _kind_words(gallery, gallery.kind)
+    how = f", {_MODES[gallery.mode]}" if gallery.mode in _MODES else ""
+    return f"NeuronGallery: {gallery.layer}, channel {gallery.channel}: {which} patches{label} in {of}{how}."
+
+
+def _kind_words(gallery: Any, kind: str) -> str:
+    """Return what the page calls a kind: nothing is negative behind a ReLU."""
+    if kind != "bottom":
+        return {"top": "strongest", "sample": "random"}[kind]
+    values = gallery.index.entries(gallery.layer, "bottom").values[gallery.channel]
+    return "most negative" if (values < 0).any() else "smallest"
 
 
 class Wall:
@@ -94,20 +111,24 @@ class Wall:
         ]
         if not shown:
             return _card(f"No patches{'' if label is None else f' of {label}'}.", 2 * _TILE)
-        tiles = [_square(self._tile(number, patch)) for number, patch in shown]
+        tiles = [self._shown(number, patch) for number, patch in shown]
         words = [" ".join(filter(None, (_number(p["value"]), pictures[p["picture"]]["label"]))) for _, p in shown]
+        if self._mode in _PAIRED:
+            columns //= 2
         return contact_sheet(tiles, words, columns=min(columns, len(tiles)))
 
+    def _shown(self, number: int, patch: dict[str, Any]) -> Image.Image:
+        """Return a tile; a patch stands beside the picture of its pixels, which says little by itself."""
+        tile = _square(self._tile(number, patch))
+        return beside([tile, _square(self._parts.tile(number))], 2) if self._mode in _PAIRED else tile
+
     def _tile(self, number: int, patch: dict[str, Any]) -> Image.Image | None:
-        part = self._parts.tile(number)
-        if part is not None:
-            return part
         picture, whole = self._wall["pictures"][patch["picture"]], self._images.tile(patch["picture"])
-        if whole is None or (self._mode in DRAWN[1:]):
+        if whole is None:
             return None
         scale = whole.width / picture["size"][1]
         box = Box(*(edge * scale for edge in patch["box"]))
-        if self._mode == "patches":
+        if self._mode in ("patches", *_PAIRED):
             return self._crops.tile(number) or cut(whole, box)
         if self._mode == "highlight" and self._drawn:
             whole = self._highlighted(whole, patch["picture"], scale)

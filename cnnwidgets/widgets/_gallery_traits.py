@@ -66,8 +66,9 @@ class Showing(traitlets.HasTraits):
     patch_size = Pixels(32, 192, 96, help="Side of a patch in CSS pixels, 32 to 192. Default 96.").tag(sync=True)
     quantile = Share(
         0.995,
-        help="Mode 'highlight': only what is above this quantile of the channel over the data set, 0 to 1. "
-        "Default 0.995, as in Network Dissection.",
+        help="Mode 'highlight': only what is above this quantile of the channel over the data set, 0 to 1; "
+        "where that is the channel's highest value, such as the cap of a ReLU6, what reaches it. Default 0.995, as in "
+        "Network Dissection.",
     ).tag(sync=True)
     opacity = Share(
         0.72, help="Mode 'highlight': how much the rest of the picture is darkened, 0 to 1. Default 0.72."

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 import traitlets
+from torch import nn
 
 import cnnwidgets as cw
 from cnnwidgets import explain
@@ -46,8 +48,25 @@ def test_highlight_is_the_channels_map_and_its_quantiles(gallery):
         frame = found.frames[0]
         np.testing.assert_allclose(drawn["ys"][number], frame.rows_to_picture(rows))
         np.testing.assert_allclose(drawn["xs"][number], frame.columns_to_picture(columns))
+    highest = index.top("first", gallery.channel)[0].value
     for level, value in zip(drawn["cuts"]["levels"], drawn["cuts"]["values"], strict=True):
-        assert value == pytest.approx(index.quantile("first", gallery.channel, level))
+        assert value == pytest.approx(min(index.quantile("first", gallery.channel, level), 0.999 * highest))
+
+
+def test_a_highlight_shows_what_stands_at_a_cap():
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 4, 3)
+    model = nn.Sequential(conv, nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    with torch.no_grad():
+        conv.weight.mul_(50)
+    gallery = cw.NeuronGallery(model, torch.rand(6, 3, 24, 24), k=3, layer="1", mode="highlight")
+    gallery.wait(20)
+    assert gallery.index.quantile("1", gallery.channel, 0.995) >= 6  # so nothing exceeds it
+    drawn = gallery._drawn
+    maps = np.frombuffer(drawn["data"], "<f2").reshape(drawn["shape"]).astype(np.float32) * drawn["scale"]
+    cut = np.interp(0.995, drawn["cuts"]["levels"], drawn["cuts"]["values"])
+    assert 0 < (maps > cut).mean() < 1
+    gallery.close()
 
 
 def test_many_cells_are_merged_by_the_largest():
@@ -165,6 +184,17 @@ def test_snapshot(gallery, mode, kind):
     assert len(still.getcolors(1 << 20)) > 50
 
 
+def test_a_still_says_how(gallery):
+    gallery.mode, gallery.kind = "deconvnet", "bottom"
+    gallery.wait(20)
+    patches = gallery.patches
+    which = "most negative" if patches[0].value < 0 else "smallest"
+    assert gallery._described().endswith(f": {which} patches in 24 pictures, deconvnet.")
+    both = gallery.snapshot().width
+    gallery.mode = "patches"
+    assert both > gallery.snapshot().width  # four patches, each beside its pixels
+
+
 def test_still_of_the_overview_and_of_a_class_without_patches(gallery):
     gallery.view = "overview"
     gallery.wait(20)
@@ -184,8 +214,6 @@ def test_a_page_without_a_kernel_has_a_picture(gallery):
 
 
 def test_a_bare_module_with_tensors():
-    import torch
-
     images = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     gallery = cw.NeuronGallery(make_classifier().model, images, k=3)
     assert len(gallery.wait(20)) == 3
