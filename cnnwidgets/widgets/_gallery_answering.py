@@ -58,8 +58,8 @@ class Answering(Showing, Ordering, Pinning):
     def _alike(self, proposal: Any) -> int | None:
         with refusing():
             if self._known is None:
-                return plain_channel(proposal.value)
-            return checked_channel(proposal.value, self._found(self.layer))
+                return plain_channel(proposal.value, "alike")
+            return checked_channel(proposal.value, self._found(self.layer), "alike")
 
     def _ask_anew(self, _change: Any) -> None:
         self._answer()

@@ -235,7 +235,7 @@ def _bare(layer: str, channel: int) -> dict[str, Any]:
     return {"layer": layer, "channel": channel, "y": None, "x": None}
 
 
-def plain_channel(value: Any) -> int | None:
+def plain_channel(value: Any, what: str = "channel") -> int | None:
     """Return a number that may be that of a channel: which ones there are is not known yet."""
     if value is None:
         return None
@@ -244,7 +244,7 @@ def plain_channel(value: Any) -> int | None:
     except TypeError:
         number = -1
     if number < 0:
-        raise OptionError(f"channel={value!r}: give the number of a channel, 0 or more.")
+        raise OptionError(f"{what}={value!r}: give the number of a channel, 0 or more.")
     return number
 
 

@@ -88,8 +88,13 @@ def checked_unit(value: Any, find: Callable[[Any], Shaped]) -> Unit:
     )
 
 
-def checked_channel(value: Any, layer: Shaped) -> int | None:
+def checked_channel(value: Any, layer: Shaped, what: str = "channel") -> int | None:
     """Return the number of a channel of a layer, or None.
+
+    Args:
+        value: what was given.
+        layer: the layer.
+        what: names it in the error.
 
     Raises:
         OptionError: no such channel.
@@ -97,7 +102,7 @@ def checked_channel(value: Any, layer: Shaped) -> int | None:
     """
     if value is None:
         return None
-    return _index(value, layer.shape[0], f"channel={value!r}", f"channels of layer {layer.name!r}")
+    return _index(value, layer.shape[0], f"{what}={value!r}", f"channels of layer {layer.name!r}")
 
 
 def checked_cell(value: Any, layer: Shaped) -> tuple[int, int] | None:

@@ -161,7 +161,7 @@ def test_observers_find_the_traits_in_agreement(gallery):
         ("selection", 7, "no patch"),
         ("label", "stripe", r"no class.*'stripes'"),
         ("target", 3, "no class"),
-        ("alike", 99, "out of range"),
+        ("alike", 99, "alike=99 is out of range"),
         ("mode", "patch", r"Did you mean 'patches'"),
         ("kind", "mean", "Known are"),
         ("view", "list", "Known are"),
