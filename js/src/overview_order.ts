@@ -1,7 +1,7 @@
 /** Which rows the overview shows and in what order: plain arithmetic on what the browser holds. */
 import type { Memory } from "./gallery_memory";
 import { type GalleryState, needsOrdering, type Ordered, type Overview } from "./gallery_state";
-import { plural } from "./patch_words";
+import { inGroups, plural } from "./patch_words";
 import { sameValues } from "./same";
 import { searchNames } from "./search";
 
@@ -78,7 +78,12 @@ function list(state: GalleryState, overview: Overview, ordered: Ordered | null):
     const found = channels.filter((channel) => String(channel).startsWith(search));
     // The channel of that very number first.
     found.sort((a, b) => Number(b === Number(search)) - Number(a === Number(search)));
-    return { scores, channels: found, wanted: null, note: `${before}${found.length} of ${all}${by}` };
+    return {
+      scores,
+      channels: found,
+      wanted: null,
+      note: `${before}${inGroups(found.length)} of ${all}${by}`,
+    };
   }
   const wanted = new Set(searchNames(state.classes, search, state.classes.length).indices);
   const found = channels.filter((channel) => countOf(overview, channel, wanted) > 0);
@@ -87,7 +92,7 @@ function list(state: GalleryState, overview: Overview, ordered: Ordered | null):
   const note =
     wanted.size === 0
       ? `No class has “${search}” in its name.`
-      : `${before}${found.length} of ${all} with a top patch of ${name}${by}`;
+      : `${before}${inGroups(found.length)} of ${all} with a top patch of ${name}${by}`;
   return { scores, channels: found, wanted, note };
 }
 

@@ -44,9 +44,12 @@ export function kindWords(kind: PatchKind, wall: Wall | null): string {
 
 const grouped = new Intl.NumberFormat("en");
 
+/** "2,000". */
+export const inGroups = (count: number): string => grouped.format(count);
+
 /** "1 patch", "2,000 images". */
 export const plural = (count: number, noun: string, nouns = `${noun}s`): string =>
-  `${grouped.format(count)} ${count === 1 ? noun : nouns}`;
+  `${inGroups(count)} ${count === 1 ? noun : nouns}`;
 
 /** "tabby, which the model takes for lynx". */
 export function classWords(wall: Wall, { picture }: Patch): string {

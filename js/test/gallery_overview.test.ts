@@ -77,6 +77,9 @@ test("a number finds its channel, a class those that have it among their patches
   await nextFrame();
   expect(note(view)).toMatch(/^[\d,]+ of 1,280 channels with a top patch of night$/);
   expect(view.all(".cnnw-row-classes")[0].textContent).toMatch(/^\d+ of 16 patches$/);
+  type(input, "d");
+  await nextFrame();
+  expect(note(view)).toMatch(/^1,\d{3} of 1,280 channels with a top patch of \d classes$/);
   type(input, "zebra");
   await nextFrame();
   expect(note(view)).toBe("No class has “zebra” in its name.");

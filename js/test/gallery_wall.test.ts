@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Traits } from "../demo/example";
 import { demoItems } from "../demo/gallery_pictures";
-import { hover, LARGE, press, renderGallery, SMALL } from "./gallery_harness";
+import { answeredTraits, hover, LARGE, press, renderGallery, SMALL } from "./gallery_harness";
 import { nextFrame, until } from "./harness";
 
 const numberOf = (words: string) => Number(words.replace("−", "-"));
@@ -199,7 +199,7 @@ test("a wall without its pictures shows names and values, and takes no known pic
   expect(view.colourOf(0)[3]).toBe(255);
   view.model.receive({ channel: 4, _wall: { ...wall, channel: 4, images: {}, crops: {} } });
   await nextFrame();
-  expect(view.root.dataset.painted).toBe(`${LARGE}/4/patches`);
+  expect(view.root.dataset.painted).toBeUndefined();
   expect([view.values().length, view.colourOf(0)[3]]).toEqual([16, 0]);
 });
 
@@ -230,6 +230,31 @@ test("another layer is asked for without a channel: the kernel knows which one",
   view.all("[role=treeitem]")[1].click();
   expect(view.model.saved.at(-1)).toMatchObject({ layer: SMALL, channel: null, selection: null });
   await view.painted(`${SMALL}/7/patches`);
+});
+
+test("a wall counts as painted when all of its pictures have come", async () => {
+  const view = await renderGallery({}, { dead: true });
+  await view.painted(`${LARGE}/3/patches`);
+  const whole = view.model.get("_wall") as Traits & { pictures: readonly unknown[] };
+  const { places, ...sheet } = whole.images as Traits & { places: readonly unknown[] };
+  const other = { ...whole, channel: 4 };
+  view.model.receive({ channel: 4, _wall: { ...other, images: {}, crops: {} } });
+  await nextFrame();
+  expect(view.tiles().length).toBe(16);
+  expect(view.root.dataset.painted).toBeUndefined();
+  const some = { ...sheet, places: places.map((place, i) => (i < 3 ? place : null)) };
+  view.model.receive({ _wall: { ...other, images: some } });
+  await nextFrame();
+  expect(view.root.dataset.painted).toBeUndefined();
+  view.model.receive({ _wall: other });
+  await view.painted(`${LARGE}/4/patches`);
+});
+
+test("an overlap that is next to nothing is no 0 %", async () => {
+  const alike = [{ layer: LARGE, channel: 9, score: 0.002 }];
+  const traits = await answeredTraits();
+  const view = await renderGallery({ _wall: { ...(traits._wall as Traits), alike } }, { dead: true });
+  expect(view.all(".cnnw-chip")[0].textContent).toBe("9< 1 %");
 });
 
 test("channels with alike patches are one press away", async () => {

@@ -40,7 +40,7 @@ export function createAlikeChips({ session, signal }: PlainContext<GalleryState>
 
   const chip = ({ layer, channel, score }: Alike, of: Wall) => {
     const name = layer === of.layer ? `${channel}` : `${layer} ${channel}`;
-    const share = wholePercent(score);
+    const share = score < 0.005 ? "< 1 %" : wholePercent(score); // without any overlap there is no chip
     const title = `Channel ${channel} of ${layer}: the patches overlap by ${share}`;
     return h(
       "button",

@@ -4,6 +4,7 @@ import { chooseLayer, chooseView } from "../gallery_asking";
 import { createMemory } from "../gallery_memory";
 import { createPictures } from "../gallery_pictures";
 import {
+  type Drawn,
   type GallerySession,
   type GalleryState,
   type GalleryView,
@@ -32,6 +33,14 @@ const TWO_COLUMNS = 680;
 const THREE_COLUMNS = 1000;
 /** Pixels of pictures that are kept decoded: those of a few walls. */
 const MOST_PIXELS = 16_000_000;
+
+/** Whether every picture of a wall has come, or is known to be missing: they come a few at a time. */
+const isComplete = ({ pictures, images }: Wall) =>
+  pictures.every(({ missing }, i) => missing !== "" || !!images?.places[i]);
+
+/** Whether a drawing has come for every patch whose picture there is. */
+const isDrawn = ({ maps, tiles }: Drawn, { patches, pictures }: Wall) =>
+  maps !== null || patches.every(({ picture }, i) => pictures[picture].missing !== "" || !!tiles?.places[i]);
 
 function createContext(view: PlainContext<GalleryState>): GalleryContext {
   const pointing: GalleryContext["pointing"] = { patch: null, byKeyboard: false };
@@ -123,9 +132,9 @@ function build(view: PlainContext<GalleryState>, root: HTMLElement): PlainView<G
     const { mode, view: looked } = state;
     const drawn = shown && needsDrawing(mode) ? memory.drawn(shown.layer, shown.channel, mode) : null;
     const sheets = shown ? [shown.images, shown.crops, drawn?.tiles ?? null] : [];
-    const complete = !needsDrawing(mode) || drawn !== null;
+    const complete = shown && isComplete(shown) && (!needsDrawing(mode) || (drawn && isDrawn(drawn, shown)));
     const painted =
-      shown && !stale && looked === "wall" && complete && sheets.every((sheet) => pictures.settled(sheet));
+      complete && !stale && looked === "wall" && sheets.every((sheet) => pictures.settled(sheet));
     setAttribute(root, "data-painted", painted ? `${shown?.layer}/${shown?.channel}/${mode}` : undefined);
     setAttribute(root, "data-count", shown && looked === "wall" ? wall.shown.length : undefined);
     const read = shown && readPatch(state, shown, pointing);
