@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 _METHODS: dict[str, Callable[..., Projection]] = {"guided_backprop": guided_backprop, "deconvnet": deconvnet}
 _AT_ONCE = 4  # pictures in a pass: between two passes other work gets its turn
 _CELLS = 64  # rows and columns of a map at most
-_BELOW = 1e-3  # of the highest value, more than half precision rounds: what reaches it is above a cut that stands there
+_BELOW = 0.1  # of the highest value: a cut stands so far below it at least
+_COMMON = 0.995  # the default of the trait `quantile`
 _LEVELS = [*(1 - 10 ** (-3 * i / 63) for i in range(64)), 1.0]  # dense where thresholds lie
 
 
@@ -87,15 +88,20 @@ def _highlight(
     frames = [index.frame(image) for image in hung.images]
     histogram = index.histogram(layer, channel)
     highest = float(index.entries(layer).values[channel, 0])
-    reached = highest - _BELOW * abs(highest)  # a ReLU6 stands at its cap so often that nothing exceeds its quantile
+    # A ReLU6 stands at its cap so often that nothing exceeds its quantile; and between cells the map is interpolated,
+    # so that a cell alone reaches the cap in one point.
+    most = highest - _BELOW * abs(highest)
+    caption = "Where the channel exceeds its quantile over the data set; Bau et al. 2017, arXiv:1704.05796"
+    if histogram.quantile(_COMMON) > most:
+        caption += f". So many cells reach its highest value that {1 - _BELOW:.0%} of that is cut at instead"
     yield {
         "data": (np.where(finite, maps, np.nan) / scale).astype("<f2").tobytes(),
         "shape": list(maps.shape),
         "scale": scale,
         "xs": [frame.columns_to_picture(across.centres).tolist() for frame in frames],
         "ys": [frame.rows_to_picture(down.centres).tolist() for frame in frames],
-        "cuts": {"levels": _LEVELS, "values": [min(histogram.quantile(level), reached) for level in _LEVELS]},
-        "caption": "Where the channel exceeds its quantile over the data set; Bau et al. 2017, arXiv:1704.05796",
+        "cuts": {"levels": _LEVELS, "values": [min(histogram.quantile(level), most) for level in _LEVELS]},
+        "caption": caption,
     }
 
 

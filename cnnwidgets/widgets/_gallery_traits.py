@@ -67,8 +67,8 @@ class Showing(traitlets.HasTraits):
     quantile = Share(
         0.995,
         help="Mode 'highlight': only what is above this quantile of the channel over the data set, 0 to 1; "
-        "where that is the channel's highest value, such as the cap of a ReLU6, what reaches it. Default 0.995, as in "
-        "Network Dissection.",
+        "or above 90 % of its highest value where the quantile is higher, as at the cap of a ReLU6, which nothing "
+        "exceeds. Default 0.995, as in Network Dissection.",
     ).tag(sync=True)
     opacity = Share(
         0.72, help="Mode 'highlight': how much the rest of the picture is darkened, 0 to 1. Default 0.72."
