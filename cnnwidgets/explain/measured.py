@@ -38,6 +38,8 @@ def measured_grid(network: Network, layer: Layer) -> Grid:
         noise, 1
     ):  # the trace is that of one image: a detection network goes through a batch in a loop
         squared += _squared(network, layer, x.requires_grad_(True), rows, columns)
+    if not squared.any():
+        raise _leads_nowhere(layer)
     found = np.array([[_centroid(weight) for weight in row] for row in squared])
     return Grid.at(
         _axis(rows, found[:, :, 0].mean(1), height, network.x.shape[2]),
@@ -74,17 +76,29 @@ def _squared(network: Network, layer: Layer, x: Tensor, rows: list[int], columns
         network.run(x, tap.edits)
         check_leads_back(tap.value, layer)
         units = [[tap.value[0, :, row, column].sum() for column in columns] for row in rows]
-        slopes = [[torch.autograd.grad(unit, x, retain_graph=True)[0] for unit in row] for row in units]
+        try:
+            slopes = [[torch.autograd.grad(unit, x, retain_graph=True)[0] for unit in row] for row in units]
+        except RuntimeError as error:
+            if "inplace" not in str(error):
+                raise
+            raise ModelError(
+                f"No gradient leads from the layer {layer.name!r} back to the input, so what its cells see cannot be "
+                "measured: a value that the gradient needs is written over in place. Is there a ReLU behind a ReLU?"
+            ) from error
     return np.array([[slope.double().square().sum((0, 1)).cpu().numpy() for slope in row] for row in slopes])
 
 
 def check_leads_back(value: Tensor, layer: Layer) -> None:
     """Raise `ModelError` if no gradient leads from a layer's value back to the input."""
     if not value.requires_grad:
-        raise ModelError(
-            f"No gradient leads from the layer {layer.name!r} back to the input, so what its cells see cannot be "
-            "measured. Is there a rounding, an argmax or a detach() in between?"
-        )
+        raise _leads_nowhere(layer)
+
+
+def _leads_nowhere(layer: Layer) -> ModelError:
+    return ModelError(
+        f"No gradient leads from the layer {layer.name!r} back to the input, so what its cells see cannot be "
+        "measured. Is there a rounding, an argmax or a detach() in between?"
+    )
 
 
 def _centroid(weight: Floats) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.axis import Axis
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.layer import Layer
@@ -45,14 +46,31 @@ class IndexedLayer(Layer):
         return slice(self.first, self.first + self.shape[0])
 
 
+def _grid_of(plan: Plan, layer: Layer) -> Grid:
+    """Return what a layer's cells see; an even share of the input each where not even gradients tell."""
+    try:
+        return grid_of(plan.network, layer)
+    except ModelError:  # masks, roundings, what is written over in place
+        axes = []
+        for cells, pixels in zip(layer.shape[1:], plan.network.x.shape[2:], strict=True):
+            centres: Floats = np.asarray((np.arange(cells) + 0.5) * (pixels / cells) - 0.5, np.float64)
+            axes.append(Axis(centres, centres.copy(), pixels / cells))
+        return Grid(axes[0], axes[1], measured=True)
+
+
+def _stride(axis: Axis, pixels: int, grid: Grid) -> float:
+    """Return a stride; a single cell has none that could be measured: the whole side is its share."""
+    return float(pixels if grid.measured and len(axis.low) == 1 else axis.stride)
+
+
 def described(plan: Plan) -> tuple[list[dict[str, Any]], Floats]:
     """Return the layers of a plan as JSON, and the edges of all their cells' fields one after the other."""
-    entries, edges = [], []
+    entries, edges, size = [], [], plan.network.x.shape[2:]
     names: dict[int, list[str]] = {}
     for layer in all_layers(plan.network.trace):
         names.setdefault(layer.call, []).append(layer.name)
     for layer in plan.layers:
-        grid = grid_of(plan.network, layer)
+        grid = _grid_of(plan, layer)
         for axis in (grid.y, grid.x):
             edges += [axis.low, axis.high, axis.first, axis.last]
         entries.append({
@@ -62,7 +80,7 @@ def described(plan: Plan) -> tuple[list[dict[str, Any]], Floats]:
             "call": layer.call,
             "kind": layer.kind,
             "parameters": layer.parameters,
-            "strides": [float(grid.y.stride), float(grid.x.stride)],
+            "strides": [_stride(axis, pixels, grid) for axis, pixels in zip((grid.y, grid.x), size, strict=True)],
             "sees_all": grid.sees_all,
             "measured": grid.measured,
         })  # fmt: skip

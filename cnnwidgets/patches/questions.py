@@ -133,7 +133,7 @@ class Questions(StoredIndex):
     def box(self, layer: str | int | Layer, image: int, row: int, column: int) -> Box:
         """Return what a unit sees of an image, in pixels of the original picture, clipped to what the network saw.
 
-        Where a layer could only be measured, it is the cell's share of the picture: a stride in each direction.
+        Where a layer could not be followed, it is the cell's share of the picture: a stride in each direction.
         """
         grid = self.layer(layer).grid
         if grid is None:

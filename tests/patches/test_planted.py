@@ -7,10 +7,12 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torch.nn import functional as F
 
 from cnnwidgets import Classifier, PatchIndex
 from cnnwidgets.errors import OptionError
 from cnnwidgets.preprocess import Preprocess
+from tests.explain.nets import noise, seeded
 
 BLOB = 10  # pixels of a side
 
@@ -175,3 +177,38 @@ def test_a_picture_that_was_turned_by_its_camera(tmp_path):
     assert patch.box.left <= 180 <= patch.box.right
     assert patch.box.top <= 30 <= patch.box.bottom
     assert np.array(index.crop(patch)).max() > 240
+
+
+def written_over(y):
+    return F.relu6(F.relu(y), inplace=True).flip(3)
+
+
+@pytest.mark.parametrize("turned", [lambda y: (y > 0).flip(3).float(), lambda y: y.round().flip(3), written_over])
+def test_layers_where_no_gradient_tells_where_they_look_share_the_picture(turned):
+    class Turned(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 4, 2, stride=2), nn.Conv2d(4, 5, 1)
+
+        def forward(self, x):
+            return self.second(turned(self.first(x))).mean((2, 3))
+
+    index = PatchIndex.build(seeded(Turned()), noise(7, 3, 8, 12), k=2, progress=False)
+    assert [index.layer(name).grid.measured for name in ("first", "second")] == [False, True]
+    for patch in index.top("second", 0):
+        left, top = 2 * patch.column, 2 * patch.row
+        assert patch.box == pytest.approx((left, top, left + 2, top + 2))
+
+
+def test_a_single_row_that_was_measured_has_the_whole_height():
+    class Turned(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 4, (8, 3), padding=(0, 1)), nn.Conv2d(4, 5, 1)
+
+        def forward(self, x):
+            return self.second(self.first(x).flip(3)).mean((2, 3))
+
+    index = PatchIndex.build(seeded(Turned()), noise(7, 3, 8, 12), k=2, progress=False)
+    assert index.layer("second").grid.measured
+    assert all(patch.box.bottom - patch.box.top > 6 for patch in index.top("second", 0))
