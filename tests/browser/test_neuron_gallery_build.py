@@ -8,7 +8,8 @@ from tests.browser.gallery import CACHE, FOLDER, GalleryPage, open_gallery
 from tests.browser.notebook import CLEAR
 
 # A network that takes its time, until it is told to hurry; one file of the data set is no picture.
-SLOW = f"""{FOLDER}
+MANY = FOLDER.replace("// 40", "// 120")  # several passes are under way when it is stopped; many more are to come then
+SLOW = f"""{MANY}
 import time
 class Slow(nn.Module):
     pace, fails = 0, False
@@ -17,14 +18,14 @@ class Slow(nn.Module):
         torch.manual_seed(0)
         self.conv, self.head = nn.Conv2d(3, 8, 9, stride=4), nn.Linear(8, 3)
     def forward(self, x):
-        time.sleep(self.pace)
+        time.sleep(self.pace * len(x))  # however many images are looked at in a pass
         if self.fails:
             raise ValueError("the third valve is stuck")
         return self.head(self.conv(x).relu().mean((2, 3)))
 model = Slow().eval()
 imagenet = cw.demo.imagenet()
 clf = cw.Classifier(model, imagenet.preprocess, ["one", "two", "three"], output="logits")
-model.pace = 1.5  # seconds for the images of a pass
+model.pace = 0.2  # seconds for an image
 Path("crops", "astronaut", "notes.png").write_text("These are notes.")
 gallery = cw.NeuronGallery(clf, "crops", path="slow.patches")
 """
@@ -49,12 +50,12 @@ def test_build_stop_and_resume(notebook):
     nb = gallery.nb
     gallery.wait_fact("build", "building")
     assert not gallery.wall.is_visible()
-    nb.wait_until(lambda: share(gallery) > 0, "some images")
+    nb.wait_until(lambda: share(gallery) > 0, "some images", 30)
     assert re.fullmatch(r"Indexing: \d+ of \d+ images", heading(gallery))
     gallery.build.get_by_role("button", name="Stop").click()
-    gallery.wait_fact("build", "stopped")
+    gallery.wait_fact("build", "stopped", 30)
     stopped = int(re.fullmatch(r"Stopped at (\d+) of \d+ images", heading(gallery))[1])
-    assert 0 < stopped < 40
+    assert 0 < stopped < 100
     assert "what is indexed so far is kept" in gallery.build.inner_text()
     assert gallery.python("index is None")
 
@@ -62,7 +63,7 @@ def test_build_stop_and_resume(notebook):
     gallery.wait_fact("build", "building")
     nb.wait_until(lambda: heading(gallery).startswith("Indexing: "), "it goes on")
     assert int(re.search(r"\d+", heading(gallery))[0]) >= stopped
-    nb.wait_until(lambda: "left" in gallery.build.inner_text(), "the time left")
+    nb.wait_until(lambda: "left" in gallery.build.inner_text(), "the time left", 30)
     nb.execute("model.pace = 0")
     gallery.wait_fact("build", "done", 60)
     total = nb.python("len(gallery.index)")
@@ -95,7 +96,7 @@ def test_first_use_and_the_second(notebook):
 
 
 def test_a_picture_that_has_gone(notebook):
-    gallery = open_gallery(notebook, CLEAN + SLOW.replace("pace = 1.5", "pace = 0") + "gallery.wait(60)", shared=False)
+    gallery = open_gallery(notebook, CLEAN + SLOW.replace("pace = 0.2", "pace = 0") + "gallery.wait(60)", shared=False)
     nb = gallery.nb
     source = nb.python("gallery.patches[1].source")
     label = nb.python("gallery.patches[1].label")
