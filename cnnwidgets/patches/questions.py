@@ -267,8 +267,13 @@ class Questions(StoredIndex):
         return Histogram.of(counts, int(first), int(exponent))
 
     def quantile(self, layer: str | int | Layer, channel: int, q: float) -> float:
-        """Return a quantile of a channel's values over the data set, from its histogram."""
-        return self.histogram(layer, channel).quantile(q)
+        """Return a quantile of a channel's values over the data set, from its histogram.
+
+        It lies between the smallest and the largest value of all, which bins can reach beyond.
+        """
+        row = self._channel(self.layer(layer), channel)
+        lowest, highest = -float(self._tables["bottom_values"][row, 0]), float(self._tables["top_values"][row, 0])
+        return min(max(self.histogram(layer, channel).quantile(q), lowest), highest)
 
     @property
     def features(self) -> npt.NDArray[np.float32]:

@@ -141,8 +141,15 @@ def test_histograms_follow_the_values():
             for q in (0.05, 0.25, 0.5, 0.75, 0.95):  # within four standard deviations of a sample of 600
                 low, high = np.quantile(values, np.clip([q - 0.09, q + 0.09], 0, 1))
                 assert low - widths[0] <= index.quantile(name, channel, q) <= high + widths[0]
-            assert index.quantile(name, channel, 0) == histogram.edges[0]
-            assert index.quantile(name, channel, 1) == histogram.edges[-1]
+            assert index.quantile(name, channel, 0) == max(histogram.edges[0], index.bottom(name, channel)[0].value)
+            assert index.quantile(name, channel, 1) == min(histogram.edges[-1], index.top(name, channel)[0].value)
+
+
+def test_quantiles_lie_among_the_values():
+    """A ReLU6 stands at its cap, and the bin that the cap is in goes beyond it."""
+    index = PatchIndex.build(nn.ReLU6(), dots(20).abs() * 100 + 5, progress=False)
+    assert index.histogram(index.layers[-1], 1).edges[-1] > 6
+    assert index.quantile(index.layers[-1], 1, 1) == 6
 
 
 def test_histograms_do_not_depend_on_the_order():
