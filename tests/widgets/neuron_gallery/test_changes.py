@@ -10,25 +10,8 @@ import cnnwidgets as cw
 from cnnwidgets.errors import IndexMismatchError, MissingDataError, ModelError
 from tests.widgets import galleries
 from tests.widgets.conftest import Browser, make_classifier, make_picture
-from tests.widgets.galleries import Gate, Pictures, gallery_of, sheet, slow
+from tests.widgets.galleries import Gate, gallery_of, sheet, slow
 from tests.widgets.probe import wait_until
-
-
-@pytest.fixture
-def data():
-    return Pictures()
-
-
-@pytest.fixture
-def gallery(data):
-    made = gallery_of(data)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def browser(gallery):
-    return Browser(gallery)
 
 
 def test_a_missing_picture_is_shown_as_missing(data, gallery, browser):

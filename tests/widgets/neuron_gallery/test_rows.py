@@ -6,24 +6,7 @@ import pytest
 
 import cnnwidgets as cw
 from tests.widgets.conftest import Browser, make_classifier
-from tests.widgets.galleries import Gate, Pictures, gallery_of, sheet
-
-
-@pytest.fixture
-def data():
-    return Pictures()
-
-
-@pytest.fixture
-def gallery(data):
-    made = gallery_of(data)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def browser(gallery):
-    return Browser(gallery)
+from tests.widgets.galleries import Gate, sheet
 
 
 def rows_of(browser):

@@ -11,28 +11,13 @@ from torch import nn
 import cnnwidgets as cw
 from cnnwidgets import explain
 from cnnwidgets.errors import OptionError
-from tests.widgets.conftest import Browser, make_classifier, make_picture
-from tests.widgets.galleries import CLASSES, gallery_of, sheet
-
-
-@pytest.fixture(scope="module")
-def shared():
-    made = gallery_of()
-    yield made
-    made.close()
+from tests.widgets.conftest import make_classifier, make_picture
+from tests.widgets.galleries import CLASSES, sheet
 
 
 @pytest.fixture
-def gallery(shared):
-    found = cw.NeuronGallery(shared.clf, shared.index)
-    found.wait(20)
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def browser(gallery):
-    return Browser(gallery)
+def gallery(opened):
+    return opened
 
 
 def test_highlight_is_the_channels_map_and_its_quantiles(gallery):

@@ -15,23 +15,6 @@ from tests.widgets.conftest import Browser, make_classifier
 from tests.widgets.galleries import Gate, Pictures, gallery_of, slow
 
 
-@pytest.fixture
-def data():
-    return Pictures()
-
-
-@pytest.fixture
-def gallery(data):
-    made = gallery_of(data)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def browser(gallery):
-    return Browser(gallery)
-
-
 def test_it_is_built_in_the_background_with_progress(data):
     gate = Gate(data, 20)
     made = cw.NeuronGallery(make_classifier(), data, k=4)

@@ -8,26 +8,9 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
-from tests.widgets.conftest import Browser, Net, make_classifier
-from tests.widgets.galleries import Gate, Pictures, gallery_of
+from tests.widgets.conftest import Net, make_classifier
+from tests.widgets.galleries import Gate
 from tests.widgets.probe import wait_until
-
-
-@pytest.fixture
-def data():
-    return Pictures()
-
-
-@pytest.fixture
-def gallery(data):
-    made = gallery_of(data)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def browser(gallery):
-    return Browser(gallery)
 
 
 def test_every_ask_is_answered(gallery, browser):

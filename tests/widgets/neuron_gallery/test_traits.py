@@ -9,28 +9,13 @@ import pytest
 
 import cnnwidgets as cw
 from cnnwidgets.errors import IndexMismatchError, LayerError, OptionError
-from tests.widgets.conftest import Browser, make_classifier
+from tests.widgets.conftest import make_classifier
 from tests.widgets.galleries import Pictures, gallery_of, pictures, sheet
 
 
-@pytest.fixture(scope="module")
-def shared():
-    made = gallery_of()
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def gallery(shared):
-    found = cw.NeuronGallery(shared.clf, shared.index)
-    found.wait(20)
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def browser(gallery):
-    return Browser(gallery)
+def gallery(opened):
+    return opened
 
 
 def plain(packed):
