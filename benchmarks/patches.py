@@ -1,6 +1,6 @@
 """Indexing a data set: what a build costs beside bare passes, how soon a finished index answers, what memory it takes.
 
-    python benchmarks/patches.py                                # everything, about ten minutes
+    python benchmarks/patches.py                                # everything, about twenty minutes
     python benchmarks/patches.py --parts building --networks ResNet18 --images 2000 --rounds 3
     python benchmarks/patches.py --parts memory
 
