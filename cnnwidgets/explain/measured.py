@@ -81,9 +81,8 @@ def _squared(network: Network, layer: Layer, x: Tensor, rows: list[int], columns
         except RuntimeError as error:
             if "inplace" not in str(error):
                 raise
-            raise ModelError(
-                f"No gradient leads from the layer {layer.name!r} back to the input, so what its cells see cannot be "
-                "measured: a value that the gradient needs is written over in place. Is there a ReLU behind a ReLU?"
+            raise _leads_nowhere(
+                layer, ": a value that the gradient needs is written over in place. Is there a ReLU behind a ReLU?"
             ) from error
     return np.array([[slope.double().square().sum((0, 1)).cpu().numpy() for slope in row] for row in slopes])
 
@@ -94,10 +93,10 @@ def check_leads_back(value: Tensor, layer: Layer) -> None:
         raise _leads_nowhere(layer)
 
 
-def _leads_nowhere(layer: Layer) -> ModelError:
+def _leads_nowhere(layer: Layer, why: str = ". Is there a rounding, an argmax or a detach() in between?") -> ModelError:
     return ModelError(
         f"No gradient leads from the layer {layer.name!r} back to the input, so what its cells see cannot be "
-        "measured. Is there a rounding, an argmax or a detach() in between?"
+        f"measured{why}"
     )
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.agreement import is_undisturbed
@@ -72,7 +72,7 @@ class FullPasses:
     @cached_property
     def at_once(self) -> int:
         """How many images one pass takes: one, where a network's output for an image depends on those beside it."""
-        alone = self._most > 1 and not _tells_apart(self._network) and is_undisturbed(self)
+        alone = self._most > 1 and self._network.trace.stands_alone and is_undisturbed(self)
         return self._most if alone else 1
 
     def outputs(self, tops: Sequence[int], lefts: Sequence[int], patches: Tensor) -> Any:
@@ -87,16 +87,6 @@ class FullPasses:
             except PathError:  # the forward pass depends on the values of its input
                 self._edits = {}
                 return self._network.run(images)
-
-
-def _tells_apart(network: Network) -> bool:
-    """Whether an image's output depends on the others of its batch.
-
-    It does where a network draws random numbers, which must be the same for every place, and where a normalisation
-    keeps no statistics, but takes those of the batch.
-    """
-    norms = (m for m in network.module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))  # noqa: SLF001
-    return network.trace.draws or any(norm.running_mean is None for norm in norms)
 
 
 def make_passes(
@@ -127,7 +117,7 @@ def _passes(network: Network, base: Tensor, *, incremental: bool) -> Passes:
     if not incremental:
         return FullPasses(network, base)
     reason = "its forward pass draws random numbers" if network.trace.draws else "it normalises over the batch"
-    if not _tells_apart(network):
+    if network.trace.stands_alone:
         # Loading what writes a graph takes a second, which whole passes need not pay.
         from cnnwidgets.explain.incremental import NotIncrementalError, incremental_passes
 

@@ -107,6 +107,11 @@ class Trace:
     overwritten: dict[int, int] = field(repr=False)
     rigid: bool = False
 
+    @property
+    def stands_alone(self) -> bool:
+        """Whether an image's values depend neither on the other images of its batch nor on chance."""
+        return not (self.draws or self.mixes)
+
 
 class _Recorder(CallMode):
     def __init__(self, module: nn.Module, x: Tensor, follower: Follower) -> None:

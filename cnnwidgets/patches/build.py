@@ -17,7 +17,7 @@ from cnnwidgets.patches.lots import digest, drawn_cells, drawn_keys
 from cnnwidgets.patches.partial import RECORD, Partial
 from cnnwidgets.patches.plan import SAMPLED, Plan, Settings, model_identity, preprocess_hash
 from cnnwidgets.patches.progress import BuildProgress, Clock, Skipped
-from cnnwidgets.patches.survey import Survey, stands_alone
+from cnnwidgets.patches.survey import Survey
 from cnnwidgets.patches.tally import Tally
 from cnnwidgets.patches.workers import Workers, workers_for
 
@@ -125,7 +125,7 @@ class Build:
         self.tally.unfolded = survey.unfolded
         stamp = ModelStamp.of(plan.network.model)
         hooked = any(m._forward_hooks or m._forward_pre_hooks for m in plan.network.module.modules())  # noqa: SLF001
-        workers = workers_for(plan.network.x.device, shareable=stands_alone(plan.network) and not hooked)
+        workers = workers_for(plan.network.x.device, shareable=plan.network.trace.stands_alone and not hooked)
         try:
             with Workers[_Group](workers) as pool:
                 try:

@@ -112,19 +112,19 @@ class Extremes:
 
         """
         sign = -1 if lowest else 1
-        columns = sign * _taken((self.lows if lowest else self.highs).transpose(1, 2), images, channels)
+        columns = sign * taken((self.lows if lowest else self.highs).transpose(1, 2), images, channels)
         column = columns.argmax(1)
-        row = (sign * _taken(maps.transpose(2, 3), images, channels, column)).argmax(1)
+        row = (sign * taken(maps.transpose(2, 3), images, channels, column)).argmax(1)
         cells: Places = row * maps.shape[3] + column
         # Where several columns hold the extreme, the one that has it in the highest row is not known from here.
         several = np.flatnonzero((columns == columns[np.arange(len(column)), column][:, None]).sum(1) > 1)
         if len(several):
-            whole = sign * _taken(maps.flatten(2), images[several], channels[several])
+            whole = sign * taken(maps.flatten(2), images[several], channels[several])
             cells[several] = whole.argmax(1)
         return cells
 
 
-def _taken(values: Tensor, *places: Places) -> npt.NDArray[np.floating]:
+def taken(values: Tensor, *places: Places) -> npt.NDArray[np.floating]:
     """Return the entries of a tensor at some places: of its first dimensions, as many as are given."""
     if values.device.type == "cpu" and values.dtype not in _HALF:
         found: npt.NDArray[np.floating] = values.numpy()[places]
@@ -138,7 +138,7 @@ def _columns(maps: Tensor, extreme: Callable[..., Tensor]) -> Tensor:
     Measured: PyTorch's reductions are quick where many numbers that lie side by side are reduced in step, as those of
     a whole row of cells with channels last; over all cells at once, 144 channels take eight times as long as 128.
     """
-    if not _is_last(maps):
+    if not is_last(maps):
         return extreme(maps, 2).transpose(1, 2)
     images, channels, height, width = maps.shape
     rows = maps.permute(0, 2, 3, 1).view(images, height, width * channels)
@@ -150,7 +150,7 @@ def _mean(maps: Tensor) -> Tensor:
     return maps.mean((2, 3), dtype=torch.float32 if maps.dtype in _HALF else None)
 
 
-def _is_last(maps: Tensor) -> bool:
+def is_last(maps: Tensor) -> bool:
     """Whether the channels of a cell lie side by side in memory."""
     return maps.is_contiguous(memory_format=torch.channels_last)
 

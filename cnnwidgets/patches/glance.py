@@ -11,7 +11,7 @@ import torch
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.calls import first_tensor
-from cnnwidgets.patches.extremes import Extremes, floating
+from cnnwidgets.patches.extremes import Extremes, floating, is_last, taken
 from cnnwidgets.patches.findings import Candidates, Findings
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Glance:
 
 def _at(maps: Tensor, cells: Tensor) -> Tensor:
     """Return (n,C), the values at some cells, numbered through all images of the batch."""
-    if maps.is_contiguous(memory_format=torch.channels_last):
+    if is_last(maps):
         return maps.permute(0, 2, 3, 1).flatten(0, 2).index_select(0, cells.to(maps.device))
     height, width = maps.shape[2:]
     cells = cells.to(maps.device)
@@ -152,7 +152,7 @@ def _numbers(values: Tensor) -> Floats:
 
 def _several(maps: Tensor, images: Ints, channels: Ints, most: int, *, lowest: bool) -> Candidates:
     """Return the `most` largest cells of each of some maps."""
-    chosen = maps[torch.from_numpy(images), torch.from_numpy(channels)].flatten(1).float().cpu().numpy()
+    chosen = taken(maps.flatten(2), images, channels).astype(np.float32)
     chosen = -chosen if lowest else chosen
     cells = np.argsort(-chosen, axis=1, kind="stable")[:, :most]
     count = cells.shape[1]

@@ -51,11 +51,8 @@ def _grid_of(plan: Plan, layer: Layer) -> Grid:
     try:
         return grid_of(plan.network, layer)
     except ModelError:  # masks, roundings, what is written over in place
-        axes = []
-        for cells, pixels in zip(layer.shape[1:], plan.network.x.shape[2:], strict=True):
-            centres: Floats = np.asarray((np.arange(cells) + 0.5) * (pixels / cells) - 0.5, np.float64)
-            axes.append(Axis(centres, centres.copy(), pixels / cells))
-        return Grid(axes[0], axes[1], measured=True)
+        sides = zip(layer.shape[1:], plan.network.x.shape[2:], strict=True)
+        return Grid.at(*((np.arange(cells) + 0.5) * (pixels / cells) - 0.5 for cells, pixels in sides))
 
 
 def _stride(axis: Axis, pixels: int, grid: Grid) -> float:

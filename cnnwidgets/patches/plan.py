@@ -18,7 +18,6 @@ from cnnwidgets.explain.network import Network
 from cnnwidgets.explain.provenance import model_hash, tensor_hash
 from cnnwidgets.explain.subject import subject_of
 from cnnwidgets.explain.twin import unwrap
-from cnnwidgets.patches.survey import stands_alone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,7 +127,7 @@ class Plan:
 
 
 def _batch(network: Network) -> int:
-    if not stands_alone(network):
+    if not network.trace.stands_alone:
         return 1
     pixels = _PIXELS_ON_CPU if network.x.device.type == "cpu" else _PIXELS_ON_GPU
     return int(min(max(1, pixels // (network.x.shape[2] * network.x.shape[3])), _MOST))

@@ -111,8 +111,3 @@ def _predicted(output: Any, batch: int) -> npt.NDArray[np.int32]:
         return np.full(batch, -1, np.int32)
     predicted: npt.NDArray[np.int32] = scores.argmax(1).cpu().numpy().astype(np.int32)
     return predicted
-
-
-def stands_alone(network: Network) -> bool:
-    """Whether an image's values do not depend on the other images of its batch, nor on chance."""
-    return not (network.trace.draws or network.trace.mixes)

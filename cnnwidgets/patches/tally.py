@@ -154,8 +154,8 @@ class Tally:
             other.keys[there], other.drawn[there] + np.int32(self.images), other.drawn_cells[there],
             other.drawn_values[there],
         )  # fmt: skip
-        self.settle()
-        other.settle()
+        self._count()
+        other._count()
         self.sketch.merge(other.sketch)
         self.images += other.images
 

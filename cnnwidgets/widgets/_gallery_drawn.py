@@ -16,6 +16,7 @@ from cnnwidgets.explain.frame import Box
 from cnnwidgets.explain.guided import guided_backprop
 from cnnwidgets.patches.cut import cut
 from cnnwidgets.widgets._gallery_tiles import pack_tiles, reduced
+from cnnwidgets.widgets._gallery_traits import QUANTILE
 from cnnwidgets.widgets._gallery_wall import PART, SHOW_EVERY, Hung
 from cnnwidgets.widgets._lines import Lines
 
@@ -38,7 +39,6 @@ _METHODS: dict[str, Callable[..., Projection]] = {"guided_backprop": guided_back
 _AT_ONCE = 4  # pictures in a pass: between two passes other work gets its turn
 _CELLS = 64  # rows and columns of a map at most
 _BELOW = 0.1  # of the highest value: a cut stands so far below it at least
-_COMMON = 0.995  # the default of the trait `quantile`
 _LEVELS = [*(1 - 10 ** (-3 * i / 63) for i in range(64)), 1.0]  # dense where thresholds lie
 
 
@@ -92,7 +92,7 @@ def _highlight(
     # so that a cell alone reaches the cap in one point.
     most = highest - _BELOW * abs(highest)
     caption = "Where the channel exceeds its quantile over the data set; Bau et al. 2017, arXiv:1704.05796"
-    if histogram.quantile(_COMMON) > most:
+    if histogram.quantile(QUANTILE) > most:
         caption += f". So many cells reach its highest value that {1 - _BELOW:.0%} of that is cut at instead"
     yield {
         "data": (np.where(finite, maps, np.nan) / scale).astype("<f2").tobytes(),

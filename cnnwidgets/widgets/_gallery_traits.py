@@ -6,6 +6,8 @@ import traitlets
 
 from cnnwidgets.widgets._traits import Checked, Choice, Pixels, Share
 
+QUANTILE = 0.995  # as in Network Dissection
+
 MODES = ("patches", "images", "highlight", "guided_backprop", "deconvnet")
 DRAWN = MODES[2:]
 """The modes whose pictures the network has to make."""
@@ -65,7 +67,7 @@ class Showing(traitlets.HasTraits):
     )
     patch_size = Pixels(32, 192, 96, help="Side of a patch in CSS pixels, 32 to 192. Default 96.").tag(sync=True)
     quantile = Share(
-        0.995,
+        QUANTILE,
         help="Mode 'highlight': only what is above this quantile of the channel over the data set, 0 to 1; "
         "or above 90 % of its highest value where the quantile is higher, as at the cap of a ReLU6, which nothing "
         "exceeds. Default 0.995, as in Network Dissection.",

@@ -21,6 +21,11 @@ const plain = new Intl.NumberFormat("en", {
   useGrouping: false,
 });
 
+const grouped = new Intl.NumberFormat("en");
+
+/** "2,000". */
+export const inGroups = (count: number): string => grouped.format(count);
+
 /** Three significant digits: 0.0123, 9.31, 1230, 1.23×10⁻⁵. */
 export function significant(value: number): string {
   if (Number.isNaN(value)) return "not a number";

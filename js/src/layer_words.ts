@@ -1,4 +1,5 @@
 /** Layers in words. */
+import { inGroups } from "./format";
 import type { Layer } from "./layers";
 
 /** The name that a person sees; the network itself has none of its own. */
@@ -10,10 +11,8 @@ export const shapeWords = ({ shape }: Layer): string => shape.join("×");
 const square = (sides: readonly [number, number]) =>
   sides[0] === sides[1] ? String(sides[0]) : sides.join("×");
 
-const grouped = new Intl.NumberFormat("en");
-
 /** "36,928 parameters". */
-const parameterWords = (count: number) => `${grouped.format(count)} parameter${count === 1 ? "" : "s"}`;
+const parameterWords = (count: number) => `${inGroups(count)} parameter${count === 1 ? "" : "s"}`;
 
 /** "stride 4 · receptive field 35×35 px · 36,928 parameters", as far as each is known. */
 export function factWords({ stride, field, sees_all, parameters, dead }: Layer): string {

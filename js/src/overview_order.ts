@@ -1,7 +1,8 @@
 /** Which rows the overview shows and in what order: plain arithmetic on what the browser holds. */
+import { inGroups } from "./format";
 import type { Memory } from "./gallery_memory";
 import { type GalleryState, needsOrdering, type Ordered, type Overview } from "./gallery_state";
-import { inGroups, plural } from "./patch_words";
+import { plural } from "./patch_words";
 import { sameValues } from "./same";
 import { searchNames } from "./search";
 

@@ -1,5 +1,5 @@
 /** Patches in words. */
-import { significant, withUnits } from "./format";
+import { inGroups, significant, withUnits } from "./format";
 import type { GalleryState, Histogram, Patch, PatchKind, Wall } from "./gallery_state";
 import { touched } from "./touched";
 
@@ -41,11 +41,6 @@ export function kindWords(kind: PatchKind, wall: Wall | null): string {
   const bottom = wall?.patches.filter((patch) => patch.kind === "bottom") ?? [];
   return bottom.length > 0 && bottom.every(({ value }) => value >= 0) ? "Smallest" : "Most negative";
 }
-
-const grouped = new Intl.NumberFormat("en");
-
-/** "2,000". */
-export const inGroups = (count: number): string => grouped.format(count);
 
 /** "1 patch", "2,000 images". */
 export const plural = (count: number, noun: string, nouns = `${noun}s`): string =>

@@ -38,11 +38,6 @@ def good(tmp_path_factory):
     return path.read_bytes()
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "index.patches"
-
-
 def parts(data):
     """The header as a table, its facts as a table, and the numbers behind it."""
     length = int.from_bytes(data[:8], "little")

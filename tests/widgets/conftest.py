@@ -70,6 +70,13 @@ def view(clf) -> cw.HeatmapView:
     return made
 
 
+def kept(widget):
+    """Wait for a widget's first answer, hand it out, and close it in the end: for fixtures."""
+    widget.wait(20)
+    yield widget
+    widget.close()
+
+
 @dataclass
 class Browser:
     """The other side of a widget's comm: keeps what it was sent, and sends as a page would."""

@@ -58,6 +58,12 @@ def gallery_of(images=None, **options):
     return made
 
 
+def forget_pictures(gallery):
+    """Have a gallery read its pictures anew."""
+    gallery._known.tiles._read.clear()
+    gallery._known.tiles._cut.clear()
+
+
 def sheet(packed):
     """The tiles of a sheet as pictures, None where there is none."""
     whole = Image.open(io.BytesIO(packed["data"])).convert("RGB")

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 import cnnwidgets as cw
-from tests.widgets.conftest import Browser, make_classifier, make_picture
+from tests.widgets.conftest import Browser, kept, make_classifier, make_picture
 from tests.widgets.grids import decoded
 
 SHOWN = ("image", "other", "layer", "channel", "cell", "unit", "sort", "target", "region", "activations")
@@ -18,10 +18,7 @@ SENT = ("_photo", "_seen", "_other_photo", "_other_seen", "_layers", "_sheet", "
 
 @pytest.fixture
 def grid(clf):
-    made = cw.ActivationGrid(clf, make_picture(), layer="first")
-    made.wait(20)
-    yield made
-    made.close()
+    yield from kept(cw.ActivationGrid(clf, make_picture(), layer="first"))
 
 
 def bare() -> nn.Module:

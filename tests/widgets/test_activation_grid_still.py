@@ -11,16 +11,13 @@ import torch
 from PIL import Image
 
 import cnnwidgets as cw
-from tests.widgets.conftest import make_picture
+from tests.widgets.conftest import kept, make_picture
 from tests.widgets.grids import Wide, grid_of
 
 
 @pytest.fixture
 def grid(clf):
-    made = cw.ActivationGrid(clf, make_picture(), layer="first")
-    made.wait(20)
-    yield made
-    made.close()
+    yield from kept(cw.ActivationGrid(clf, make_picture(), layer="first"))
 
 
 def pixels(grid):

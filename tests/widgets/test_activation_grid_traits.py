@@ -11,7 +11,7 @@ import traitlets
 from traitlets import TraitError
 
 import cnnwidgets as cw
-from tests.widgets.conftest import Browser, make_classifier, make_picture
+from tests.widgets.conftest import Browser, kept, make_classifier, make_picture
 
 LOOKING = ("layer", "channel", "cell", "unit")
 NOTHING_CHANGED = (
@@ -23,10 +23,7 @@ STROKE = {"width": 3, "points": [[1, 2]]}
 
 @pytest.fixture
 def grid(clf):
-    made = cw.ActivationGrid(clf, make_picture(), layer="first")
-    made.wait(20)
-    yield made
-    made.close()
+    yield from kept(cw.ActivationGrid(clf, make_picture(), layer="first"))
 
 
 @pytest.fixture

@@ -11,16 +11,13 @@ import pytest
 import torch
 
 import cnnwidgets as cw
-from tests.widgets.conftest import Browser, Net, make_picture
+from tests.widgets.conftest import Browser, Net, kept, make_picture
 from tests.widgets.grids import decoded
 
 
 @pytest.fixture
 def grid(clf):
-    made = cw.ActivationGrid(clf, make_picture())
-    made.wait(20)
-    yield made
-    made.close()
+    yield from kept(cw.ActivationGrid(clf, make_picture()))
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 /** How far the index is: progress with the time left, stop and resume. */
 import { h, setAttribute, setText } from "../dom";
-import { seconds } from "../format";
+import { inGroups, seconds } from "../format";
 import type { Build, GalleryState } from "../gallery_state";
 import { NO_NEWS, SAY_SILENT_AFTER } from "../notice";
 import { plural } from "../patch_words";
@@ -16,8 +16,7 @@ const ACTIONS: Readonly<Record<Build["state"], string>> = {
 
 /** `indexed`: there is an index, though it may be an old one. */
 function headline({ state, done, total }: Build, indexed: boolean): string {
-  const number = new Intl.NumberFormat("en").format(done);
-  const how = total === null ? plural(done, "image") : `${number} of ${plural(total, "image")}`;
+  const how = total === null ? plural(done, "image") : `${inGroups(done)} of ${plural(total, "image")}`;
   if (state === "building") return done > 0 ? `Indexing: ${how}` : "Indexing the images";
   if (state === "stopped") return `Stopped at ${how}`;
   return indexed ? "The index does not hold any more" : "The index could not be made";

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import cnnwidgets as cw
-from tests.widgets.conftest import Browser
+from tests.widgets.conftest import Browser, kept
 from tests.widgets.galleries import Pictures, gallery_of
 
 
@@ -33,10 +33,7 @@ def shared():
 @pytest.fixture
 def opened(shared):
     """A gallery of an index that is there already."""
-    found = cw.NeuronGallery(shared.clf, shared.index)
-    found.wait(20)
-    yield found
-    found.close()
+    yield from kept(cw.NeuronGallery(shared.clf, shared.index))
 
 
 @pytest.fixture

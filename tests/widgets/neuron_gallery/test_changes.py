@@ -10,7 +10,7 @@ import cnnwidgets as cw
 from cnnwidgets.errors import IndexMismatchError, MissingDataError, ModelError
 from tests.widgets import galleries
 from tests.widgets.conftest import Browser, make_classifier, make_picture
-from tests.widgets.galleries import Gate, gallery_of, sheet, slow
+from tests.widgets.galleries import Gate, forget_pictures, gallery_of, sheet, slow
 from tests.widgets.probe import wait_until
 
 
@@ -18,8 +18,7 @@ def test_a_missing_picture_is_shown_as_missing(data, gallery, browser):
     wall = gallery._wall
     gone = wall["pictures"][0]
     data.gone = {gone["image"]}
-    gallery._known.tiles._read.clear()
-    gallery._known.tiles._cut.clear()
+    forget_pictures(gallery)
     gallery.layer = "first"
     gallery.layer = "second"
     fresh = cw.NeuronGallery(gallery.clf, gallery.index, layer=wall["layer"], channel=wall["channel"])

@@ -6,7 +6,7 @@ import pytest
 
 import cnnwidgets as cw
 from tests.widgets.conftest import Browser, make_classifier
-from tests.widgets.galleries import Gate, sheet
+from tests.widgets.galleries import Gate, forget_pictures, sheet
 
 
 def rows_of(browser):
@@ -67,8 +67,7 @@ def test_rows_that_cannot_be_are_an_answer_too(gallery, browser, asked):
 
 def test_rows_and_the_wall_do_not_stop_each_other(data, gallery, browser):
     gate = Gate(data, 0)
-    gallery._known.tiles._read.clear()
-    gallery._known.tiles._cut.clear()
+    forget_pictures(gallery)
     browser.ask(channel=(gallery.channel + 1) % 6)
     assert gate.reached.wait(20)
     for number in range(3):
@@ -83,8 +82,7 @@ def test_rows_and_the_wall_do_not_stop_each_other(data, gallery, browser):
 
 def test_too_many_rows_are_refused_each(data, gallery, browser):
     gate = Gate(data, 0)
-    gallery._known.tiles._read.clear()
-    gallery._known.tiles._cut.clear()
+    forget_pictures(gallery)
     for number in range(60):
         browser.send(kind="rows", id=number, layer="first", channels=[0], count=2)
     assert len(gallery._rows._waiting) <= 32

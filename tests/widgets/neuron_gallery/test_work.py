@@ -9,7 +9,7 @@ import pytest
 
 import cnnwidgets as cw
 from tests.widgets.conftest import Net, make_classifier
-from tests.widgets.galleries import Gate
+from tests.widgets.galleries import Gate, forget_pictures
 from tests.widgets.probe import wait_until
 
 
@@ -69,8 +69,7 @@ def test_what_the_browser_can_do_starts_no_work(gallery, browser):
 
 def test_the_latest_channel_wins(data, gallery, browser):
     gate = Gate(data, 0)
-    gallery._known.tiles._read.clear()
-    gallery._known.tiles._cut.clear()
+    forget_pictures(gallery)
     channels = [channel for channel in range(6) if channel != gallery.channel]
     for channel in (*channels, *reversed(channels)):
         browser.ask(channel=channel)
@@ -82,8 +81,7 @@ def test_the_latest_channel_wins(data, gallery, browser):
 
 def test_cancel_and_retry(data, gallery, browser):
     gate = Gate(data, 0)
-    gallery._known.tiles._read.clear()
-    gallery._known.tiles._cut.clear()
+    forget_pictures(gallery)
     browser.ask(channel=(gallery.channel + 1) % 6)
     assert gate.reached.wait(20)
     browser.send(kind="cancel")
