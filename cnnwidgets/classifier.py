@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cnnwidgets.errors import ImageError, ModelError, OptionError
 from cnnwidgets.explain.network import Network, check_finite
 from cnnwidgets.explain.outputs import OutputKind, check_kind, output_kind
+from cnnwidgets.explain.probe_pictures import ProbePictures
 from cnnwidgets.explain.subject import Prepared, Subject, prepared_tensor
 from cnnwidgets.explain.targets import class_index
 from cnnwidgets.predictions import ranked
@@ -35,11 +36,15 @@ class Classifier:
             or timm transform, or any function without chance. None takes pictures at their own size, scaled to 0..1.
         classes: the class names in the order of the outputs, or a dict from index to name.
         output: what the scores are: "logits", "softmax" or "log_softmax". None tells from their values.
+        probe_images: a few pictures like those that the network was trained on, on which it is measured once where the
+            cells of its layers lie (see `explain.Placement`); in any form that `prepare` takes, or a function that
+            gives them when they are needed. The first four count. None takes photographs of installed packages.
 
     Attributes:
         model: the network.
         preprocess: the preprocessing.
         classes: the class names, a tuple; empty if none are known.
+        probe_images: as given.
 
     """
 
@@ -50,6 +55,7 @@ class Classifier:
         classes: Iterable[str] | None = None,
         *,
         output: OutputKind | None = None,
+        probe_images: Any = None,
     ) -> None:
         if not isinstance(model, nn.Module):
             raise OptionError(f"The model is a {type(model).__name__}; a Classifier takes a torch.nn.Module.")
@@ -66,6 +72,8 @@ class Classifier:
         self._detected: OutputKind | None = None
         self._count = sys.maxsize  # of classes, until a prediction tells
         self._preparation = Preparation(self.preprocess)
+        self.probe_images = probe_images
+        self._probes: tuple[Any, Any, ProbePictures] | None = None
 
     def __repr__(self) -> str:
         """Return the model's name, the number of classes, and what the scores are."""
@@ -143,6 +151,15 @@ class Classifier:
         if self._preparation.preprocess is not self.preprocess:
             self._preparation = Preparation(self.preprocess)
         return self._preparation
+
+    @property
+    def probes(self) -> ProbePictures:
+        """The pictures on which it is measured where the cells of the network lie."""
+        preparation = self.preparation
+        if self._probes is None or self._probes[0] is not preparation or self._probes[1] is not self.probe_images:
+            made = ProbePictures(preparation, self.probe_images)
+            self._probes = (preparation, self.probe_images, made)
+        return self._probes[2]
 
     def predict(self, images: Any, top: int = 5) -> Any:
         """Return the likeliest classes with their probabilities.

@@ -18,7 +18,7 @@ from cnnwidgets.explain.deconvnet import deconvnet
 from cnnwidgets.explain.dissection import highlight
 from cnnwidgets.explain.filters import Filters, filters
 from cnnwidgets.explain.frame import Box, Frame
-from cnnwidgets.explain.geometry import Grid
+from cnnwidgets.explain.geometry import Grid, Placement
 from cnnwidgets.explain.grad_cam import grad_cam
 from cnnwidgets.explain.gradient import saliency
 from cnnwidgets.explain.guided import guided_backprop
@@ -52,6 +52,7 @@ __all__ = [
     "LayerActivations",
     "Layers",
     "OcclusionSweep",
+    "Placement",
     "Probability",
     "Projection",
     "Ranking",

@@ -12,11 +12,11 @@ from torch import nn
 from cnnwidgets.errors import LayerError, OptionError
 from cnnwidgets.explain.activation_set import Activations
 from cnnwidgets.explain.kept import KeptActivations
+from cnnwidgets.explain.keywords import spelled
 from cnnwidgets.explain.layers import LayerLike, default_layer, find_layer, layer_list
-from cnnwidgets.explain.method import check_chunk, few_images
-from cnnwidgets.explain.network import Network
+from cnnwidgets.explain.method import check_chunk
+from cnnwidgets.explain.network import Network, few_images
 from cnnwidgets.explain.passes import checked_dtype
-from cnnwidgets.explain.public import spelled
 from cnnwidgets.explain.subject import subject_of
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -18,7 +19,7 @@ from PIL import Image
 from cnnwidgets.errors import CnnWidgetsError
 from cnnwidgets.explain.axis import Axis
 from cnnwidgets.explain.frame import Box, Frame
-from cnnwidgets.explain.geometry import Grid
+from cnnwidgets.explain.geometry import Grid, Placement
 from cnnwidgets.explain.provenance import versions
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.result import Heatmap
 
 FORMAT = 1
-_EDGES = ("low", "high", "first", "last")
+_EDGES = ("low", "high", "first", "last", "path", "places")
 _TEXTS = ("method", "title", "paper", "score_units", "units", "layer")
 
 
@@ -53,7 +54,12 @@ def save(heatmap: Heatmap, folder: Path) -> Path:
         values=heatmap.values,
         scores=heatmap.scores,
         upsampled=heatmap.upsampled(),
-        **{f"{name}_{edge}": getattr(axis, edge) for name, axis in (("y", grid.y), ("x", grid.x)) for edge in _EDGES},
+        **{
+            f"{name}_{edge}": values
+            for name, axis in (("y", grid.y), ("x", grid.x))
+            for edge in _EDGES
+            if (values := getattr(axis, edge)) is not None
+        },
         strides=np.array([grid.y.stride, grid.x.stride]),
     )
     for index, picture in enumerate(heatmap.pictures):
@@ -76,6 +82,7 @@ def _manifest(heatmap: Heatmap) -> dict[str, Any]:
             "sees_all": heatmap.grid.sees_all,
             "measured": heatmap.grid.measured,
         },
+        "placement": asdict(heatmap.placement),
         "frames": [
             {
                 "box": list(frame.box),
@@ -140,7 +147,7 @@ def load(folder: Path) -> Heatmap:
                 (int(manifest["grid"]["dims"][0]), int(manifest["grid"]["dims"][1])),
                 sees_all=manifest["grid"]["sees_all"],
                 measured=manifest["grid"]["measured"],
-            ),
+            ).placed(_placement(manifest)),
             frames=tuple(
                 Frame(Box(*f["box"]), tuple(f["input_size"]), tuple(f["picture_size"]), f["exact"])
                 for f in manifest["frames"]
@@ -158,4 +165,20 @@ def _axis(stored: dict[str, Any], name: str, stride: float) -> Axis:
     sight = None
     if f"{name}_first" in stored:  # earlier versions did not save it
         sight = stored[f"{name}_first"], stored[f"{name}_last"]
-    return Axis(stored[f"{name}_low"], stored[f"{name}_high"], stride, sight)
+    low, high = stored[f"{name}_low"], stored[f"{name}_high"]
+    return Axis(low, high, stride, sight, stored.get(f"{name}_path"))
+
+
+def _placement(manifest: dict[str, Any]) -> Placement:
+    """Return how the cells are placed; earlier versions placed all by theory and did not say so."""
+    stored = manifest.get("placement")
+    if stored is None:
+        return Placement("theory" if manifest["layer"] else "input")
+    (down, across), error = stored["shift"], stored["error"]
+    return Placement(
+        str(stored["method"]),
+        (float(down), float(across)),
+        None if error is None else (float(error[0]), float(error[1])),
+        None if stored["agreement"] is None else float(stored["agreement"]),
+        str(stored["reason"]),
+    )

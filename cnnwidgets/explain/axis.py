@@ -22,6 +22,9 @@ class Axis:
         high: last pixel that each cell sees, (cells,), inclusive.
         stride: distance of neighbouring cells in pixels; needed beyond the ends and for maps of one cell.
         sight: `first` and `last`, what each cell truly sees without padding; None if it is `low` and `high`.
+        path: centre of the narrowest path to each cell, (cells,); None if it is the middle of `low` and `high`, as it
+            is where no paths of different centres meet.
+        shift: how far the places of the cells, as measured, lie from those by theory, in pixels.
 
     """
 
@@ -29,6 +32,8 @@ class Axis:
     high: Floats
     stride: float
     sight: tuple[Floats, Floats] | None = None
+    path: Floats | None = None
+    shift: float = 0.0
 
     @classmethod
     def of_input(cls, pixels: int) -> Axis:
@@ -43,6 +48,26 @@ class Axis:
     def centres(self) -> Floats:
         """Centres of the receptive fields in pixels, (cells,)."""
         return (self.low + self.high) / 2
+
+    @property
+    def places_by_theory(self) -> Floats:
+        """Where theory expects the content of each cell, in pixels, (cells,): at the centre of its receptive field.
+
+        Where paths with different centres meet, as in a residual block with an average-pooled shortcut or behind a
+        gate of its own stride, it is the centre of the narrowest path. That one carries most of what a cell answers
+        to, while the middle of all paths together is moved by the widest.
+        """
+        return self.centres if self.path is None else self.path
+
+    @property
+    def places(self) -> Floats:
+        """Where the content of each cell lies, in pixels, (cells,): by theory, and moved by the measured shift."""
+        return self.places_by_theory + self.shift
+
+    @property
+    def width(self) -> float:
+        """Pixels from the first to the last that a cell sees, the mean over the cells."""
+        return float((self.high - self.low).mean()) if len(self) else 0.0
 
     @property
     def first(self) -> Floats:
@@ -76,7 +101,13 @@ class Axis:
         starts, stops = np.asarray(start, dtype=np.int64), np.asarray(stop, dtype=np.int64)
         taps = starts[:, None] + step * np.arange((stops - starts).max(initial=0) // step + 1)
         sight = self._sight(taps, taps <= stops[:, None])
-        return Axis(self._at(self.low, starts), self._at(self.high, stops), stride, sight)
+        return Axis(self._at(self.low, starts), self._at(self.high, stops), stride, sight, self._path(starts, stops))
+
+    def _path(self, start: npt.NDArray[np.integer], stop: npt.NDArray[np.integer]) -> Floats | None:
+        """Return the centres of the narrowest paths of cells that look at the cells `start` to `stop` of this axis."""
+        if self.path is None:
+            return None
+        return np.asarray((self._at(self.path, start) + self._at(self.path, stop)) / 2, dtype=np.float64)
 
     def convolved(self, cells: int, kernel: int, stride: int, padding: int, dilation: int) -> Axis:
         """Return the axis behind a convolution or pooling that gives `cells` cells."""
@@ -98,7 +129,7 @@ class Axis:
         empty = ~valid.any(1)
         start[empty], stop[empty] = nearest[empty, 0], -(-position[empty, 0] // stride)
         low, high = self._at(self.low, start), self._at(self.high, stop)
-        return Axis(low, high, self.stride / stride, self._sight(taps, valid))
+        return Axis(low, high, self.stride / stride, self._sight(taps, valid), self._path(start, stop))
 
     def padded(self, before: int, after: int, mode: Padding = "constant") -> Axis:
         """Return the axis with cells added (or, negative, cut) at both ends; they continue its stride.
@@ -117,7 +148,8 @@ class Axis:
         elif mode == "replicate":
             taps = np.clip(cells, 0, last)
         sight = self._sight(taps[:, None], np.ones((len(taps), 1), dtype=np.bool_))
-        return Axis(self._at(self.low, cells), self._at(self.high, cells), self.stride, sight)
+        path = self._path(cells, cells)
+        return Axis(self._at(self.low, cells), self._at(self.high, cells), self.stride, sight, path)
 
     def adaptive(self, cells: int) -> Axis:
         """Return the axis behind adaptive pooling to `cells` cells, whose windows may differ in size."""
@@ -143,9 +175,15 @@ class Axis:
 
     def joined(self, other: Axis) -> Axis:
         """Return the axis of cells that see what the cells of either see."""
+        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        if self.width == other.width:
+            path = np.asarray((self.places_by_theory + other.places_by_theory) / 2, dtype=np.float64)
+        else:
+            path = min(self, other, key=lambda axis: axis.width).places_by_theory
         return Axis(
-            np.minimum(self.low, other.low),
-            np.maximum(self.high, other.high),
+            low,
+            high,
             max(self.stride, other.stride),
             (np.fmin(self.first, other.first), np.fmax(self.last, other.last)),
+            None if np.array_equal(path, (low + high) / 2) else path,
         )

@@ -12,7 +12,6 @@ from cnnwidgets.errors import ModelError, TargetError
 from cnnwidgets.explain.calls import Edit, argument, first_tensor, not_reached
 from cnnwidgets.explain.head import Head, find_head
 from cnnwidgets.explain.layers import layer_list, layer_of_call
-from cnnwidgets.explain.measured import grid_of
 from cnnwidgets.explain.method import Method, MethodRun, explain
 from cnnwidgets.explain.public import public
 from cnnwidgets.explain.targets import ClassScore, Contrast, Target, TargetLike
@@ -39,7 +38,7 @@ class Cam(Method):
         del target
         head = find_head(network.trace)
         layer = _layer_of(network, head)
-        return MethodRun(self, network, layer.name, grid_of(network, layer))
+        return MethodRun(self, network, layer.name, source=layer)
 
     def raw(self, run: MethodRun, x: Tensor, target: Target, rows: slice) -> tuple[Tensor, Tensor]:
         """Return the weighted sum of the channels (n,h,w)."""

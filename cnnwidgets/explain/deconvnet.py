@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cnnwidgets.explain.keywords import spelled
 from cnnwidgets.explain.projecting import Rule, project
-from cnnwidgets.explain.public import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,9 +14,8 @@ from cnnwidgets.explain.activations import activations
 from cnnwidgets.explain.batches import batches, count_of
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.highlight import Highlight, checked_quantile
-from cnnwidgets.explain.method import few_images
-from cnnwidgets.explain.network import check_finite
-from cnnwidgets.explain.public import spelled
+from cnnwidgets.explain.keywords import spelled
+from cnnwidgets.explain.network import check_finite, few_images
 from cnnwidgets.explain.samples import MOST, Sample, quantile_of
 from cnnwidgets.explain.taps import watch
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.kernels import kind_of, read_convolution
-from cnnwidgets.explain.public import spelled
+from cnnwidgets.explain.keywords import spelled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,14 +1,16 @@
-"""From cells to pixels: where in the network's input a cell of a feature map looks.
+"""From cells to pixels: what a cell of a feature map can see of the network's input, and where its content lies.
 
 All coordinates are pixel indices of the network's input: pixel *i* has its centre at *i*, and a cell that sees the
-pixels 3 to 5 has its centre at 4. A cell's receptive field is followed exactly, operation by operation; its centre
-is *not* the centre of a resized cell. In a ResNet, cell *i* of `layer4` is centred at pixel 32 i, while resizing the
-map to the picture's size draws it at 32 i + 15.5.
+pixels 3 to 5 has its centre at 4.
+
+Two notions, never mixed. The *receptive field* of a cell is exact: what it *can* see, followed operation by operation.
+The *place* of a cell is where the content that it answers to lies in the trained network: training shifts features
+against asymmetric padding. It is the centre of the receptive field plus a shift that `placement` measures.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,38 @@ import numpy.typing as npt
 from cnnwidgets.explain.axis import Axis, Floats
 from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.frame import Box
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How the cells of a map are placed on the input, with the figure and its spread.
+
+    Attributes:
+        method: "input" (the cells are pixels, or windows of pixels), "theory" (the centres of the receptive fields),
+            "mirror test" (centres moved by the measured shift), "gradient" (measured where nothing can be followed),
+            "resize" (an even share of the input each, where nothing else tells).
+        shift: (down, across), from the centres of the receptive fields, in pixels of the input.
+        error: (down, across), standard error of the shift in pixels; None where nothing was measured.
+        agreement: of the mirror test: correlation of the channels' maps of a picture and of its mirror image, at the
+            shift where they agree best; None without one.
+        reason: why it is so placed, for a reader.
+
+    """
+
+    method: str = "input"
+    shift: tuple[float, float] = (0.0, 0.0)
+    error: tuple[float, float] | None = None
+    agreement: float | None = None
+    reason: str = ""
+
+    @property
+    def words(self) -> str:
+        """How the cells are placed, for a reader."""
+        if self.method != "mirror test" or self.error is None:
+            return f"placed by {self.method}" + (f": {self.reason}" if self.reason else "")
+        axes = zip(self.shift, self.error, (("below", "above"), ("right of", "left of")), strict=True)
+        moved = [f"{abs(shift):.1f} ± {error:.1f} px {sides[shift < 0]}" for shift, error, sides in axes if shift]
+        return f"placed by the mirror test: {' and '.join(moved)} the centres of the receptive fields"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +63,7 @@ class Grid:
         sees_all: a global operation (squeeze-and-excitation, attention) lies before it, so that every cell depends
             on the whole input, too; `y` and `x` follow the local path.
         measured: the centres were measured from gradients, not followed exactly; `low` and `high` are the centres.
+        placement: how the cells are placed.
 
     """
 
@@ -37,6 +72,7 @@ class Grid:
     dims: tuple[int, int] = (2, 3)
     sees_all: bool = False
     measured: bool = False
+    placement: Placement = Placement()
 
     @classmethod
     def of_input(cls, height: int, width: int) -> Grid:
@@ -50,8 +86,18 @@ class Grid:
 
     @property
     def centres(self) -> tuple[Floats, Floats]:
-        """Row and column centres in pixels of the input, (h,) and (w,)."""
+        """Centres of the receptive fields of rows and columns in pixels of the input, (h,) and (w,)."""
         return self.y.centres, self.x.centres
+
+    @property
+    def places(self) -> tuple[Floats, Floats]:
+        """Where the content of rows and columns lies, in pixels of the input, (h,) and (w,)."""
+        return self.y.places, self.x.places
+
+    def placed(self, placement: Placement) -> Grid:
+        """Return the same grid with its cells placed otherwise; the receptive fields stay."""
+        down, across = placement.shift
+        return replace(self, y=replace(self.y, shift=down), x=replace(self.x, shift=across), placement=placement)
 
     def cell(self, row: int, column: int) -> tuple[int, int]:
         """Return a cell counted from 0, where a negative number counts from the end.
@@ -89,7 +135,7 @@ class Grid:
         return Box(left, top, float(self.x.last[column]) + 1, float(self.y.last[row]) + 1)
 
     def cells_seeing(self, row: float, column: float) -> tuple[range, range]:
-        """Return the rows and the columns of the cells that see a pixel of the input; empty ranges where none does.
+        """Return the rows and the columns of the cells that can see a pixel of the input; empty ranges where none can.
 
         A cell counts as seeing all pixels of its box, also those that a dilated kernel steps over. Of a measured grid,
         whose boxes are not known, it is the cells nearest to the pixel, of which it may be a stride away.
@@ -97,6 +143,11 @@ class Grid:
         if self.measured:
             return self.y.within(row, self.y.stride / 2), self.x.within(column, self.x.stride / 2)
         return self.y.within(row, 0.5), self.x.within(column, 0.5)
+
+    def cell_at(self, row: float, column: float) -> tuple[int, int]:
+        """Return the (row, column) of the cell whose place is nearest to a pixel of the input."""
+        rows, columns = self.places
+        return int(np.abs(rows - row).argmin()), int(np.abs(columns - column).argmin())
 
     @classmethod
     def at(cls, rows: npt.ArrayLike, columns: npt.ArrayLike, *, measured: bool = True) -> Grid:
@@ -110,9 +161,9 @@ class Grid:
 
 
 def interpolation(centres: Floats, positions: Floats) -> Floats:
-    """Return the matrix (positions, cells) that interpolates linearly between cell centres.
+    """Return the matrix (positions, cells) that interpolates linearly between the places of cells.
 
-    A position beyond the outermost centres takes the value of the outermost cell. Rows sum to one.
+    A position beyond the outermost places takes the value of the outermost cell. Rows sum to one.
     """
     unique, place, count = np.unique(centres, return_inverse=True, return_counts=True)
     if len(unique) < len(centres):  # cells that look at the same place count equally there

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.layers import LayerLike, find_layer
-from cnnwidgets.explain.measured import grid_of
 from cnnwidgets.explain.method import Method, MethodRun, explain, gradient
 from cnnwidgets.explain.public import public
 from cnnwidgets.explain.tap import Tap
@@ -36,7 +35,7 @@ class GradCam(Method):
         """Find the layer."""
         del target
         layer = find_layer(network, self.layer)
-        return MethodRun(replace(self, layer=layer.name), network, layer.name, grid_of(network, layer))
+        return MethodRun(replace(self, layer=layer.name), network, layer.name, source=layer)
 
     def raw(self, run: MethodRun, x: Tensor, target: Target, rows: slice) -> tuple[Tensor, Tensor]:
         """Return the weighted sum of the channels (n,h,w), before the ReLU."""

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnwidgets.explain.counting import counted
+from cnnwidgets.explain.geometry import Placement
 from cnnwidgets.explain.measured import grid_of
+from cnnwidgets.explain.placement import placed_grid
 from cnnwidgets.explain.ranking import Asked, Ranking, rank
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.statistics import ChannelStatistics
@@ -73,10 +75,13 @@ class LayerActivations:
 
     @cached_property
     def grid(self) -> Grid:
-        """Where the cells look, in pixels of the network's input; measured where it cannot be followed."""
+        """What the cells can see and where they lie, in pixels of the network's input; measured once per network."""
         if self.layer.grid is None:
             self.kept.check_current()
-        return grid_of(self.kept.network, self.layer)
+        if not self.kept.stamp.current:
+            changed = "the weights have been changed since the activations were computed"
+            return grid_of(self.kept.network, self.layer).placed(Placement("theory", reason=changed))
+        return placed_grid(self.kept.network, self.layer)
 
     @property
     def frames(self) -> tuple[Frame, ...]:

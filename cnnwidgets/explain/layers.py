@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from cnnwidgets.errors import LayerError, nearest
+from cnnwidgets.explain.keywords import spelled
 from cnnwidgets.explain.layer import Layer
 from cnnwidgets.explain.layer_table import Layers
 from cnnwidgets.explain.network import Network
-from cnnwidgets.explain.public import spelled
 from cnnwidgets.explain.subject import subject_of
 from cnnwidgets.explain.trace import INPUT
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +14,8 @@ from torch import Tensor
 from cnnwidgets.errors import ModelError, OptionError, refuse_unknown
 from cnnwidgets.explain.control import Cancel, Progress, check_cancelled
 from cnnwidgets.explain.geometry import Grid
-from cnnwidgets.explain.network import Edits, Network, check_finite
+from cnnwidgets.explain.network import Edits, Network, check_finite, few_images
+from cnnwidgets.explain.placement import placed_grid
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.subject import subject_of
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Self
 
-_PIXELS_PER_CHUNK = 4 * 224 * 224
+    from cnnwidgets.explain.layer import Layer
+
 RUN_OPTIONS = ("why", "instead_of", "chunk", "progress", "cancel")
 
 
@@ -96,12 +98,24 @@ class Method(ABC):
 
 @dataclass(frozen=True, eq=False)
 class MethodRun:
-    """A method on a network: where the map lies, what was found out on the way, and the edits of its passes."""
+    """A method on a network: where the map lies, what was found out on the way, and the edits of its passes.
+
+    Attributes:
+        method: the method, with its parameters.
+        network: the network.
+        layer: name of the layer of the map; None for a map of the input.
+        grid: of the map; None for a map of the input's pixels, or of `source`.
+        source: the layer whose cells the map has.
+        facts: go into `Heatmap.params`.
+        edits: are in force in each pass.
+
+    """
 
     method: Method
     network: Network
     layer: str | None = None
     grid: Grid | None = None
+    source: Layer | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     edits: Edits = field(default_factory=dict)
 
@@ -172,6 +186,8 @@ def _steps(
         classes=network.subject.classes,
     )
     run = method.start(network, bound)
+    if run.source is not None:
+        run = replace(run, grid=placed_grid(network, run.source, cancel))
     stamp = ModelStamp.of(network.model)
     each = method.steps_per_image(height, width)
     total = each * len(images)
@@ -202,11 +218,6 @@ def explain(method: Method, model: Any, x: Any, target: Any, **how: Any) -> Heat
     for step in _steps(method, model, x, target, **how):
         last = step
     return last.heatmap()
-
-
-def few_images(height: int, width: int) -> int:
-    """Return how many images of this size one pass takes where nobody says: more are no faster and take memory."""
-    return max(1, _PIXELS_PER_CHUNK // (height * width))
 
 
 def check_chunk(chunk: int | None) -> None:

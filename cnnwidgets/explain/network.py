@@ -22,6 +22,7 @@ from cnnwidgets.explain.trace import INPUT, Trace, remembered, signature, trace
 from cnnwidgets.explain.twin import make_twin, unwrap
 
 _FEW_WEIGHTS = 8_000_000
+_PIXELS_PER_CHUNK = 4 * 224 * 224
 Edits = Mapping[int, tuple[str, Edit]]
 
 
@@ -121,6 +122,11 @@ class Network:
         with torch.no_grad():
             parts = [class_scores(self.run(part)) for part in torch.split(self.x, chunk)]
         return torch.cat(parts)
+
+
+def few_images(height: int, width: int) -> int:
+    """Return how many images of this size one pass takes where nobody says: more are no faster and take memory."""
+    return max(1, _PIXELS_PER_CHUNK // (height * width))
 
 
 def picture_of(x: Tensor) -> Image.Image:

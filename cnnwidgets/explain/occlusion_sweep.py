@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.control import check_cancelled
+from cnnwidgets.explain.keywords import spelled
 from cnnwidgets.explain.method import check_chunk
 from cnnwidgets.explain.network import Network, check_finite
 from cnnwidgets.explain.occlusion import Occlusion
 from cnnwidgets.explain.outputs import class_scores
 from cnnwidgets.explain.provenance import ModelStamp
-from cnnwidgets.explain.public import spelled
 from cnnwidgets.explain.subject import subject_of
 from cnnwidgets.explain.sweep import OcclusionSweep
 

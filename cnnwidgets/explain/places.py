@@ -150,7 +150,7 @@ class Places:
             _carry_on(lattice, done)
         if step == 1:
             return lattice
-        rows, columns = self.grid.centres
+        rows, columns = self.grid.places
         down, across = interpolation(rows[::step], rows), interpolation(columns[::step], columns)
         return np.asarray(np.where(known, values, down @ lattice @ across.T), dtype=np.float64)
 

@@ -16,8 +16,8 @@ from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.frame import Box
 from cnnwidgets.explain.layers import find_layer
-from cnnwidgets.explain.method import check_chunk, few_images
-from cnnwidgets.explain.network import Network, check_finite
+from cnnwidgets.explain.method import check_chunk
+from cnnwidgets.explain.network import Network, check_finite, few_images
 from cnnwidgets.explain.projection import Projection
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.rectifiers import SMOOTH

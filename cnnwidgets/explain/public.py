@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from cnnwidgets.errors import OptionError, refuse_unknown
+from cnnwidgets.errors import OptionError
+from cnnwidgets.explain.keywords import Function, spelled
 from cnnwidgets.explain.method import RUN_OPTIONS, stream
 
 if TYPE_CHECKING:
-    from cnnwidgets.explain.method import Method, Snapshot
+    from collections.abc import Callable, Iterator
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+    from cnnwidgets.explain.method import Method, Snapshot
 
 
 def public(method: type[Method]) -> Callable[[Function], Function]:
@@ -26,23 +23,6 @@ def public(method: type[Method]) -> Callable[[Function], Function]:
         return checked
 
     return bind
-
-
-def spelled(function: Function) -> Function:
-    """Let a function refuse unknown keywords with the nearest spelling."""
-    parameters = inspect.signature(function).parameters
-    known = [item.name for item in parameters.values() if item.kind is not item.VAR_KEYWORD]
-
-    @functools.wraps(function)
-    def checked(*args: Any, **options: Any) -> Any:
-        passed_on: list[str] = []
-        if len(known) < len(parameters):  # smoothgrad(..., of=method, **options of that method)
-            inner = getattr(options.get("of", parameters["of"].default), "method", None)
-            passed_on = list(options) if inner is None else [item.name for item in fields(inner)]
-        refuse_unknown(f"explain.{function.__name__}", options, [*known, *passed_on])
-        return function(*args, **options)
-
-    return checked  # type: ignore[return-value]
 
 
 def method_of(function: Any, options: dict[str, Any]) -> Method:

@@ -13,11 +13,11 @@ from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.effective import effective_field, holding
 from cnnwidgets.explain.geometry import Grid
+from cnnwidgets.explain.keywords import spelled
 from cnnwidgets.explain.layer import square
 from cnnwidgets.explain.layers import find_layer
 from cnnwidgets.explain.measured import grid_of
 from cnnwidgets.explain.network import Network
-from cnnwidgets.explain.public import spelled
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.subject import subject_of
 

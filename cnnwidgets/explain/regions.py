@@ -1,8 +1,8 @@
 """Regions of a picture as a map's cells see them: which share of each cell's territory a region covers.
 
-A cell's territory is the part of the picture that is nearer to its centre than to that of any other cell: it reaches
-to the midpoints between neighbouring centres, and beyond the outermost ones by half a stride, but not out of the part
-of the picture that the network saw. Receptive fields overlap; territories tile the picture.
+A cell's territory is the part of the picture that is nearer to its place than to that of any other cell: it reaches
+to the midpoints between neighbouring places, and those of the outermost cells to the edge of the part of the picture
+that the network saw. Receptive fields overlap; territories tile what the network saw.
 """
 
 from __future__ import annotations
@@ -30,23 +30,25 @@ POINTS = 8  # samples per territory and axis
 def territories(grid: Grid, frame: Frame) -> tuple[Floats, Floats]:
     """Return the edges between the cells' territories in edge coordinates of the picture, (rows + 1,), (columns + 1,).
 
-    Cells that look at the same place share a territory, so that there are as many as different centres.
+    Cells that lie at the same place share a territory, so that there are as many as different places.
     """
     left, top, right, bottom = frame.box
     height, width = frame.picture_size
     down, across = frame.scale
-    rows = top + (_edges(grid.y) + 0.5) * down
-    columns = left + (_edges(grid.x) + 0.5) * across
+    rows = top + (_edges(grid.y, frame.input_size[0]) + 0.5) * down
+    columns = left + (_edges(grid.x, frame.input_size[1]) + 0.5) * across
     return (
         rows.clip(max(top, 0.0), min(bottom, float(height))),
         columns.clip(max(left, 0.0), min(right, float(width))),
     )
 
 
-def _edges(axis: Axis) -> Floats:
-    centres = np.unique(axis.centres)
-    middles = (centres[1:] + centres[:-1]) / 2
-    return np.concatenate([[centres[0] - axis.stride / 2], middles, [centres[-1] + axis.stride / 2]])
+def _edges(axis: Axis, pixels: int) -> Floats:
+    places = np.unique(axis.places)
+    middles = (places[1:] + places[:-1]) / 2
+    # A cell whose place lies beside the input still ends half a stride from it: it must not cover its neighbours.
+    low, high = min(-0.5, places[0] - axis.stride / 2), max(pixels - 0.5, places[-1] + axis.stride / 2)
+    return np.concatenate([[low], middles, [high]])
 
 
 def cell_shares(grid: Grid, frame: Frame, mask: npt.NDArray[Any]) -> Floats:
@@ -70,7 +72,7 @@ def _overlaps(edges: Floats, pixels: int) -> Floats:
 
 def _per_cell(grid: Grid, shares: Floats) -> Floats:
     """Give cells that look at the same place the share of the territory that they have together."""
-    row, column = (np.unique(centres, return_inverse=True)[1] for centres in grid.centres)
+    row, column = (np.unique(places, return_inverse=True)[1] for places in grid.places)
     return shares[np.ix_(row, column)]
 
 

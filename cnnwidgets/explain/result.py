@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from cnnwidgets.explain.frame import Box, Frame
+    from cnnwidgets.explain.geometry import Placement
     from cnnwidgets.explain.provenance import ModelStamp
 
 Floats = npt.NDArray[np.float32]
@@ -41,7 +42,7 @@ class Heatmap:
         units: unit of the values.
         layer: name of the layer, None where the map is one of input pixels.
         params: the method's parameters.
-        grid: where the cells look, in pixels of the network's input.
+        grid: what the cells can see and where they lie, in pixels of the network's input; `placement` says how.
         frames: where the network's input lies in each original picture.
         pictures: the pictures; where only a tensor was given, a picture made of it.
         image_hashes: SHA-256 of each image's tensor as the network got it.
@@ -87,6 +88,11 @@ class Heatmap:
         )
 
     @property
+    def placement(self) -> Placement:
+        """How the cells are placed: by theory or by measurement, with the shift and its standard error."""
+        return self.grid.placement
+
+    @property
     def input_size(self) -> tuple[int, int]:
         """(H,W) of the network's input."""
         return self.frames[0].input_size
@@ -94,12 +100,12 @@ class Heatmap:
     def upsampled(self) -> Floats:
         """Return the maps at the size of the network's input, (N,H,W) float32.
 
-        Linear between the true centres of the cells (`grid.centres`), constant beyond the outermost ones.
+        Linear between the places of the cells (`grid.places`), constant beyond the outermost ones.
         """
         if self.values.shape[1:] == self.input_size and self.layer is None:
             return self.values
         height, width = self.input_size
-        rows, columns = self.grid.centres
+        rows, columns = self.grid.places
         down = interpolation(rows, np.arange(height, dtype=np.float64))
         across = interpolation(columns, np.arange(width, dtype=np.float64))
         return np.asarray(down @ self.values.astype(np.float64) @ across.T, dtype=np.float32)
@@ -117,7 +123,7 @@ class Heatmap:
         down, across = frame.scale
         ys = (np.arange(height) + 0.5) * frame.picture_size[0] / height
         xs = (np.arange(width) + 0.5) * frame.picture_size[1] / width
-        rows, columns = self.grid.centres
+        rows, columns = self.grid.places
         matrix_y = interpolation(rows, (ys - frame.box.top) / down - 0.5)
         matrix_x = interpolation(columns, (xs - frame.box.left) / across - 0.5)
         lying = np.asarray(matrix_y @ self.values[index].astype(np.float64) @ matrix_x.T, dtype=np.float32)

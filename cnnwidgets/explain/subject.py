@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from cnnwidgets.explain.outputs import OutputKind
+    from cnnwidgets.explain.probe_pictures import ProbePictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +65,7 @@ class Subject:
         classes: class names, or empty.
         output: what the scores are, where the user has set it.
         prepare: turns further pictures into input as these were; None where the preprocessing is not known.
+        probes: pictures to measure on where the cells of the network lie; None takes photographs at hand.
 
     """
 
@@ -72,6 +74,7 @@ class Subject:
     classes: tuple[str, ...] = ()
     output: OutputKind | None = None
     prepare: Callable[[Any], Prepared] | None = None
+    probes: ProbePictures | None = None
 
 
 def subject_of(model: Any, x: Any) -> Subject:
@@ -90,7 +93,8 @@ def subject_of(model: Any, x: Any) -> Subject:
         return Subject(model, prepared_tensor(x))
     if isinstance(model, Explainable):
         images = prepared_tensor(x) if isinstance(x, Tensor) else model.prepare(x)
-        return Subject(model.model, images, tuple(model.classes), model.stated_output, model.prepare)
+        probes = getattr(model, "probes", None)
+        return Subject(model.model, images, tuple(model.classes), model.stated_output, model.prepare, probes)
     raise OptionError(f"The model is a {type(model).__name__}; give a torch.nn.Module or a cnnwidgets.Classifier.")
 
 

@@ -98,8 +98,8 @@ def _highlight(
         "data": (np.where(finite, maps, np.nan) / scale).astype("<f2").tobytes(),
         "shape": list(maps.shape),
         "scale": scale,
-        "xs": [frame.columns_to_picture(across.centres).tolist() for frame in frames],
-        "ys": [frame.rows_to_picture(down.centres).tolist() for frame in frames],
+        "xs": [frame.columns_to_picture(across.places).tolist() for frame in frames],
+        "ys": [frame.rows_to_picture(down.places).tolist() for frame in frames],
         "cuts": {"levels": _LEVELS, "values": [min(histogram.quantile(level), most) for level in _LEVELS]},
         "caption": caption,
     }

@@ -26,7 +26,7 @@ MOST = 8 * 2**20
 def pack_sheet(activations: LayerActivations, filters: str) -> dict[str, Any]:
     """Return what a layer gives for one or two pictures, as the trait `_sheet` holds it.
 
-    Cells that look at the same place are averaged. Where the sheet would be larger than `MOST`, squares of cells are
+    Cells that lie at the same place are averaged. Where the sheet would be larger than `MOST`, squares of cells are
     represented by their largest magnitude. Values are shares of the largest magnitude, NaN where they are not finite.
 
     Args:
@@ -92,8 +92,8 @@ def _places(activations: LayerActivations, rows: Lines, columns: Lines) -> dict[
         left, top, right, bottom = protocol.pack_seen(frame)
         y_edges, x_edges = territories(activations.grid, frame)
         lines = {
-            "xs": frame.columns_to_picture(columns.centres),
-            "ys": frame.rows_to_picture(rows.centres),
+            "xs": frame.columns_to_picture(columns.places),
+            "ys": frame.rows_to_picture(rows.places),
             **_fields(("lefts", "rights"), columns, frame.columns_to_picture, (left, right)),
             **_fields(("tops", "bottoms"), rows, frame.rows_to_picture, (top, bottom)),
             "x_edges": x_edges[[*columns.territory, -1]],
@@ -109,8 +109,8 @@ def _fields(
 ) -> dict[str, NDArray[np.float64]]:
     """Return both edges of what the cells see, within the part of the picture that the network saw.
 
-    A cell that looks at padding alone sees nothing: its edges are both at its centre.
+    A cell that looks at padding alone sees nothing: its edges are both at its place.
     """
-    centres = to_picture(lines.centres)
+    places = to_picture(lines.places)
     edges = (to_picture(lines.low - 0.5), to_picture(lines.high + 0.5))
-    return {name: np.where(np.isnan(edge), centres, edge).clip(*seen) for name, edge in zip(names, edges, strict=True)}
+    return {name: np.where(np.isnan(edge), places, edge).clip(*seen) for name, edge in zip(names, edges, strict=True)}

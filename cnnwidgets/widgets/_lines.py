@@ -24,7 +24,7 @@ class Lines:
         order: the layer's lines from top to bottom, or from left to right, (lines,).
         starts: where in `order` each line of the sheet begins, (n,).
         territory: which of the territories begins with each line of the sheet, (n,).
-        centres: in pixels of the input, (n,), ascending.
+        places: in pixels of the input, (n,), ascending.
         low: first pixel that is seen, (n,); NaN where nothing but padding is.
         high: last pixel that is seen, (n,).
 
@@ -33,21 +33,21 @@ class Lines:
     order: Ints
     starts: Ints
     territory: Ints
-    centres: Floats
+    places: Floats
     low: Floats
     high: Floats
 
     @classmethod
     def of(cls, axis: Axis) -> Lines:
-        """Return an axis with the lines that look at the same place as one."""
-        order = np.argsort(axis.centres, kind="stable")
-        centres, starts = np.unique(axis.centres[order], return_index=True)
+        """Return an axis with the lines that lie at the same place as one."""
+        order = np.argsort(axis.places, kind="stable")
+        places, starts = np.unique(axis.places[order], return_index=True)
         low, high = (np.asarray(edge)[order] for edge in (axis.first, axis.last))
         return cls(
             order,
             starts,
             np.arange(len(starts)),
-            centres,
+            places,
             np.fmin.reduceat(low, starts),
             np.fmax.reduceat(high, starts),
         )
@@ -58,7 +58,7 @@ class Lines:
         return self.order[self.starts]
 
     def averaged(self, values: Floats, dimension: int) -> Floats:
-        """Return values with the lines that look at the same place averaged, in the order of their places."""
+        """Return values with the lines that lie at the same place averaged, in the order of their places."""
         if len(self.starts) < len(self.order):
             counts = np.diff(self.starts, append=len(self.order))
             shape = [1] * values.ndim
@@ -77,7 +77,7 @@ class Lines:
             self.order,
             self.starts[starts],
             self.territory[starts],
-            np.add.reduceat(self.centres, starts) / count,
+            np.add.reduceat(self.places, starts) / count,
             np.fmin.reduceat(self.low, starts),
             np.fmax.reduceat(self.high, starts),
         )

@@ -43,9 +43,9 @@ def pack_map(heatmap: Heatmap, *, partial: bool) -> dict[str, Any]:
 
     A float16 keeps three to four digits of the raw value, which is what the read-out shows.
     """
-    rows, columns = heatmap.grid.centres
+    rows, columns = heatmap.grid.places
     values = heatmap.values[0]
-    if len(set(rows)) < len(rows) or len(set(columns)) < len(columns):  # cells that look at the same place
+    if len(set(rows)) < len(rows) or len(set(columns)) < len(columns):  # cells that lie at the same place
         down, across = (interpolation(axis, np.unique(axis)) for axis in (rows, columns))
         values = down @ values @ across.T
         rows, columns = np.unique(rows), np.unique(columns)

@@ -14,7 +14,7 @@ from cnnwidgets.errors import OptionError
 from cnnwidgets.explain import regions
 from cnnwidgets.explain.axis import Axis
 from cnnwidgets.explain.frame import Box, Frame
-from cnnwidgets.explain.geometry import Grid
+from cnnwidgets.explain.geometry import Grid, Placement
 
 
 def axis(centres, stride):
@@ -37,14 +37,20 @@ FRAMES = {
 
 
 def territory(grid, frame, row, column):
-    """Return a cell's territory in the picture, (top, bottom, left, right), by the definition."""
+    """Return a cell's territory in the picture, (top, bottom, left, right), by the definition.
+
+    It ends halfway to the neighbours; that of an outermost cell reaches to the edge of the input, or half a stride
+    from a place beside it.
+    """
     ends = []
     for dim, (centred, cell) in enumerate(((grid.y, row), (grid.x, column))):
         low, high, pixels = frame.box[1 - dim], frame.box[3 - dim], frame.picture_size[dim]
-        centres = sorted(set(centred.centres.tolist()))
-        at = centres.index(centred.centres[cell])
-        start = (centres[at - 1] + centres[at]) / 2 if at else centres[at] - centred.stride / 2
-        stop = (centres[at + 1] + centres[at]) / 2 if at + 1 < len(centres) else centres[at] + centred.stride / 2
+        places = sorted(set(centred.places.tolist()))
+        at, half = places.index(centred.places[cell]), centred.stride / 2
+        start = (places[at - 1] + places[at]) / 2 if at else min(-0.5, places[0] - half)
+        inner = at + 1 < len(places)
+        last = frame.input_size[dim] - 0.5
+        stop = (places[at + 1] + places[at]) / 2 if inner else max(last, places[-1] + half)
         edges = [low + (pixel + 0.5) * frame.scale[dim] for pixel in (start, stop)]
         ends += [min(max(edge, low, 0.0), high, float(pixels)) for edge in edges]
     return ends
@@ -115,8 +121,17 @@ def test_a_speck_falls_to_the_cell_that_holds_it():
 
 def test_territories_of_a_resnet_tile_the_seen_part():
     rows, columns = regions.territories(GRIDS["as a ResNet: centres on the border"], Frame.whole(12, 16))
-    np.testing.assert_allclose(rows, [0, 2.5, 6.5, 10.5])
-    np.testing.assert_allclose(columns, [0, 2.5, 6.5, 10.5, 14.5])
+    np.testing.assert_allclose(rows, [0, 2.5, 6.5, 12])
+    np.testing.assert_allclose(columns, [0, 2.5, 6.5, 10.5, 16])
+
+
+def test_territories_follow_the_places_where_these_were_measured():
+    grid = GRIDS["as a ResNet: centres on the border"].placed(Placement("mirror test", (1.0, -0.5), (0.1, 0.1)))
+    rows, columns = regions.territories(grid, Frame.whole(12, 16))
+    np.testing.assert_allclose(rows, [0, 3.5, 7.5, 12])
+    np.testing.assert_allclose(columns, [0, 2, 6, 10, 16])
+    assert grid.field(0, 0) == GRIDS["as a ResNet: centres on the border"].field(0, 0)
+    assert grid.cell_at(3.6, 1.4) == (1, 0)
 
 
 def test_the_shape_of_a_mask_tells_what_it_lies_on():
