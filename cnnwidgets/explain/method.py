@@ -195,8 +195,8 @@ def _steps(
             scores[rows] = part_scores.detach().float().cpu().numpy()
             if progress is not None:
                 progress(before + done, total)
-            progressed = progress_params(before + done, total, method.progress_unit)
-            yield _Step(before + done, total, partial(_heatmap, run, bound, values, scores, stamp, progressed=progressed))
+            facts = progress_params(before + done, total, method.progress_unit)
+            yield _Step(before + done, total, partial(_heatmap, run, bound, values, scores, stamp, facts=facts))
             if before + done < total:
                 check_cancelled(cancel, before + done, total)
 
@@ -222,7 +222,7 @@ def check_chunk(chunk: int | None) -> None:
 
 
 def _heatmap(
-    run: MethodRun, target: Target, values: Any, scores: Any, stamp: ModelStamp, *, progressed: dict[str, Any]
+    run: MethodRun, target: Target, values: Any, scores: Any, stamp: ModelStamp, *, facts: dict[str, Any]
 ) -> Heatmap:
     network, method = run.network, run.method
     images = network.subject.images
@@ -238,7 +238,7 @@ def _heatmap(
         score_units=target.units(network.kind),
         units=method.units(target.units(network.kind)),
         layer=run.layer,
-        params={**method.parameters(), **run.facts, **progressed},
+        params={**method.parameters(), **run.facts, **facts},
         grid=grid,
         frames=images.frames,
         pictures=run.network.pictures,

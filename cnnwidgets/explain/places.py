@@ -116,9 +116,9 @@ class Places:
 
     def to_map(self, values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
         """Return the map (rows, columns) of the values at the first places of `order`, NaN at those still to come."""
-        found = np.full(len(self), np.nan)
-        found[self.order[: len(values)]] = values
-        return found.reshape(self.shape)
+        table = np.full(len(self), np.nan)
+        table[self.order[: len(values)]] = values
+        return table.reshape(self.shape)
 
 
 def _left(starts: tuple[int, ...], window: int, length: int) -> set[tuple[int, int]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cnnwidgets.images.convert import PictureSource
 
 _VEIL = 128, 0.35  # grey level and its share
-_STRIPES = 0.45  # share of white and of black in the stripes of a hatched part
+_STRIPES = 0.3  # share of white and of black in the stripes of a hatched part
 
 
 def blend(
@@ -73,7 +73,7 @@ def blend(
 
 
 def hatch(picture: Image.Image, where: NDArray[np.bool_]) -> Image.Image:
-    """Return an RGB picture with a part hatched, (H, W): stripes, light and dark, on grey that lets the picture through.
+    """Return an RGB picture with a part (H, W) hatched: light and dark stripes on grey, through which it shows.
 
     It says "nothing is known here", as the browser does, and is like no colour of a map.
     """

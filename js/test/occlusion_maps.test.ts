@@ -172,7 +172,7 @@ test("hardest hit and most helped bring the occluder there, with the window and 
 test("an exported page shows the sweep and the map of the hand", async () => {
   const traits = await tinyOcclusion();
   const history = historyOf([{ box: [14, 10, 26, 22], score: 0.05 }]);
-  const view = await renderOcclusion({ _history: history, _sweep: sweepOf(traits, 5, false), opacity: 1 });
+  const view = await renderOcclusion({ _history: history, _sweep: sweepOf(traits, 5), opacity: 1 });
   button(view, "By hand").click();
   await nextFrame();
   expect(view.underAt(20, 15)[0]).toBeGreaterThan(view.underAt(20, 15)[2] + 50);
