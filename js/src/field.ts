@@ -43,7 +43,7 @@ function hasGaps(values: Float32Array): boolean {
   return found;
 }
 
-/** As `resample`, for a map of which some cells have no value. */
+/** As `resample`, for a map of which some cells have no value: these are left out of the sums. */
 function resampleAround(
   { values, columns, rows }: Values,
   across: AxisSamples,
@@ -51,31 +51,28 @@ function resampleAround(
   out: Float32Array,
 ): void {
   const width = across.index.length;
+  const sums = new Float32Array(columns + 1);
+  const weights = new Float32Array(columns + 1);
+  const present = new Uint8Array(columns + 1);
   for (let j = 0; j < down.index.length; j++) {
-    const v = down.fraction[j];
     const top = down.index[j] * columns;
     const bottom = Math.min(down.index[j] + 1, rows - 1) * columns;
-    const near = v < 0.5 ? top : bottom;
+    const v = down.fraction[j];
+    for (let c = 0; c <= columns; c++) {
+      const column = Math.min(c, columns - 1);
+      const [above, below] = [values[top + column], values[bottom + column]];
+      const [up, low] = [Number.isNaN(above) ? 0 : 1 - v, Number.isNaN(below) ? 0 : v];
+      weights[c] = up + low;
+      sums[c] = (up && up * above) + (low && low * below);
+      present[c] = Number.isNaN(v < 0.5 ? above : below) ? 0 : 1;
+    }
+    const base = j * width;
     for (let i = 0; i < width; i++) {
-      const u = across.fraction[i];
       const left = across.index[i];
-      const right = Math.min(left + 1, columns - 1);
-      let sum = Number.NaN;
-      if (!Number.isNaN(values[near + (u < 0.5 ? left : right)])) {
-        sum = 0;
-        let weights = 0;
-        const add = (value: number, weight: number) => {
-          if (Number.isNaN(value)) return;
-          sum += weight * value;
-          weights += weight;
-        };
-        add(values[top + left], (1 - v) * (1 - u));
-        add(values[top + right], (1 - v) * u);
-        add(values[bottom + left], v * (1 - u));
-        add(values[bottom + right], v * u);
-        sum /= weights;
-      }
-      out[j * width + i] = sum;
+      const u = across.fraction[i];
+      const sum = sums[left] + u * (sums[left + 1] - sums[left]);
+      const weight = weights[left] + u * (weights[left + 1] - weights[left]);
+      out[base + i] = present[u < 0.5 ? left : left + 1] ? sum / weight : Number.NaN;
     }
   }
 }
