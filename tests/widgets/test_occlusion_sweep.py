@@ -119,6 +119,35 @@ def test_what_a_cancelled_sweep_has_computed_stays_and_nothing_else(cancelled):
     assert found.unfinished in packed["caption"]
 
 
+def test_what_was_computed_since_the_map_was_last_shown_stays_too(made, monkeypatch):
+    monkeypatch.setattr("cnnwidgets.widgets._sweep._SHOW_EVERY", 1000.0)
+    STATE.seconds = 0.002
+    made.window, made.stride = 8, 1
+    passes = STATE.passes
+    made.sweep()
+    wait_until(lambda: STATE.passes > passes + 12)
+    shown = made._status["done"]
+    made.cancel()
+    with pytest.raises(cw.CnnWidgetsError):
+        made.wait(20)
+    assert made.heatmap.params["done"] > shown > 0
+    assert np.isfinite(made.heatmap.values).sum() == made._status["done"] == made.heatmap.params["done"]
+
+
+def test_a_sweep_that_is_cancelled_after_its_last_place_is_done(made):
+    made.window, made.stride = 8, 8
+
+    def late(change):
+        if change.new and not change.new["partial"]:
+            made.cancel()
+
+    made.observe(late, names=["_sweep"])
+    made.sweep()
+    made.wait(20)
+    assert made._status["state"] == "idle"
+    assert np.isfinite(made.heatmap.values).all()
+
+
 def test_another_class_reads_a_cancelled_sweep_anew(cancelled):
     before, words = cancelled.heatmap, cancelled._status["message"]
     cancelled.target = (cancelled.target + 1) % 3

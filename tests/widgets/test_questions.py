@@ -197,7 +197,22 @@ def test_what_a_cancelled_smoothgrad_has_averaged_stays(view, clf):
     view.opacity = 0.3
     assert view.heatmap is found
 
+
+def test_what_was_averaged_since_the_map_was_last_shown_stays_too(view, monkeypatch):
+    monkeypatch.setattr("cnnwidgets.widgets._answers._SNAPSHOT_EVERY", 1000.0)
     view.samples = 100_000
+    passes = Net.passes
+    view.method = "smoothgrad"
+    wait_until(lambda: Net.passes > passes + 6)
+    assert "smoothgrad" not in view._maps
+    view.cancel()
+    with pytest.raises(cw.CnnWidgetsError):
+        view.wait(10)
+    assert view.heatmap.params["done"] == view._status["done"] > 0
+    assert view._maps["smoothgrad"]["partial"]
+
+
+def test_other_work_takes_the_place_of_a_map_that_was_cancelled(view):
     for then in ({"method": "cam"}, {}, {"target": 4}):
         view.samples = 100_000
         view.set_state({"method": "smoothgrad", "target": 0})
