@@ -20,7 +20,8 @@ from cnnwidgets.errors import CnnWidgetsError, OptionError
 from cnnwidgets.explain.archive import ArchiveError
 from cnnwidgets.explain.components import largest_box
 from cnnwidgets.explain.frame import Box
-from cnnwidgets.explain.geometry import interpolation
+from cnnwidgets.explain.geometry import interpolate, interpolation
+from cnnwidgets.images.compose import hatch
 
 
 def net(classes: int = 2) -> nn.Module:
@@ -211,3 +212,113 @@ def test_broken_folders(heatmap, tmp_path, damage):
         manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 99'))
     with pytest.raises(CnnWidgetsError, match="later version" if damage == "later" else "broken"):
         cw.Heatmap.load(folder)
+
+
+# Values that were not computed.
+
+
+def slow_value(centres: tuple[np.ndarray, np.ndarray], values: np.ndarray, y: float, x: float) -> float:
+    """What lies at a point, cell by cell: linear among the cells with a value, none where the nearest cell has none."""
+    weights: dict[tuple[int, int], float] = {}
+    for row, part in slow_weights(centres[0], y).items():
+        for column, other in slow_weights(centres[1], x).items():
+            weights[row, column] = part * other
+    nearest = tuple(int(np.abs(axis - at).argmin()) for axis, at in zip(centres, (y, x), strict=True))
+    if np.isnan(values[nearest]):
+        return np.nan
+    present = {cell: weight for cell, weight in weights.items() if not np.isnan(values[cell])}
+    return sum(weight * values[cell] for cell, weight in present.items()) / sum(present.values())
+
+
+def slow_weights(axis: np.ndarray, at: float) -> dict[int, float]:
+    if at <= axis[0]:
+        return {0: 1.0}
+    for cell in range(len(axis) - 1):
+        if at < axis[cell + 1]:
+            share = (at - axis[cell]) / (axis[cell + 1] - axis[cell])
+            return {cell: 1 - share, cell + 1: share}
+    return {len(axis) - 1: 1.0}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_was_not_computed_against_a_loop(seed):
+    random = np.random.default_rng(seed)
+    centres = np.array([2.5, 6.0, 9.25, 19.0]), np.array([1.0, 4.0, 12.5])
+    values = np.where(random.random((4, 3)) < 0.4, np.nan, random.normal(size=(4, 3)))
+    ys, xs = np.linspace(-1, 21, 41) + 0.01, np.linspace(0, 14, 33) + 0.01
+    drawn = interpolate(interpolation(centres[0], ys), values, interpolation(centres[1], xs))
+    wanted = [[slow_value(centres, values, y, x) for x in xs] for y in ys]
+    np.testing.assert_allclose(drawn, wanted, atol=1e-12)
+    whole = np.nan_to_num(values)
+    plain = interpolate(interpolation(centres[0], ys), whole, interpolation(centres[1], xs))
+    np.testing.assert_allclose(plain, [[slow_value(centres, whole, y, x) for x in xs] for y in ys], atol=1e-12)
+
+
+def test_cells_at_one_place_of_which_some_have_no_value():
+    positions = np.array([3.0, 4.9, 5.1, 7.0])
+    down, across = interpolation(np.array([3.0, 3.0, 7.0]), positions), interpolation(np.array([0.0]), np.array([0.0]))
+    assert interpolate(down, np.array([[np.nan], [2.0], [np.nan]]), across)[:2].tolist() == [[2], [2]]
+    assert np.isnan(interpolate(down, np.array([[np.nan], [2.0], [np.nan]]), across)[2:]).all()
+    assert np.isnan(interpolate(down, np.array([[np.nan], [np.nan], [2.0]]), across)[:2]).all()
+
+
+@pytest.fixture
+def begun():
+    """Nine cells of 8 x 8 pixels, three of which were computed."""
+    x = torch.randn(1, 3, 24, 24, generator=torch.Generator().manual_seed(2))
+    found = explain.occlusion(net(), x, 1, window=8, stride=8)
+    values = np.full((1, 3, 3), np.nan, dtype=np.float32)
+    values[0, 0, 0], values[0, 0, 1], values[0, 2, 2] = 1, 3, -2
+    params = {**found.params, "done": 3, "unfinished": "3 of 9 places"}
+    return dataclasses.replace(found, values=values, params=params)
+
+
+def test_a_cell_that_was_computed_has_its_own_part_of_the_picture_and_no_more(begun):
+    drawn = begun.upsampled()[0]
+    computed = np.zeros((24, 24), dtype=bool)
+    computed[:8, :16] = computed[16:, 16:] = True
+    np.testing.assert_array_equal(np.isnan(drawn), ~computed)
+    np.testing.assert_array_equal(drawn[16:, 16:], -2)
+    assert (drawn[:8, :4] == 1).all()
+    assert drawn[0, 7] == pytest.approx(1 + 2 * 3.5 / 8)  # half-way from 1 at 3.5 to 3 at 11.5
+    np.testing.assert_array_equal(begun.on_picture(), drawn)
+    assert begun.boxes() == (Box(0, 0, 16, 8),)
+
+
+def test_what_was_not_computed_is_hatched_and_what_was_is_as_in_the_whole_map(begun):
+    whole = dataclasses.replace(begun, values=np.nan_to_num(begun.values))
+    drawn, plain = (np.asarray(each.overlay(sign="both", vmax=3.0), int) for each in (begun, whole))
+    bare = np.asarray(begun.pictures[0].convert("RGB"), int)
+    hatched = np.asarray(hatch(begun.pictures[0], np.ones((24, 24), dtype=bool)), int)
+    for corner in (np.s_[20:, 20:], np.s_[:4, :4]):
+        np.testing.assert_array_equal(drawn[corner], plain[corner])
+    unknown = np.s_[8:16, :16]
+    assert (drawn[unknown] == hatched[unknown]).all()
+    assert np.abs(drawn[unknown] - plain[unknown]).mean() > 5
+    np.testing.assert_array_equal(np.asarray(begun.overlay(opacity=0.0)), bare)
+    assert begun.plot().axes[0].get_title().startswith("Occlusion, 3 of 9 places")
+    assert begun._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_margin_that_the_network_does_not_see_is_not_hatched():
+    clf = cw.Classifier(net(), cw.Preprocess(resize=24, crop=24))
+    found = explain.occlusion(clf, Image.new("RGB", (48, 24), "white"), 1, window=8, stride=8)
+    begun = dataclasses.replace(found, values=np.full((1, 3, 3), np.nan))
+    drawn = np.asarray(begun.overlay(), int)
+    assert (drawn[:, :12] == 255).all()
+    assert (drawn[:, 36:] == 255).all()
+    assert (drawn[:, 12:36] < 255).all()
+    assert begun.boxes() == (None,)
+    assert "no value" in repr(begun)
+
+
+def test_a_map_with_gaps_is_saved_and_read_again(begun, tmp_path):
+    again = cw.Heatmap.load(begun.save(tmp_path / "begun"))
+    np.testing.assert_array_equal(again.values, begun.values)
+    np.testing.assert_array_equal(again.upsampled(), begun.upsampled())
+    assert again.unfinished == "3 of 9 places"
+    assert again.params["done"] == 3
+    assert repr(again) == repr(begun)
+    assert "-2 to 3 logit, 3 of 9 places" in repr(again)
+    saved = Image.open(tmp_path / "begun" / "overlay-0.png")
+    np.testing.assert_array_equal(np.asarray(saved), np.asarray(begun.overlay()))

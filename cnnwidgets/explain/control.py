@@ -36,6 +36,16 @@ class Cancel(Protocol):
         """Whether to stop."""
 
 
+def progress_words(done: int, total: int, unit: str) -> str:
+    """Return how far work has come: "180 of 3,025 places"."""
+    return f"{done:,} of {total:,} {unit}"
+
+
+def progress_params(done: int, total: int, unit: str) -> dict[str, int | str]:
+    """Return what `Heatmap.params` says of unfinished work: the steps done, as a number and in words."""
+    return {} if done == total else {"done": done, "unfinished": progress_words(done, total, unit)}
+
+
 def check_cancelled(cancel: Cancel | None, done: int, total: int) -> None:
     """Raise `Cancelled` if the token is set."""
     if cancel is not None and cancel.is_set():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from cnnwidgets.images import colormaps
 from cnnwidgets.images.colormaps import AUTO, Sign
-from cnnwidgets.images.compose import blend, largest
+from cnnwidgets.images.compose import blend, hatch, largest
 from cnnwidgets.images.encode import to_png
 from cnnwidgets.images.legend import legend
 
@@ -33,7 +35,7 @@ def overlay(
     vmax: float | None = None,
     box: bool = False,
 ) -> Image.Image:
-    """Return the picture with the map on it, where the network looked.
+    """Return the picture with the map on it, where the network looked, and what was not computed hatched.
 
     Args:
         heatmap: the result.
@@ -52,10 +54,21 @@ def overlay(
     if vmax is None:
         vmax = largest(heatmap.values[index], sign)
     drawn = blend(picture, lying, opacity=opacity, threshold=threshold, sign=sign, colormap=colormap, vmax=vmax)
+    if opacity > 0:
+        drawn = hatch(drawn, np.isnan(lying) & _looked_at(heatmap.frames[index], lying.shape))
     found = heatmap.boxes()[index] if box else None
     if found is not None:
         outline(drawn, found, heatmap.frames[index])
     return drawn
+
+
+def _looked_at(frame: Frame, size: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Return which pixels of the picture, drawn at a size (height, width), the network looked at."""
+    height, width = size
+    ys, xs = np.arange(height) + 0.5, np.arange(width) + 0.5
+    left, right = (edge * width / frame.picture_size[1] for edge in (frame.box.left, frame.box.right))
+    top, bottom = (edge * height / frame.picture_size[0] for edge in (frame.box.top, frame.box.bottom))
+    return np.asarray(((ys >= top) & (ys <= bottom))[:, None] & ((xs >= left) & (xs <= right)))
 
 
 def outline(drawn: Image.Image, box: Box, frame: Frame, colour: str = "white") -> None:
@@ -88,7 +101,8 @@ def plot(heatmap: Heatmap, *, sign: Sign = "positive", colormap: str = AUTO, opa
             extent=(0, width, height, 0),
         )
         where = f" at {heatmap.layer}" if heatmap.layer else ""
-        axes.set_title(f"{heatmap.title}{where}\n{heatmap.target[index]}", fontsize=10)
+        far = heatmap.unfinished and f", {heatmap.unfinished}"
+        axes.set_title(f"{heatmap.title}{where}{far}\n{heatmap.target[index]}", fontsize=10)
         axes.set_xlabel("pixel")
         bounds = {"positive": (0, top), "negative": (-top, 0), "absolute": (0, top), "both": (-top, top)}[sign]
         name = colormaps.resolve(colormap, sign)

@@ -11,6 +11,7 @@ against asymmetric padding. It is the centre of the receptive field plus a shift
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -179,3 +180,27 @@ def interpolation(centres: Floats, positions: Floats) -> Floats:
     matrix[rows, left] = 1 - share
     matrix[rows, left + 1] += share
     return matrix
+
+
+def interpolate(down: Floats, values: npt.NDArray[np.floating[Any]], across: Floats) -> Floats:
+    """Return maps (...,h,w) at other positions (...,H,W), given the matrices of `interpolation` for rows and columns.
+
+    Cells without a value, NaN, are left out of the sums. A position gets a value where the cell nearest to it has one,
+    so that a value reaches half-way to each neighbouring cell, and NaN elsewhere.
+    """
+    cells = values.astype(np.float64)
+    missing = np.isnan(cells)
+    if not missing.any():
+        return np.asarray(down @ cells @ across.T)
+    present = (~missing).astype(np.float64)
+    weights = down @ present @ across.T
+    near = _nearest(down) @ present @ _nearest(across).T > 0
+    sums = down @ np.where(missing, 0.0, cells) @ across.T
+    return np.asarray(np.where(near, sums / np.where(near, weights, 1.0), np.nan))
+
+
+def _nearest(matrix: Floats) -> Floats:
+    """Return which cells lie nearest to each position, 1 or 0, given a matrix of `interpolation`."""
+    # Cells that look at the same place share its weight: their columns are alike.
+    _, alike, count = np.unique(matrix, axis=1, return_inverse=True, return_counts=True)
+    return np.asarray(matrix * count[alike] >= 0.5 - 1e-9, dtype=np.float64)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cnnwidgets.errors import ModelError, OptionError, refuse_unknown
-from cnnwidgets.explain.control import Cancel, Progress, check_cancelled
+from cnnwidgets.explain.control import Cancel, Progress, check_cancelled, progress_params
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.network import Edits, Network, check_finite, few_images
 from cnnwidgets.explain.placement import placed_grid
@@ -41,6 +41,8 @@ class Method(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     paper: ClassVar[str]
+    progress_unit: ClassVar[str] = "images"  # what a step is called
+    has_gaps: ClassVar[bool] = False  # `steps` gives NaN for what is still to come, and checks the other values itself
 
     @classmethod
     def made(cls, where: str, options: dict[str, Any]) -> Self:
@@ -200,7 +202,8 @@ def _steps(
         check_cancelled(cancel, before, total)
         for done, part, part_scores in method.steps(run, images[rows], bound, rows, chunk):
             check_finite(part_scores, "The score to explain")
-            check_finite(part, "The map")
+            if not method.has_gaps:
+                check_finite(part, "The map")
             part_values = part.detach().float().cpu().numpy()
             if values is None:
                 values = np.full((len(images), *part_values.shape[1:]), np.nan, dtype=np.float32)
@@ -208,7 +211,8 @@ def _steps(
             scores[rows] = part_scores.detach().float().cpu().numpy()
             if progress is not None:
                 progress(before + done, total)
-            yield _Step(before + done, total, partial(_heatmap, run, bound, values, scores, stamp))
+            facts = progress_params(before + done, total, method.progress_unit)
+            yield _Step(before + done, total, partial(_heatmap, run, bound, values, scores, stamp, facts=facts))
             if before + done < total:
                 check_cancelled(cancel, before + done, total)
 
@@ -228,7 +232,9 @@ def check_chunk(chunk: int | None) -> None:
         raise OptionError(f"chunk={chunk!r}: give the number of images per pass, 1 or more, or None.")
 
 
-def _heatmap(run: MethodRun, target: Target, values: Any, scores: Any, stamp: ModelStamp) -> Heatmap:
+def _heatmap(
+    run: MethodRun, target: Target, values: Any, scores: Any, stamp: ModelStamp, *, facts: dict[str, Any]
+) -> Heatmap:
     network, method = run.network, run.method
     images = network.subject.images
     height, width = network.x.shape[2:]
@@ -243,7 +249,7 @@ def _heatmap(run: MethodRun, target: Target, values: Any, scores: Any, stamp: Mo
         score_units=target.units(network.kind),
         units=method.units(target.units(network.kind)),
         layer=run.layer,
-        params={**method.parameters(), **run.facts},
+        params={**method.parameters(), **run.facts, **facts},
         grid=grid,
         frames=images.frames,
         pictures=run.network.pictures,

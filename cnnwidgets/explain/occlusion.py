@@ -36,6 +36,8 @@ class Occlusion(Method):
     name: ClassVar[str] = "occlusion"
     title: ClassVar[str] = "Occlusion"
     paper: ClassVar[str] = "Zeiler & Fergus 2014, arXiv:1311.2901, section 4.2"
+    progress_unit: ClassVar[str] = "places"
+    has_gaps: ClassVar[bool] = True
     window: int | tuple[int, int] | None = None
     stride: int | tuple[int, int] | None = None
     baseline: Any = "mean"
@@ -159,7 +161,7 @@ class Occlusion(Method):
     def steps(
         self, run: MethodRun, x: Tensor, target: Target, rows: slice, chunk: int
     ) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Yield the map so far after every chunk of places, coarse to fine, without gaps."""
+        """Yield the map so far after every chunk of places, coarse to fine, NaN at places that are still to come."""
         places = self.places(*x.shape[2:])
         hiding = self.hiding(run.network, x[0], rows.start, places)
         run.facts.update(hiding.passes.facts)
@@ -170,11 +172,11 @@ class Occlusion(Method):
             return found
 
         clean, reference = scores(hiding.clean, 1), scores(hiding.reference, 1)
-        values = np.full(len(places), np.nan)
+        values = np.empty(len(places))
         for done, some, output in hiding.sweep(chunk):
             change = (reference - scores(output, len(some))).numpy()
-            values[some] = -change if self.keep else change
-            yield done, torch.from_numpy(places.completed(values.reshape(places.shape), done))[None], clean
+            values[done - len(some) : done] = -change if self.keep else change
+            yield done, torch.from_numpy(places.to_map(values[:done]))[None], clean
 
 
 def _plain(pair: tuple[int, int]) -> int | tuple[int, int]:
@@ -225,9 +227,8 @@ def occlusion(
     so positive still means that the place speaks for the target.
 
     As snapshots, `explain.snapshots(explain.occlusion, ...)`, the map comes coarse to fine: every 4th place in both
-    directions, then every 2nd, then all. A snapshot has no gaps: places that are still to come hold values
-    interpolated from the last level that is through (while the first level is not through, the value of the place above
-    or before). `done` and `total` count places.
+    directions, then every 2nd, then all. Places that are still to come are NaN in a snapshot, and it is drawn with
+    these parts of the picture hatched. `done` and `total` count places.
 
     Args:
         model: `nn.Module` or `Classifier`. It is explained as it predicts, in evaluation mode, and left as found.

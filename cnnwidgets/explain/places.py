@@ -1,4 +1,4 @@
-"""The places of a sweep: where the window goes, in which order, and what a half-finished map looks like."""
+"""The places of a sweep: where the window goes, and in which order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.axis import Axis
-from cnnwidgets.explain.geometry import Grid, interpolation
+from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.windows import whole_pair
 
 if TYPE_CHECKING:
@@ -107,64 +107,18 @@ class Places:
         return Grid(axes[0], axes[1])
 
     @cached_property
-    def _levels(self) -> tuple[Whole, ...]:
-        """The places that each level adds, in reading order."""
-        rows, columns = self.shape
-        known = np.zeros(self.shape, dtype=bool)
-        levels = []
-        for step in _STEPS:
-            level = np.zeros(self.shape, dtype=bool)
-            level[::step, ::step] = True
-            levels.append(np.flatnonzero((level & ~known).reshape(rows * columns)))
-            known |= level
-        return tuple(levels)
-
-    @cached_property
     def order(self) -> Whole:
         """The places from coarse to fine: every 4th in both directions, then every 2nd, then all; (places,)."""
-        return np.concatenate(self._levels)
+        levels = np.zeros(self.shape, dtype=np.int64)
+        for level, step in reversed(list(enumerate(_STEPS))):
+            levels[::step, ::step] = level
+        return np.argsort(levels, axis=None, kind="stable")
 
-    def completed(self, values: npt.NDArray[np.floating[Any]], done: int) -> npt.NDArray[np.float64]:
-        """Return a map without gaps from the first `done` places of `order`.
-
-        A place that is still to come takes the value that is interpolated between those of the last level that is
-        through. Within the first level, that of the place above it, or in the first row the last one that is known.
-
-        Args:
-            values: (rows, columns); the places that are still to come may hold anything.
-            done: how many places are known, 1 or more.
-
-        """
-        known = np.zeros(len(self), dtype=bool)
-        known[self.order[:done]] = True
-        known = known.reshape(self.shape)
-        through = 0
-        step = _STEPS[0]
-        for level, width in zip(self._levels, _STEPS, strict=True):
-            through += len(level)
-            if through > done:
-                break
-            step = width
-        lattice = np.array(values[::step, ::step], dtype=np.float64)
-        if done < len(self._levels[0]):
-            _carry_on(lattice, done)
-        if step == 1:
-            return lattice
-        rows, columns = self.grid.places
-        down, across = interpolation(rows[::step], rows), interpolation(columns[::step], columns)
-        return np.asarray(np.where(known, values, down @ lattice @ across.T), dtype=np.float64)
-
-
-def _carry_on(lattice: npt.NDArray[np.float64], done: int) -> None:
-    """Fill what lies behind the first `done` cells in reading order."""
-    columns = lattice.shape[1]
-    row, column = divmod(done, columns)
-    if row == 0:
-        lattice[0, column:] = lattice[0, column - 1]
-        row, column = 1, 0
-    if row < len(lattice):
-        lattice[row, column:] = lattice[row - 1, column:]
-        lattice[row + 1 :] = lattice[row]
+    def to_map(self, values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+        """Return the map (rows, columns) of the values at the first places of `order`, NaN at those still to come."""
+        table = np.full(len(self), np.nan)
+        table[self.order[: len(values)]] = values
+        return table.reshape(self.shape)
 
 
 def _left(starts: tuple[int, ...], window: int, length: int) -> set[tuple[int, int]]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.components import largest_box
-from cnnwidgets.explain.geometry import Grid, interpolation
+from cnnwidgets.explain.geometry import Grid, interpolate, interpolation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,8 @@ class Heatmap:
     """The maps that a method gave for N images. Frozen: a result does not change any more.
 
     Attributes:
-        values: (N,h,w) float32, raw and signed, at the method's own resolution; read-only.
+        values: (N,h,w) float32, raw and signed, at the method's own resolution; read-only. NaN where nothing was
+            computed, in a result of unfinished work.
         method: name of the method: "saliency", "smoothgrad", "cam", "grad_cam", "occlusion".
         title: the method's name in print.
         paper: the source.
@@ -41,7 +42,8 @@ class Heatmap:
         score_units: unit of the scores.
         units: unit of the values.
         layer: name of the layer, None where the map is one of input pixels.
-        params: the method's parameters.
+        params: the method's parameters; of unfinished work also `done`, the number of steps, and `unfinished`, the same
+            in words: "12 of 50 samples".
         grid: what the cells can see and where they lie, in pixels of the network's input; `placement` says how.
         frames: where the network's input lies in each original picture.
         pictures: the pictures; where only a tensor was given, a picture made of it.
@@ -84,7 +86,7 @@ class Heatmap:
         where = f", layer {self.layer!r}" if self.layer else ""
         return (
             f"<Heatmap {self.title} of {self.target[0] if count == 1 else f'{count} images'}{where}: "
-            f"{height}x{width}, {np.nanmin(self.values):.3g} to {np.nanmax(self.values):.3g} {self.units}>"
+            f"{height}x{width}, {_extent(self.values)} {self.units}{self.unfinished and f', {self.unfinished}'}>"
         )
 
     @property
@@ -100,7 +102,8 @@ class Heatmap:
     def upsampled(self) -> Floats:
         """Return the maps at the size of the network's input, (N,H,W) float32.
 
-        Linear between the places of the cells (`grid.places`), constant beyond the outermost ones.
+        Linear between the places of the cells (`grid.places`), constant beyond the outermost ones. A cell that was not
+        computed leaves its part, half-way to its neighbours, NaN.
         """
         if self.values.shape[1:] == self.input_size and self.layer is None:
             return self.values
@@ -108,10 +111,12 @@ class Heatmap:
         rows, columns = self.grid.places
         down = interpolation(rows, np.arange(height, dtype=np.float64))
         across = interpolation(columns, np.arange(width, dtype=np.float64))
-        return np.asarray(down @ self.values.astype(np.float64) @ across.T, dtype=np.float32)
+        return interpolate(down, self.values, across).astype(np.float32)
 
     def on_picture(self, index: int = 0, size: tuple[int, int] | None = None) -> Floats:
-        """Return one map as it lies on its original picture, float32, NaN where the network did not look.
+        """Return one map as it lies on its original picture, float32.
+
+        It is NaN where the network did not look, and around cells that were not computed.
 
         Args:
             index: which image.
@@ -126,7 +131,7 @@ class Heatmap:
         rows, columns = self.grid.places
         matrix_y = interpolation(rows, (ys - frame.box.top) / down - 0.5)
         matrix_x = interpolation(columns, (xs - frame.box.left) / across - 0.5)
-        lying = np.asarray(matrix_y @ self.values[index].astype(np.float64) @ matrix_x.T, dtype=np.float32)
+        lying = interpolate(matrix_y, self.values[index], matrix_x).astype(np.float32)
         lying[(ys < frame.box.top) | (ys > frame.box.bottom)] = np.nan
         lying[:, (xs < frame.box.left) | (xs > frame.box.right)] = np.nan
         return lying
@@ -136,7 +141,8 @@ class Heatmap:
     ) -> tuple[Box | None, ...]:
         """Return for each image the box around the largest component above a share of the maximum.
 
-        Zhou et al. 2016, section 3.2. The component is found on the map at the size of the network's input.
+        Zhou et al. 2016, section 3.2. The component is found on the map at the size of the network's input, among what
+        was computed.
 
         Args:
             threshold: share of the maximum.
@@ -191,3 +197,14 @@ class Heatmap:
         if not -len(self) <= index < len(self):
             raise OptionError(f"index={index} is out of range: this heat map has {len(self)} image(s).")
         return index % len(self)
+
+    @property
+    def unfinished(self) -> str:
+        """How far the work had come, "12 of 50 samples"; "" for a whole result."""
+        return str(self.params.get("unfinished", ""))
+
+
+def _extent(values: Floats) -> str:
+    """Return the least and the greatest of the values that there are, in words."""
+    present = values[~np.isnan(values)]
+    return f"{present.min():.3g} to {present.max():.3g}" if present.size else "no value in"

@@ -35,6 +35,7 @@ class SmoothGrad(Method):
     name: ClassVar[str] = "smoothgrad"
     title: ClassVar[str] = "SmoothGrad"
     paper: ClassVar[str] = "Smilkov et al. 2017, arXiv:1706.03825, section 3"
+    progress_unit: ClassVar[str] = "samples"
     of: Method = field(default_factory=Saliency)
     samples: int = 50
     noise: float = 0.15
@@ -160,6 +161,9 @@ def smoothgrad(
 
     With `of=explain.saliency` the *gradients* are averaged, with their signs, and only their mean is reduced to one
     value a pixel, as in the paper; `noise=0` gives the saliency map itself.
+
+    As snapshots, `explain.snapshots(explain.smoothgrad, ...)`, the map is the mean of the samples so far: after 12 of
+    50 it is what `samples=12` gives. `Heatmap.unfinished` and `Heatmap.params` say how many there are.
 
     Args:
         model: `nn.Module` or `Classifier`. It is explained as it predicts, in evaluation mode, and left as found.

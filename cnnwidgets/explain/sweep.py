@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from cnnwidgets.explain.control import progress_params, progress_words
 from cnnwidgets.explain.network import check_finite
 from cnnwidgets.explain.occlusion import Occlusion
 from cnnwidgets.explain.outputs import UNITS
@@ -81,13 +82,20 @@ class OcclusionSweep:
     def __repr__(self) -> str:
         """Say what it is in a line."""
         count, rows, columns, classes = self.outputs.shape
-        return f"<OcclusionSweep of {count} image(s): {rows}x{columns} places, {classes} classes, {UNITS[self.kind]}>"
+        far = "" if self.done == self.total else f", {progress_words(self.done, self.total, 'done')}"
+        return (
+            f"<OcclusionSweep of {count} image(s): {rows}x{columns} places{far}, {classes} classes, {UNITS[self.kind]}>"
+        )
+
+    @property
+    def total(self) -> int:
+        """Number of places, of all images together."""
+        return len(self.places) * len(self)
 
     def heatmap(self, target: TargetLike = None, *, why: TargetLike = None, instead_of: TargetLike = None) -> Heatmap:
         """Return the heat map of any target; no pass through the network is made.
 
-        The values are those that `explain.occlusion` gives. Where places are still to come, the map is completed as
-        in its snapshots, and NaN for images that were not begun.
+        The values are those that `explain.occlusion` gives, NaN at places that are still to come.
 
         Args:
             target: class index, class name, one of these per image, or None for each image's top class; or a function
@@ -124,7 +132,7 @@ class OcclusionSweep:
             score_units=bound.units(self.kind),
             units=bound.units(self.kind),
             layer=None,
-            params=self.params,
+            params={**self.params, **progress_params(self.done, self.total, Occlusion.progress_unit)},
             grid=self.places.grid,
             frames=self.frames,
             pictures=self.pictures,
@@ -139,9 +147,7 @@ class OcclusionSweep:
         parts = [places[first : first + at_once] for first in range(0, known, at_once)]
         scores = np.concatenate([_scored(target, image, table[part]) for part in parts])
         change = _scored(target, image, self.reference[image, None])[0] - scores
-        values = np.full(len(self.places), np.nan)
-        values[places] = -change if self.params["keep"] else change
-        return self.places.completed(values.reshape(self.places.shape), known)
+        return self.places.to_map(-change if self.params["keep"] else change)
 
 
 def _scored(target: Target, image: int, table: Floats) -> npt.NDArray[np.float64]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from cnnwidgets.images.convert import PictureSource
 
+_VEIL = 128, 0.35  # grey level and its share
+_STRIPES = 0.3  # share of white and of black in the stripes of a hatched part
+
 
 def blend(
     picture: PictureSource,
@@ -67,6 +70,25 @@ def blend(
     colours = Image.fromarray(table[entries])
     mask = Image.fromarray(np.where(painted, round(opacity * 255), 0).astype(np.uint8))
     return Image.composite(colours, base, mask)
+
+
+def hatch(picture: Image.Image, where: NDArray[np.bool_]) -> Image.Image:
+    """Return an RGB picture with a part (H, W) hatched: light and dark stripes on grey, through which it shows.
+
+    It says "nothing is known here", as the browser does, and is like no colour of a map.
+    """
+    if not where.any():
+        return picture
+    rows, columns = np.indices(where.shape)
+    spacing = max(8, round(max(where.shape) / 60))
+    along = (rows + columns) % spacing
+    width = max(1, spacing // 8)
+    pixels = np.asarray(picture.convert("RGB")).astype(np.float32)
+    veiled = pixels + (_VEIL[0] - pixels) * _VEIL[1]
+    light, dark = along < width, (along >= width) & (along < 2 * width)
+    veiled[light] += (255 - veiled[light]) * _STRIPES
+    veiled[dark] -= veiled[dark] * _STRIPES
+    return Image.fromarray(np.where(where[..., None], veiled, pixels).round().astype(np.uint8))
 
 
 def largest(field: NDArray[np.floating[Any]], sign: Sign) -> float:

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import Cancelled
+from cnnwidgets.explain.control import progress_words
 from cnnwidgets.explain.public import snapshots
 from cnnwidgets.widgets._errand import Errand
 from cnnwidgets.widgets._methods import CHOICES
 from cnnwidgets.widgets._store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cnnwidgets.classifier import Classifier
+    from cnnwidgets.explain.method import Snapshot
     from cnnwidgets.explain.subject import Prepared
     from cnnwidgets.jobs import Job
     from cnnwidgets.widgets._lock import ViewLock
@@ -59,7 +61,8 @@ class Answers:
     def __init__(self, clf: Classifier, lock: ViewLock, show: Callable[[], None], say: Callable[..., None]) -> None:
         self.store = Store()
         self._clf, self._lock, self._show, self._say = clf, lock, show, say
-        self._errand = Errand(lock, say, self._ended, "the map was computed")
+        self._errand = Errand(lock, self._say_ended, self._ended, "the map was computed")
+        self._stopped: tuple[Question, Snapshot] | None = None  # what was under way when it was cancelled
 
     @property
     def failed(self) -> BaseException | None:
@@ -73,15 +76,23 @@ class Answers:
         """
         with self._lock:
             missing = tuple(question for question in questions if question not in self.store)
-            return self._errand.start(
-                missing,
-                lambda job: self._compute(job, missing, images),
-                lambda: self._say("busy", missing[0].method, message=CHOICES[missing[0].method].steps),
-                again=again,
-            )
+
+            def begin() -> None:
+                self._drop()
+                self._say("busy", missing[0].method, message=CHOICES[missing[0].method].progress_unit)
+
+            if not missing:
+                self._drop()
+            return self._errand.start(missing, lambda job: self._compute(job, missing, images), begin, again=again)
+
+    def _drop(self) -> None:
+        """Drop what is left of earlier work."""
+        self._stopped = None
+        self.store.drop_preview()
+        self._show()
 
     def cancel(self) -> None:
-        """Stop the work."""
+        """Stop the work; what was computed of a map stays."""
         self._errand.cancel()
 
     def wait(self, timeout: float | None) -> bool:
@@ -90,33 +101,58 @@ class Answers:
 
     def _compute(self, job: Job, missing: tuple[Question, ...], images: Prepared) -> None:
         for question in missing:
-            choice = CHOICES[question.method]
+            latest: Snapshot | None = None
             shown = time.monotonic()
-            for snapshot in snapshots(
-                choice.function,
-                self._clf,
-                images,
-                question.target,
-                instead_of=question.instead_of,
-                cancel=job.cancel,
-                **dict(zip(choice.traits, question.own, strict=True)),
-            ):
-                if job.cancel.is_set():
-                    raise Cancelled("Cancelled.")
-                last = snapshot.done == snapshot.total
-                if not last and time.monotonic() - shown < _SNAPSHOT_EVERY:
-                    continue
-                shown = time.monotonic()
+            try:
+                for snapshot in self._snapshots(job, question, images):
+                    latest = snapshot
+                    last = snapshot.done == snapshot.total
+                    if not last and time.monotonic() - shown < _SNAPSHOT_EVERY:
+                        continue
+                    shown = time.monotonic()
+                    with self._lock:
+                        if last:
+                            self.store.keep(question, snapshot.heatmap)
+                        elif self._errand.is_latest(job):
+                            self.store.preview(question, snapshot.heatmap)
+                            self._say("busy", question.method, **_progress(question, snapshot))
+                        self._show()
+            except Cancelled:
                 with self._lock:
-                    if last:
-                        self.store.keep(question, snapshot.heatmap)
-                    elif self._errand.is_latest(job):
-                        self.store.preview(question, snapshot.heatmap)
-                        self._say(
-                            "busy", question.method, done=snapshot.done, total=snapshot.total, message=choice.steps
-                        )
-                    self._show()
+                    if latest is not None and latest.done < latest.total and self._errand.is_latest(job):
+                        self.store.preview(question, latest.heatmap)
+                        self._stopped = question, latest
+                raise
+
+    def _snapshots(self, job: Job, question: Question, images: Prepared) -> Iterator[Snapshot]:
+        choice = CHOICES[question.method]
+        return snapshots(
+            choice.function,
+            self._clf,
+            images,
+            question.target,
+            instead_of=question.instead_of,
+            cancel=job.cancel,
+            **dict(zip(choice.traits, question.own, strict=True)),
+        )
+
+    def _say_ended(self, state: str, method: str, **more: Any) -> None:
+        """Tell how the work ended; of a map that was cancelled half-way how far it came."""
+        if state == "cancelled" and self._stopped is not None:
+            question, snapshot = self._stopped
+            more = _progress(question, snapshot)
+            words = progress_words(snapshot.done, snapshot.total, more["message"])
+            method, more["message"] = question.method, f"Cancelled after {words}; the map shows these."
+        self._say(state, method, **more)
 
     def _ended(self) -> None:
-        self.store.drop_preview()
+        if self._stopped is None:
+            self.store.drop_preview()
+        else:
+            self.store.stop()
         self._show()
+
+
+def _progress(question: Question, snapshot: Snapshot) -> dict[str, Any]:
+    """Return how far a map has come, as a view's status says it."""
+    return {"done": snapshot.done, "total": snapshot.total, "message": CHOICES[question.method].progress_unit}

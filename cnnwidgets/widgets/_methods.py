@@ -28,7 +28,6 @@ class Choice:
     Attributes:
         function: the public function of `explain`.
         traits: the view's traits that go to the function as keywords, besides the target.
-        steps: what its steps are called.
         slow: whether it takes many passes; where several methods are wanted, the quick ones come first.
         obstacle: tells, given a trace, in words why the method does not fit the network; "" if it does.
 
@@ -36,7 +35,6 @@ class Choice:
 
     function: Callable[..., Any]
     traits: tuple[str, ...] = ()
-    steps: str = "images"
     slow: bool = False
     obstacle: Callable[[Trace], str] = lambda _: ""
 
@@ -44,6 +42,11 @@ class Choice:
     def name(self) -> str:
         """The method's name."""
         return str(self.function.method.name)  # type: ignore[attr-defined]
+
+    @property
+    def progress_unit(self) -> str:
+        """What its steps are called."""
+        return str(self.function.method.progress_unit)  # type: ignore[attr-defined]
 
     def packed(self, trace: Trace) -> dict[str, Any]:
         """Return what the browser needs to offer it."""
@@ -69,7 +72,7 @@ CHOICES: dict[str, Choice] = {
     choice.name: choice
     for choice in (
         Choice(saliency),
-        Choice(smoothgrad, ("samples", "noise", "seed"), "samples", slow=True),
+        Choice(smoothgrad, ("samples", "noise", "seed"), slow=True),
         Choice(cam, obstacle=_no_cam),
         Choice(grad_cam, ("layer",)),
     )

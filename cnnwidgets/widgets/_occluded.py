@@ -14,6 +14,7 @@ from cnnwidgets.widgets._score import Score, in_numbers
 from cnnwidgets.widgets._still import PANEL, sized, title, zoomed
 
 if TYPE_CHECKING:
+    from cnnwidgets.explain.result import Heatmap
     from cnnwidgets.widgets._scene import Scene
 
 _ROW = 22  # pixels of a bar with its text
@@ -21,33 +22,36 @@ _NARROWEST = 360  # for bars with names and numbers
 _NAMES = 0.42  # share of the width
 
 
-def occluded(canvas: Any, scene: Scene, score: Score | None) -> Image.Image:
+def occluded(canvas: Any, scene: Scene, score: Score | None, swept: Heatmap | None) -> Image.Image:
     """Return the picture with its occluders, the map that is shown, the score in words, and the bars.
 
     Args:
-        canvas: has the traits of `Overlay`, `show`, `heatmap` and `visited`.
+        canvas: has the traits of `Overlay`, `show` and `visited`.
         scene: the placing that is shown.
         score: the last answer, or None.
+        swept: the map of the sweep as far as it has come, if it is shown.
 
     """
-    picture, top, units = _mapped(canvas, scene)
+    picture, top, units = _mapped(canvas, scene, swept)
     parts = [sized(zoomed(_hidden(picture, scene), canvas), PANEL)]
     if units:
         style = {"sign": canvas.sign, "colormap": canvas.colormap, "threshold": canvas.threshold}
         parts.append(legend(parts[0].width, vmax=top, units=f"drop in {units}", **style))
+    if swept is not None and swept.unfinished:
+        parts.append(title(f"{swept.unfinished}; hatched: not computed", parts[0].width))
     if score is not None:
         width = max(parts[0].width, _NARROWEST)
         parts = [title(in_numbers(score), width), *parts, _bars(score, width)]
     return stacked(*parts)
 
 
-def _mapped(canvas: Any, scene: Scene) -> tuple[Image.Image, float, str]:
+def _mapped(canvas: Any, scene: Scene, swept: Heatmap | None) -> tuple[Image.Image, float, str]:
     """Return the picture with its map, the end of the map's scale, and its units; "" if there is no map."""
     picture = scene.looked.picture.convert("RGB")
     style = {name: getattr(canvas, name) for name in ("opacity", "threshold", "sign", "colormap")}
-    if canvas.show == "sweep" and canvas.heatmap is not None:
-        drawn = overlay(canvas.heatmap, **style).resize(picture.size, Image.Resampling.BICUBIC)
-        return drawn, largest(canvas.heatmap.values[0], canvas.sign), canvas.heatmap.units
+    if swept is not None:
+        drawn = overlay(swept, **style).resize(picture.size, Image.Resampling.BICUBIC)
+        return drawn, largest(swept.values[0], canvas.sign), swept.units
     visited = canvas.visited
     if canvas.show == "visited" and len(visited):
         field = visited.map()

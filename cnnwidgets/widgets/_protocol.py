@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnwidgets.explain.geometry import interpolation
+from cnnwidgets.explain.geometry import interpolate, interpolation
 from cnnwidgets.images import colormaps
 from cnnwidgets.images.encode import encode
 
@@ -41,15 +41,16 @@ def pack_seen(frame: Frame) -> list[float]:
 def pack_map(heatmap: Heatmap, *, partial: bool) -> dict[str, Any]:
     """Return the first map of a result: float16 shares of its largest magnitude, and where its cells lie.
 
+    NaN stands for what was not computed.
     A float16 keeps three to four digits of the raw value, which is what the read-out shows.
     """
     rows, columns = heatmap.grid.places
     values = heatmap.values[0]
     if len(set(rows)) < len(rows) or len(set(columns)) < len(columns):  # cells that lie at the same place
         down, across = (interpolation(axis, np.unique(axis)) for axis in (rows, columns))
-        values = down @ values @ across.T
+        values = interpolate(down, values, across)
         rows, columns = np.unique(rows), np.unique(columns)
-    scale = float(np.abs(values).max()) or 1.0
+    scale = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     frame = heatmap.frames[0]
     (box,) = heatmap.boxes()[:1]
     return {
@@ -63,7 +64,7 @@ def pack_map(heatmap: Heatmap, *, partial: bool) -> dict[str, Any]:
         "score": f"{heatmap.score_units} of {heatmap.target[0]} = {heatmap.scores[0]:.3g}",
         "box": None if box is None else list(box),
         "partial": partial,
-        "caption": f"{heatmap.title}, {heatmap.paper}",
+        "caption": ", ".join(part for part in (heatmap.title, heatmap.unfinished, heatmap.paper) if part),
     }
 
 

@@ -59,6 +59,8 @@ def _panel(heatmap: Heatmap, view: Any, side: int, *, titled: bool) -> Image.Ima
         threshold=view.threshold,
     )
     text = heatmap.title if titled else f"{heatmap.title}: {heatmap.target[0]}"
+    if heatmap.unfinished:
+        text = f"{text}, {heatmap.unfinished}"
     return stacked(title(text, drawn.width), drawn, scale)
 
 

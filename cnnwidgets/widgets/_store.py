@@ -1,4 +1,4 @@
-"""The heat maps that a view has: the latest few that are done, and the one that is being made."""
+"""The heat maps that a view has: the latest few that are done, and the one that is being made or was stopped."""
 
 from __future__ import annotations
 
@@ -21,14 +21,19 @@ class Store:
     def __init__(self) -> None:
         self._done: OrderedDict[Hashable, Heatmap] = OrderedDict()
         self._partial: dict[Hashable, Heatmap] = {}
+        self._stopped = False
         self._packed: dict[Hashable, tuple[Heatmap, dict[str, Any]]] = {}
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._done
 
     def get(self, key: Hashable) -> Heatmap | None:
-        """Return a finished heat map, or None."""
-        return self._done.get(key)
+        """Return a finished heat map, or the one that was stopped half-way; None where neither is there."""
+        return self._done.get(key, self._partial.get(key) if self._stopped else None)
+
+    def get_shown(self, key: Hashable) -> Heatmap | None:
+        """Return the heat map that is on show, be it the one that is being made; None without one."""
+        return self._done.get(key, self._partial.get(key))
 
     def keep(self, key: Hashable, heatmap: Heatmap) -> None:
         """Keep a finished heat map; the one that was used longest ago makes room."""
@@ -42,28 +47,32 @@ class Store:
         self.drop_preview()
         self._partial[key] = heatmap
 
+    def stop(self) -> None:
+        """Take the snapshot for a result: the work on it was stopped. It stays until other work begins."""
+        self._stopped = True
+
     def drop_preview(self) -> None:
         """Forget the snapshot."""
         for key in self._partial:
             self._packed.pop(key, None)
         self._partial.clear()
+        self._stopped = False
 
     def clear(self) -> None:
         """Forget everything."""
         self._done.clear()
         self._partial.clear()
         self._packed.clear()
+        self._stopped = False
 
     def packed(self, key: Hashable) -> dict[str, Any] | None:
         """Return what the browser gets for a question: the same object as long as the map is the same."""
-        heatmap = self._done.get(key)
-        partial = heatmap is None
-        if heatmap is None:
-            heatmap = self._partial.get(key)
-        else:
-            self._done.move_to_end(key)
+        heatmap = self.get_shown(key)
         if heatmap is None:
             return None
+        partial = key not in self._done
+        if not partial:
+            self._done.move_to_end(key)
         known = self._packed.get(key)
         if known is None or known[0] is not heatmap:
             known = self._packed[key] = (heatmap, protocol.pack_map(heatmap, partial=partial))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import Cancelled
+from cnnwidgets.explain.control import progress_words
 from cnnwidgets.explain.occlusion_sweep import sweep_snapshots
 from cnnwidgets.explain.targets import Probability
 from cnnwidgets.jobs import Job, Lane
@@ -72,13 +73,16 @@ class Swept:
     Attributes:
         order: what was wanted.
         sweep: the scores.
-        whole: whether it is through.
 
     """
 
     order: Order
     sweep: OcclusionSweep
-    whole: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is through."""
+        return self.sweep.done == self.sweep.total
 
     def heatmap(self, question: Question) -> Heatmap:
         """Return the map of the question's target and measure; nothing is computed anew."""
@@ -90,7 +94,7 @@ class Swept:
         return self.sweep.heatmap(target)
 
     def packed(self, heatmap: Heatmap) -> dict[str, Any]:
-        """Return what the browser gets: a map, and the window in pixels of the picture."""
+        """Return what the browser gets: a map, NaN where nothing is known, and the window in pixels of the picture."""
         down, across = self.order.looked.frame.scale
         return {
             **protocol.pack_map(heatmap, partial=not self.whole),
@@ -132,16 +136,18 @@ class Sweep:
             self._lane.submit(self._job)
 
     def cancel(self) -> None:
-        """Stop the sweep; the map as far as it came stays."""
+        """Stop the sweep; what was computed stays."""
         self._lane.cancel()
 
     def forget(self) -> None:
         """Stop the sweep and take its map away: it answers what nobody asks any more."""
         with self._lock:
+            had = self._job is not None or self.swept is not None or self.failed is not None
             self.failed = None
             if self._job is not None:
                 self._job = None
                 self._lane.cancel()
+            if had:
                 self._say("idle")
             self._keep(None)
 
@@ -156,30 +162,49 @@ class Sweep:
     def _run(self, job: Job, make: Callable[[], Order]) -> Iterator[None]:
         order = make()
         clock = _Clock()
-        for snapshot in order.snapshots(self._clf, job.cancel):
-            last = snapshot.done == snapshot.total
-            left = clock.left(snapshot.done, snapshot.total)
-            if last or clock.due:
-                with clock.showing, self._lock:
-                    if job is not self._job:
-                        raise Cancelled("Nobody asks for this sweep any more.")
-                    self._keep(Swept(order, snapshot.sweep, last))
-                    self._say("busy", message=STEPS, done=snapshot.done, total=snapshot.total, seconds_left=left)
-            yield
+        latest: SweepSnapshot | None = None  # that is not on show
+        try:
+            for snapshot in order.snapshots(self._clf, job.cancel):
+                latest = snapshot
+                left = clock.left(snapshot.done, snapshot.total)
+                if snapshot.done == snapshot.total or clock.due:
+                    with clock.showing, self._lock:
+                        if job is not self._job:
+                            raise Cancelled("Nobody asks for this sweep any more.")
+                        self._keep(Swept(order, snapshot.sweep))
+                        self._say("busy", message=STEPS, done=snapshot.done, total=snapshot.total, seconds_left=left)
+                    latest = None
+                yield
+        finally:  # stopped: what was computed since the map was last shown is kept, too
+            if latest is not None and job.cancel.is_set():
+                with self._lock:
+                    if job is self._job:
+                        self._keep(Swept(order, latest.sweep))
 
     def _ended(self, job: Job, error: BaseException | None) -> None:
         with self._lock:
             if job is not self._job:
                 return  # a newer one has taken its place, and speaks for itself
             self._job = None
+            if isinstance(error, Cancelled) and self.swept is not None and self.swept.whole:
+                error = None  # it came too late
             self.failed = error
             if error is None:
                 self._say("idle")
             elif isinstance(error, Cancelled):
-                self._say("cancelled", message="Cancelled.")
+                self._keep(self.swept)  # now as a result
+                self._say("cancelled", **self._stopped())
             else:
                 self._keep(None)
                 self._say("error", **in_words(error, "the map was computed"))
+
+    def _stopped(self) -> dict[str, Any]:
+        """Return how far the sweep came that was cancelled, as numbers and in words."""
+        if self.swept is None:
+            return {"message": "Cancelled before the first place."}
+        done, total = self.swept.sweep.done, self.swept.sweep.total
+        words = f"Cancelled after {progress_words(done, total, STEPS)}. Hatched: not computed."
+        return {"done": done, "total": total, "message": words}
 
 
 class _Clock:

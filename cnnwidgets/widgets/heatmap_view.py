@@ -60,7 +60,8 @@ class HeatmapView(Question, Overlay, PictureWidget):
         Heatmap,
         allow_none=True,
         read_only=True,
-        help="The `Heatmap` shown; None until the first one is there.",
+        help="The `Heatmap` shown; None until it is there. After `cancel()` what there is of it, see "
+        "`Heatmap.unfinished`.",
     )
     predictions = traitlets.Instance(Predictions, read_only=True, help="The five likeliest classes.")
 
@@ -143,7 +144,7 @@ class HeatmapView(Question, Overlay, PictureWidget):
             self._answer(again=True)
 
     def cancel(self) -> None:
-        """Stop the work in the background. What is already there stays."""
+        """Stop the work in the background. What is already there stays, of a map that is half-way, too."""
         self._answers.cancel()
 
     def close(self) -> None:
@@ -217,7 +218,7 @@ class HeatmapView(Question, Overlay, PictureWidget):
     def snapshot(self) -> Image.Image:
         """Return what is shown as a PIL picture: overlay and legend, all methods where `compare` is set."""
         with self._lock:
-            known = {name: self._answers.store.get(self._question(name)) for name in CHOICES}
+            known = {name: self._answers.store.get_shown(self._question(name)) for name in CHOICES}
         shown = known if self.compare else {self.method: known[self.method]}
         return still(self._looked.picture, {k: v for k, v in shown.items() if v is not None}, self)
 
@@ -226,4 +227,5 @@ class HeatmapView(Question, Overlay, PictureWidget):
         share = 100 * self.predictions[0].probability
         if self.heatmap is None:
             return f"HeatmapView: {name} ({share:.0f} %); no map computed yet."
-        return f"HeatmapView: {name} ({share:.0f} %). {self.heatmap.title} of {self.heatmap.target[0]}."
+        far = self.heatmap.unfinished and f", {self.heatmap.unfinished}"
+        return f"HeatmapView: {name} ({share:.0f} %). {self.heatmap.title} of {self.heatmap.target[0]}{far}."

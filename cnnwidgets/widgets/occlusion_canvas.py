@@ -66,7 +66,11 @@ class OcclusionCanvas(Answering, Overlay):
     _results = ("scores", "heatmap")
 
     heatmap = traitlets.Instance(
-        Heatmap, allow_none=True, read_only=True, help="The result of the last sweep, a `Heatmap`; None without one."
+        Heatmap,
+        allow_none=True,
+        read_only=True,
+        help="The result of the last sweep, a `Heatmap`; of a cancelled one what was computed, NaN elsewhere. None "
+        "while a sweep goes on, and without one.",
     )
 
     _sweep = traitlets.Dict().tag(sync=True)
@@ -74,6 +78,7 @@ class OcclusionCanvas(Answering, Overlay):
     def __init__(self, clf: Classifier | nn.Module, image: Any, **options: Any) -> None:
         super().__init__(clf, image, **options)
         self._asked_otherwise("target")
+        self.observe(self._on_window, names=["window", "stride"])
         self.on_msg(self._on_message)
         self._ask_anew()
 
@@ -90,6 +95,9 @@ class OcclusionCanvas(Answering, Overlay):
                 self._show_sweep()
             elif name != "weights of the sweep":
                 self._sweeps.forget()
+
+    def _on_window(self, _change: Any) -> None:
+        self._sweeps.forget()  # its places are others
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
         kind = content.get("kind") if isinstance(content, dict) else None
@@ -144,7 +152,7 @@ class OcclusionCanvas(Answering, Overlay):
         self._sweeps.start(self._order)
 
     def cancel(self) -> None:
-        """Stop the sweep. The hand goes on being answered."""
+        """Stop the sweep: `heatmap` is then what was computed, NaN elsewhere. The hand goes on being answered."""
         self._sweeps.cancel()
 
     def _order(self) -> Order:
@@ -156,9 +164,15 @@ class OcclusionCanvas(Answering, Overlay):
 
     def _show_sweep(self) -> None:
         swept = self._sweeps.swept
-        heatmap = None if swept is None else swept.heatmap(self._question())
+        heatmap = self._swept_map()
         self._sweep = {} if swept is None or heatmap is None else swept.packed(heatmap)
-        self.set_trait("heatmap", heatmap if swept is not None and swept.whole else None)
+        through = swept is not None and (swept.whole or not self._sweeps.busy)
+        self.set_trait("heatmap", heatmap if through else None)
+
+    def _swept_map(self) -> Heatmap | None:
+        """Return the map of the sweep as far as it has come; None without one."""
+        swept = self._sweeps.swept
+        return None if swept is None else swept.heatmap(self._question())
 
     def refresh(self) -> None:
         """Look again: after weights were changed in a way that PyTorch does not count (`.data`)."""
@@ -208,9 +222,10 @@ class OcclusionCanvas(Answering, Overlay):
         with self._lock:
             scene = self._scorer.scene(self._question(), Request(UNASKED, *self._held))
             score: Score | None = self.scores
+            swept = self._swept_map() if self.show == "sweep" else None
         if score is not None and score.boxes != scene.boxes:
             score = None  # of another place
-        return occluded(self, scene, score)
+        return occluded(self, scene, score, swept)
 
     def _described(self) -> str:
         score = self.scores

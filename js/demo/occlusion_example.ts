@@ -99,8 +99,18 @@ export function scoreMessage(traits: Traits, id: number, boxes: Box[], active: n
   };
 }
 
-/** The map of a sweep with windows of `window` pixels of the input, `done` of its places tried. */
-export function sweepOf(traits: Traits, cells: number, partial: boolean): Traits {
+/** The places of a sweep in the order of the kernel: every 4th in both directions, then every 2nd, then all. */
+function coarseToFine(cells: number): number[] {
+  const all = Array.from({ length: cells * cells }, (_, i) => i);
+  const level = (i: number) =>
+    [4, 2, 1].findIndex((step) => Math.floor(i / cells) % step === 0 && (i % cells) % step === 0);
+  return all.sort((a, b) => level(a) - level(b) || a - b);
+}
+
+/** The map of a sweep over `cells` by `cells` places, the first `done` of which have been tried. */
+export function sweepOf(traits: Traits, cells: number, done = cells * cells): Traits {
+  const partial = done < cells * cells;
+  const tried = new Set(coarseToFine(cells).slice(0, done));
   const seen = traits._seen as Box;
   const grain = traits._grain as [number, number];
   const size = (traits.window as number) * grain[0];
@@ -108,8 +118,9 @@ export function sweepOf(traits: Traits, cells: number, partial: boolean): Traits
     Array.from({ length: cells }, (_, i) => from + size / 2 + (i * (to - from - size)) / (cells - 1));
   const [xs, ys] = [along(seen[0], seen[2]), along(seen[1], seen[3])];
   const clean = scoreOf(run(seen, NOTHING), traits.target as number, traits.measure);
-  const values = ys.flatMap((y) =>
-    xs.map((x) => {
+  const values = ys.flatMap((y, row) =>
+    xs.map((x, column) => {
+      if (!tried.has(row * cells + column)) return Number.NaN;
       const box: Box = [x - size / 2, y - size / 2, x + size / 2, y + size / 2];
       const hidden = { boxes: [box], shape: traits.shape as Shape, keep: false };
       return clean - scoreOf(run(seen, hidden), traits.target as number, traits.measure);

@@ -1,4 +1,5 @@
 /** Scores what a mock model asks for, as the kernel would: one after the other, the latest first, after a delay. */
+import { inGroups } from "../src/format";
 import type { Box } from "../src/protocol";
 import type { Traits } from "./example";
 import type { MockModel } from "./mock_model";
@@ -22,9 +23,17 @@ interface Request {
 
 const UNASKED = -1;
 const QUESTION = ["target", "fill", "color", "shape", "keep", "measure"];
-const ROWS = [2, 3, 5, 9, 13];
+const CELLS = 13;
+const TOTAL = CELLS ** 2;
+const DONE = [10, 30, 70, 120, TOTAL];
 const PER_STEP = 350;
 const IDLE = { method: "", message: "", remedy: "", ask: 0, seconds_left: null };
+
+/** What the kernel says of a sweep that was cancelled. */
+export const cancelledWords = (done: number, total: number): string =>
+  done > 0
+    ? `Cancelled after ${inGroups(done)} of ${inGroups(total)} places. Hatched: not computed.`
+    : "Cancelled before the first place.";
 
 export function playOcclusion(model: MockModel, signal: AbortSignal, options: KernelOptions = {}): void {
   const { delay = 45, dead = false, failing = () => false } = options;
@@ -79,20 +88,29 @@ export function playOcclusion(model: MockModel, signal: AbortSignal, options: Ke
     }
   };
 
-  const status = (state: string, done: number, total: number) => {
-    const seconds_left = state === "busy" ? ((ROWS.length - done) * PER_STEP) / 1000 : null;
-    model.receive({
-      _status: { ...IDLE, state, done: ROWS[done - 1] ** 2 || 0, total, message: "places", seconds_left },
-    });
+  let done = 0;
+  const status = (state: string, more: Traits = {}) => {
+    model.receive({ _status: { ...IDLE, state, done, total: TOTAL, ...more } });
   };
-  const total = ROWS[ROWS.length - 1] ** 2;
   const sweep = (step: number) => {
-    if (step > 0) model.receive({ _sweep: sweepOf(traits(), ROWS[step - 1], step < ROWS.length) });
-    status(step < ROWS.length ? "busy" : "idle", step, total);
-    if (step < ROWS.length) sweeping = later(() => sweep(step + 1), PER_STEP);
+    done = step > 0 ? DONE[step - 1] : 0;
+    if (step === 0) model.receive({ _sweep: {} });
+    else model.receive({ _sweep: sweepOf(traits(), CELLS, done) });
+    const seconds_left = ((DONE.length - step) * PER_STEP) / 1000;
+    if (step === DONE.length) status("idle");
+    else {
+      status("busy", { message: "places", seconds_left });
+      sweeping = later(() => sweep(step + 1), PER_STEP);
+    }
   };
 
   model.onSave = (changes) => {
+    if (!dead && ("window" in changes || "stride" in changes)) {
+      clearTimeout(sweeping);
+      model.receive({ _sweep: {} });
+      done = 0;
+      status("idle");
+    }
     if (dead || !QUESTION.some((trait) => trait in changes)) return;
     visits = [];
     model.receive({ _history: {}, _clean: cleanOf(traits()) });
@@ -116,7 +134,7 @@ export function playOcclusion(model: MockModel, signal: AbortSignal, options: Ke
     if (request.kind === "sweep" || request.kind === "retry") sweep(0);
     if (request.kind === "cancel") {
       clearTimeout(sweeping);
-      model.receive({ _status: { ...IDLE, state: "cancelled", done: 0, total: 0, message: "Cancelled." } });
+      status("cancelled", { message: cancelledWords(done, TOTAL) });
     }
   };
 }

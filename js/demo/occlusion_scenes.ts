@@ -3,7 +3,7 @@ import type { Box } from "../src/protocol";
 import type { Traits } from "./example";
 import type { MockModel } from "./mock_model";
 import { cleanOf, historyOf, occlusionTraits, scoreMessage, sweepOf } from "./occlusion_example";
-import { type KernelOptions, playOcclusion } from "./occlusion_kernel";
+import { cancelledWords, type KernelOptions, playOcclusion } from "./occlusion_kernel";
 import { landscape } from "./pictures";
 import type { Scene } from "./scenes";
 
@@ -53,18 +53,14 @@ function longNames(traits: Traits): Traits {
   return overTree({ ...named, _clean: cleanOf(named) });
 }
 
-const busy = (traits: Traits): Traits => ({
+/** A sweep over 55 by 55 places, 180 of them done: in the last row of the coarse ones but one. */
+const sweeping = (traits: Traits, status: Traits): Traits => ({
   ...answered(traits),
   show: "sweep",
-  _sweep: sweepOf(traits, 4, true),
-  _status: {
-    ...(traits._status as object),
-    state: "busy",
-    done: 16,
-    total: 169,
-    message: "places",
-    seconds_left: 2.4,
-  },
+  window: 8,
+  stride: 4,
+  _sweep: sweepOf({ ...traits, window: 8, stride: 4 }, 55, 180),
+  _status: { ...(traits._status as object), done: 180, total: 3025, ...status },
 });
 
 export const OCCLUSION_SCENES: Readonly<Record<string, Scene>> = {
@@ -87,10 +83,18 @@ export const OCCLUSION_SCENES: Readonly<Record<string, Scene>> = {
   occlusion_visited: { base, change: (traits) => ({ ...walked(traits), show: "visited" }), play: play() },
   occlusion_swept: {
     base,
-    change: (traits) => ({ ...answered(traits), show: "sweep", _sweep: sweepOf(traits, 13, false) }),
+    change: (traits) => ({ ...answered(traits), show: "sweep", _sweep: sweepOf(traits, 13) }),
     play: play(),
   },
-  occlusion_sweeping: { base, change: busy },
+  occlusion_sweeping: {
+    base,
+    change: (traits) => sweeping(traits, { state: "busy", message: "places", seconds_left: 42 }),
+  },
+  occlusion_cancelled: {
+    base,
+    change: (traits) => sweeping(traits, { state: "cancelled", message: cancelledWords(180, 3025) }),
+    play: play(),
+  },
   occlusion_logit: {
     base,
     change: (traits) => {

@@ -25,7 +25,11 @@ function partial(maps: unknown): Traits {
   const known = maps as ReturnType<typeof exampleMaps>;
   return {
     ...known,
-    smoothgrad: { ...known.smoothgrad, partial: true, caption: "SmoothGrad: mean over 12 of 50 samples." },
+    smoothgrad: {
+      ...known.smoothgrad,
+      partial: true,
+      caption: "SmoothGrad, 12 of 50 samples, Smilkov et al. 2017",
+    },
   };
 }
 
@@ -97,7 +101,15 @@ export const SCENES: Readonly<Record<string, Scene>> = {
   cancelled: {
     change: (traits) => ({
       ...traits,
-      ...status("cancelled"),
+      ...status("cancelled", { message: "Cancelled after 12 of 50 samples; the map shows these." }),
+      method: "smoothgrad",
+      _maps: partial(traits._maps),
+    }),
+  },
+  cancelled_at_once: {
+    change: (traits) => ({
+      ...traits,
+      ...status("cancelled", { done: 0, total: 0, message: "Cancelled." }),
       method: "smoothgrad",
       _maps: without(traits._maps, "smoothgrad"),
     }),

@@ -1,8 +1,9 @@
 /**
  * From values at cell centres to values at any point: bilinear between centres (or the nearest cell, where the map
- * is made of blocks), the edge value beyond them.
+ * is made of blocks), the edge value beyond them. A cell without a value is left out: around it, half-way to each
+ * neighbour, there is none.
  */
-import type { HeatMap } from "./protocol";
+import type { Box, HeatMap } from "./protocol";
 
 /** For each position: the cell before it, and how far it is on the way to the next cell (0..1). */
 export interface AxisSamples {
@@ -30,6 +31,52 @@ export function sampleAxis(centres: Float32Array, start: number, step: number, c
 /** What of a map its values are read by. */
 type Values = Pick<HeatMap, "values" | "rows" | "columns" | "blocks">;
 
+const gaps = new WeakMap<Float32Array, boolean>();
+
+/** Whether some cells have no value. */
+function hasGaps(values: Float32Array): boolean {
+  let found = gaps.get(values);
+  if (found === undefined) {
+    found = values.some(Number.isNaN);
+    gaps.set(values, found);
+  }
+  return found;
+}
+
+/** As `resample`, for a map of which some cells have no value: these are left out of the sums. */
+function resampleAround(
+  { values, columns, rows }: Values,
+  across: AxisSamples,
+  down: AxisSamples,
+  out: Float32Array,
+): void {
+  const width = across.index.length;
+  const sums = new Float32Array(columns + 1);
+  const weights = new Float32Array(columns + 1);
+  const present = new Uint8Array(columns + 1);
+  for (let j = 0; j < down.index.length; j++) {
+    const top = down.index[j] * columns;
+    const bottom = Math.min(down.index[j] + 1, rows - 1) * columns;
+    const v = down.fraction[j];
+    for (let c = 0; c <= columns; c++) {
+      const column = Math.min(c, columns - 1);
+      const [above, below] = [values[top + column], values[bottom + column]];
+      const [up, low] = [Number.isNaN(above) ? 0 : 1 - v, Number.isNaN(below) ? 0 : v];
+      weights[c] = up + low;
+      sums[c] = (up && up * above) + (low && low * below);
+      present[c] = Number.isNaN(v < 0.5 ? above : below) ? 0 : 1;
+    }
+    const base = j * width;
+    for (let i = 0; i < width; i++) {
+      const left = across.index[i];
+      const u = across.fraction[i];
+      const sum = sums[left] + u * (sums[left + 1] - sums[left]);
+      const weight = weights[left] + u * (weights[left + 1] - weights[left]);
+      out[base + i] = present[u < 0.5 ? left : left + 1] ? sum / weight : Number.NaN;
+    }
+  }
+}
+
 /** The values on the grid of two sampled axes, row after row, into `out`. */
 export function resample(map: Values, across: AxisSamples, down: AxisSamples, out: Float32Array): void {
   const { values, columns, rows } = map;
@@ -40,6 +87,10 @@ export function resample(map: Values, across: AxisSamples, down: AxisSamples, ou
       const row = (down.index[j] + Math.round(down.fraction[j])) * columns;
       for (let i = 0; i < width; i++) out[j * width + i] = values[row + column[i]];
     }
+    return;
+  }
+  if (hasGaps(values)) {
+    resampleAround(map, across, down, out);
     return;
   }
   const line = new Float32Array(columns + 1);
@@ -57,7 +108,7 @@ export function resample(map: Values, across: AxisSamples, down: AxisSamples, ou
   }
 }
 
-/** The value at one point of the picture. */
+/** The value at one point of the picture; not a number where there is none. */
 export function valueAt(map: HeatMap, x: number, y: number): number {
   const out = new Float32Array(1);
   resample(map, sampleAxis(map.xs, x, 1, 1), sampleAxis(map.ys, y, 1, 1), out);
@@ -70,6 +121,34 @@ function nearest(centres: Float32Array, position: number): number {
     if (Math.abs(centres[i] - position) < Math.abs(centres[best] - position)) best = i;
   }
   return best;
+}
+
+/** The edges between the cells' parts of an axis: half-way between the centres, and without end beyond them. */
+function edgesOf(centres: Float32Array): number[] {
+  const between = Array.from({ length: centres.length - 1 }, (_, i) => (centres[i] + centres[i + 1]) / 2);
+  return [Number.NEGATIVE_INFINITY, ...between, Number.POSITIVE_INFINITY];
+}
+
+const areas = new WeakMap<HeatMap, readonly Box[]>();
+
+/** The parts of the picture around cells without a value, cells side by side as one; they may reach beyond it. */
+export function areasWithoutValue(map: HeatMap): readonly Box[] {
+  let boxes = areas.get(map);
+  if (!boxes) {
+    const found: Box[] = [];
+    const { values, rows, columns } = map;
+    const [xs, ys] = [edgesOf(map.xs), edgesOf(map.ys)];
+    for (let row = 0; row < rows && hasGaps(values); row++) {
+      for (let column = 0; column < columns; column++) {
+        const first = column;
+        while (column < columns && Number.isNaN(values[row * columns + column])) column++;
+        if (column > first) found.push([xs[first], ys[row], xs[column], ys[row + 1]]);
+      }
+    }
+    boxes = found;
+    areas.set(map, boxes);
+  }
+  return boxes;
 }
 
 /** The cell whose centre is nearest to a point. */

@@ -23,7 +23,7 @@ export interface Photo extends Encoded {
 }
 
 export interface HeatMap {
-  /** Raw signed values, row after row, in `units`; what is not known is not a number. */
+  /** Raw signed values, row after row, in `units`; what was not computed is not a number. */
   readonly values: Float32Array;
   readonly rows: number;
   readonly columns: number;
@@ -40,7 +40,7 @@ export interface HeatMap {
   readonly score: string;
   /** Around the largest component above 20 % of the maximum. */
   readonly box: Box | null;
-  /** A snapshot of work in progress. */
+  /** Of work in progress, or that was cancelled. */
   readonly partial: boolean;
   readonly caption: string;
 }

@@ -2,7 +2,7 @@
 
 import { begin, type Context, createLayer, type Rectangle } from "./canvas";
 import { colormapOf, colourise, pixelsOf, type Scale, scaleOf } from "./colormap";
-import { resample, sampleAxis } from "./field";
+import { areasWithoutValue, resample, sampleAxis } from "./field";
 import type { Box, HeatMap, PictureState } from "./protocol";
 import { sameValues } from "./same";
 import { toPane, type Viewport } from "./viewport";
@@ -64,7 +64,44 @@ function paintPicture(context: Context, scene: Scene): void {
   context.drawImage(picture.bitmap, ...target);
 }
 
-/** Greys and hatches the margin that was cropped away before the network. */
+/** How a part is hatched of which nothing is known: a grey veil, and stripes so far apart, in CSS pixels. */
+interface Hatching {
+  readonly veil: string;
+  readonly stripes: readonly string[];
+  readonly distance: number;
+}
+
+/** What the network does not see. Greyed rather than darkened: dark is what small values look like. */
+const UNSEEN: Hatching = {
+  veil: "rgb(128 128 128 / 0.6)",
+  stripes: ["rgb(255 255 255 / 0.14)"],
+  distance: 12,
+};
+/** What was not computed: the picture stays to be seen, and the stripes show on light and on dark. */
+const NOT_COMPUTED: Hatching = {
+  veil: "rgb(128 128 128 / 0.35)",
+  stripes: ["rgb(255 255 255 / 0.3)", "rgb(0 0 0 / 0.3)"],
+  distance: 9,
+};
+
+/** Greys and hatches the inside of the clip. */
+function paintHatching(context: Context, { width, height }: Viewport, hatching: Hatching): void {
+  const { veil, stripes, distance } = hatching;
+  context.fillStyle = veil;
+  context.fillRect(0, 0, width, height);
+  context.lineWidth = 1;
+  stripes.forEach((stripe, i) => {
+    context.strokeStyle = stripe;
+    context.beginPath();
+    for (let x = -height - (height % distance) + i; x < width; x += distance) {
+      context.moveTo(x, height);
+      context.lineTo(x + height, 0);
+    }
+    context.stroke();
+  });
+}
+
+/** Hatches the margin that was cropped away before the network. */
 function paintUnseen(context: Context, { picture, viewport, seen }: Scene): void {
   if (!picture) return;
   const [left, top, right, bottom] = seen;
@@ -75,17 +112,38 @@ function paintUnseen(context: Context, { picture, viewport, seen }: Scene): void
   context.rect(...rectangleOf(viewport, [0, 0, picture.width, picture.height]));
   context.rect(...window);
   context.clip("evenodd");
-  // Greyed rather than darkened: dark is what small values look like.
-  context.fillStyle = "rgb(128 128 128 / 0.6)";
-  context.fillRect(0, 0, viewport.width, viewport.height);
-  context.strokeStyle = "rgb(255 255 255 / 0.14)";
-  context.lineWidth = 1;
+  paintHatching(context, viewport, UNSEEN);
+  context.restore();
+}
+
+/** Hatches what was not computed of a map. */
+function paintNotComputed(
+  context: Context,
+  { viewport, seen }: Scene,
+  { map, opacity }: Overlay,
+  ratio: number,
+) {
+  // A map of blocks is painted place by place onto the bare picture.
+  const missing = map.blocks || opacity === 0 ? [] : areasWithoutValue(map);
+  if (missing.length === 0) return;
+  // On whole pixels of the screen: between parts side by side no seam is to be seen.
+  const snapped = (position: number) => Math.round(position * ratio) / ratio;
+  context.save();
   context.beginPath();
-  for (let x = -viewport.height; x < viewport.width; x += 12) {
-    context.moveTo(x, viewport.height);
-    context.lineTo(x + viewport.height, 0);
+  for (const [left, top, right, bottom] of missing) {
+    const inside = [
+      Math.max(left, seen[0]),
+      Math.max(top, seen[1]),
+      Math.min(right, seen[2]),
+      Math.min(bottom, seen[3]),
+    ] as const;
+    if (inside[2] <= inside[0] || inside[3] <= inside[1]) continue;
+    const [x, y, width, height] = rectangleOf(viewport, inside);
+    const [x0, y0] = [snapped(x), snapped(y)];
+    context.rect(x0, y0, snapped(x + width) - x0, snapped(y + height) - y0);
   }
-  context.stroke();
+  context.clip();
+  paintHatching(context, viewport, NOT_COMPUTED);
   context.restore();
 }
 
@@ -235,7 +293,10 @@ export function createStage(signal: AbortSignal): Stage {
       begin(context, viewport);
       paintPicture(context, scene);
       paintUnseen(context, scene);
-      if (scene.overlay) paintOverlay(scene, scene.overlay, ratio);
+      if (scene.overlay) {
+        paintOverlay(scene, scene.overlay, ratio);
+        paintNotComputed(context, scene, scene.overlay, ratio);
+      }
       if (scene.box) paintBox(context, viewport, scene.box);
       if (scene.cross) paintCross(context, viewport, ...scene.cross);
     },

@@ -1,4 +1,5 @@
 /** What the line below a picture says of work that the kernel has been asked for. */
+import { inGroups } from "./format";
 import {
   faultNotice,
   NO_NEWS,
@@ -43,13 +44,13 @@ export interface Circumstances {
 /** "SmoothGrad: 12 of 50 samples"; a message that is a sentence of its own stands as it is. */
 function progressWords(label: string, { done, total, message }: Status): string {
   if (message.includes(" of ")) return message;
-  if (total > 0) return `${label}: ${done} of ${total} ${message}`.trimEnd();
+  if (total > 0) return `${label}: ${inGroups(done)} of ${inGroups(total)} ${message}`.trimEnd();
   return message || `${label}: computing`;
 }
 
 function stoppedWords(label: string, { done, total, message }: Status): string {
   if (message) return message;
-  const how = total > 0 ? ` at ${done} of ${total}` : "";
+  const how = total > 0 ? ` at ${inGroups(done)} of ${inGroups(total)}` : "";
   return `Cancelled: ${label} stopped${how}.`;
 }
 

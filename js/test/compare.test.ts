@@ -65,6 +65,23 @@ test("pointing at one panel gives a cross-hair and the values in all", async () 
   expect(pixel(view, 3, 40, 5)).not.toEqual(before);
 });
 
+test("a panel gives no number where its map was not computed", async () => {
+  const begun = wireMap([1, Number.NaN, 2, 4], [20, 40], [10, 30], { units: "logit", partial: true });
+  const view = await render(await tinyTraits({ compare: true, _maps: { grad_cam: begun, cam: large } }));
+  const pane = view.all(".cnnw-panel .cnnw-pane")[0];
+  const frame = pane.getBoundingClientRect();
+  const scale = frame.width / 60;
+  const place = { clientX: frame.left + 40.2 * scale, clientY: frame.top + 8 * scale };
+  pane.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, ...place }));
+  await nextFrame();
+  expect(view.all(".cnnw-panel-value").map((value) => value.textContent)).toEqual([
+    "",
+    "",
+    "25 % · 100",
+    "not computed yet",
+  ]);
+});
+
 test("compare is asked for like a question, and back", async () => {
   const view = await render(await tinyTraits());
   view.find<HTMLButtonElement>(".cnnw-compare-toggle").click();

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { wireMap } from "../demo/wire";
 import { autoColormap, colourise, endsOf, scaleOf, shareOf } from "../src/colormap";
-import { cellAt, valueAt } from "../src/field";
+import { areasWithoutValue, cellAt, valueAt } from "../src/field";
 import { READERS } from "../src/heatmap_state";
 import type { HeatMap } from "../src/protocol";
 import { ProtocolError } from "../src/readers";
@@ -37,6 +37,57 @@ test("a map of one cell is the same everywhere", () => {
 test("the cell under a point is the one with the nearest centre", () => {
   expect(cellAt(uneven, 15, 14)).toEqual({ row: 0, column: 0 });
   expect(cellAt(uneven, 52, 16)).toEqual({ row: 1, column: 2 });
+});
+
+const none = Number.NaN;
+
+test("a cell that was computed has its own part of the picture, one that was not leaves its part without a value", () => {
+  const map = mapOf([1, 2, none, 4, none, none], [0, 32, 70], [5, 25]);
+  // Between two cells that were computed the value is linear, towards another one it stays what it is.
+  expect(valueAt(map, 16, 5)).toBeCloseTo(1.5, 2);
+  expect(valueAt(map, 50, 5)).toBeCloseTo(2, 2);
+  expect(valueAt(map, 0, 14)).toBeCloseTo(2.35, 2);
+  expect(valueAt(map, -100, 99)).toBeCloseTo(4, 2);
+  expect(valueAt(map, 32, 14)).toBeCloseTo((0.55 * 2) / 0.55, 2);
+  for (const [x, y] of [
+    [52, 5],
+    [99, -9],
+    [17, 16],
+    [32, 25],
+    [70, 25],
+  ])
+    expect(valueAt(map, x, y)).toBeNaN();
+});
+
+test("where all cells were computed, the value is the same as without gaps elsewhere", () => {
+  const values = [1, -2, 5, 7, 0.5, 3, none, none, none];
+  const [begun, whole] = [values, values.slice(0, 6)].map((each, i) =>
+    mapOf(each, [0, 32, 70], i === 0 ? [5, 25, 99] : [5, 25]),
+  );
+  for (const [x, y] of [
+    [3, 8],
+    [20, 20],
+    [66, 24],
+    [90, 0],
+  ])
+    expect(valueAt(begun, x, y)).toBeCloseTo(valueAt(whole, x, y), 1);
+});
+
+test("the parts without a value reach half-way to the neighbours, and beyond the picture", () => {
+  const [low, high] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  const map = mapOf([1, 2, none, 4, none, none], [0, 32, 70], [5, 25]);
+  expect(areasWithoutValue(map)).toEqual([
+    [51, low, high, 15],
+    [16, 15, high, high],
+  ]);
+  expect(areasWithoutValue(uneven)).toEqual([]);
+});
+
+test("the scale is that of what was computed", () => {
+  const map = mapOf([none, -4, 2, none], [0, 1], [0, 1]);
+  expect(scaleOf(map, "both").maximum).toBe(4);
+  expect(scaleOf(map, "positive").maximum).toBe(2);
+  expect(scaleOf(mapOf([none, none], [0, 1], [0]), "both").maximum).toBe(0);
 });
 
 test("each sign has its own scale", () => {

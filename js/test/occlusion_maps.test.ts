@@ -125,11 +125,12 @@ test("a sweep is asked for with what was chosen, shows its progress and the time
   expect([view.model.get("show"), kinds(view)]).toEqual(["sweep", ["sweep"]]);
   const words = () => view.find(".cnnw-notice-text").textContent ?? "";
   await until(() => /^Sweep: \d+ of 169 places, about .* left$/.test(words()), "progress is said");
-  await until(() => view.underAt(15, 15)[0] !== 90, "the coarse map is painted");
+  await until(() => view.underAt(15, 15)[0] !== 90, "the first places are painted");
   button(view, "Cancel").click();
   await nextFrame();
   expect(kinds(view)).toEqual(["sweep", "cancel"]);
-  expect(words()).toBe("Cancelled.");
+  expect(words()).toMatch(/^Cancelled after (10|30|70|120) of 169 places\. Hatched: not computed\.$/);
+  expect(view.model.get("_sweep")).toMatchObject({ partial: true });
   expect(button(view, "Sweep").className).toContain("cnnw-action");
 });
 
@@ -169,10 +170,79 @@ test("hardest hit and most helped bring the occluder there, with the window and 
   expect(close(view.boxes()[0], [16, 27, 24, 33])).toBe(true);
 });
 
+const none = Number.NaN;
+
+/** Of four places two were computed: the upper left one and the lower right one. */
+const begun = (values = [0.1, none, none, -0.2], more = {}) => ({
+  ...wireMap(values, [20, 40], [10, 30], { units: "probability", partial: true }),
+  window: [8, 6],
+  ...more,
+});
+
+test("what was not computed is hatched and without a number, what was is painted and read", async () => {
+  const one = begun([0.1, none, none, none]);
+  const view = await renderOcclusion({ show: "sweep", _sweep: one, opacity: 1, boxes: [[12, 1, 14, 3]] });
+  await nextFrame();
+  const computed = view.underAt(25, 15);
+  // A drop is red, and its part of the picture has one colour.
+  expect(computed[0]).toBeGreaterThan(computed[2] + 50);
+  expect(view.underAt(18, 8)).toEqual(computed);
+  expect(view.underAt(29, 19)).toEqual(computed);
+  const along = Array.from({ length: 60 }, (_, i) => view.underAt(32 + i / 4, 10));
+  for (const [red, green, blue] of along) expect([green, blue]).toEqual([red, red]);
+  const levels = along.map(([red]) => red);
+  // A veil over the grey of the picture, with light and dark stripes.
+  expect(Math.max(...levels)).toBeGreaterThan(120);
+  expect(Math.min(...levels)).toBeLessThan(90);
+  view.hand.point("pointermove", 20.5, 12.5);
+  await nextFrame();
+  expect(Number(view.find(".cnnw-value").textContent)).toBeCloseTo(0.1, 3);
+  view.hand.point("pointermove", 39.5, 10.5);
+  await nextFrame();
+  expect(readout(view)).toEqual(["not computed yet", "pixel 39, 10 · cell row 0, column 1 of 2×2"]);
+  expect(view.find(".cnnw-marker").hidden).toBe(true);
+});
+
+test("hatching takes the opacity 0 for the picture alone, and does not reach beyond what the network sees", async () => {
+  const view = await renderOcclusion({ show: "sweep", _sweep: begun([none, none, none, none]) });
+  await nextFrame();
+  const margin = view.underAt(5, 20);
+  view.model.set("opacity", 0);
+  await nextFrame();
+  expect(view.underAt(40, 30)).toEqual([90, 90, 90, 255]);
+  expect(view.underAt(5, 20)).toEqual(margin);
+});
+
+test("hardest hit and most helped are looked for among the places that were computed", async () => {
+  const view = await renderOcclusion({ show: "sweep", _sweep: begun() });
+  expect(button(view, "Hardest hit").title).toBe("−10.0 points (of the places computed so far)");
+  button(view, "Hardest hit").click();
+  expect(close(view.boxes()[0], [16, 7, 24, 13])).toBe(true);
+  button(view, "Most helped").click();
+  expect(close(view.boxes()[0], [36, 27, 44, 33])).toBe(true);
+  view.model.receive({ _sweep: begun([none, none, none, -0.2]) });
+  await nextFrame();
+  expect(button(view, "Hardest hit").ariaDisabled).toBe("true");
+  button(view, "Hardest hit").click();
+  expect(close(view.boxes()[0], [36, 27, 44, 33])).toBe(true);
+});
+
+test("a page that opens after a cancelled sweep says how far it came and shows what there is", async () => {
+  const words = "Cancelled after 180 of 3,025 places. Hatched: not computed.";
+  const status = { state: "cancelled", method: "occlusion", done: 180, total: 3025, message: words };
+  const view = await renderOcclusion({ show: "sweep", _sweep: begun(), _status: status });
+  expect(view.find(".cnnw-notice-text").textContent).toBe(words);
+  view.model.receive({ _status: { state: "busy", done: 180, total: 3025, message: "places" } });
+  await until(
+    () => view.find(".cnnw-notice-text").textContent === "Sweep: 180 of 3,025 places",
+    "progress is said",
+  );
+});
+
 test("an exported page shows the sweep and the map of the hand", async () => {
   const traits = await tinyOcclusion();
   const history = historyOf([{ box: [14, 10, 26, 22], score: 0.05 }]);
-  const view = await renderOcclusion({ _history: history, _sweep: sweepOf(traits, 5, false), opacity: 1 });
+  const view = await renderOcclusion({ _history: history, _sweep: sweepOf(traits, 5), opacity: 1 });
   button(view, "By hand").click();
   await nextFrame();
   expect(view.underAt(20, 15)[0]).toBeGreaterThan(view.underAt(20, 15)[2] + 50);

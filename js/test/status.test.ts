@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { wireMap } from "../demo/wire";
 import { nextFrame, type Rendered, render, tinyTraits } from "./harness";
 
 beforeEach(() => {
@@ -51,6 +52,21 @@ test("what was cancelled is said, with a way to compute it after all", async () 
   expect(words(view)).toBe("Waiting for the kernel…");
   await after(9_000);
   expect(words(view)).toContain("The kernel does not answer");
+});
+
+test("what a cancelled SmoothGrad has averaged is shown, and how many samples that are is said", async () => {
+  const message = "Cancelled after 12 of 50 samples; the map shows these.";
+  const map = wireMap([0, 1, 2, 4], [20, 40], [10, 30], { partial: true });
+  const view = await render(
+    await tinyTraits({
+      ...status("cancelled", { message }),
+      method: "smoothgrad",
+      _maps: { smoothgrad: map },
+    }),
+  );
+  expect(words(view)).toBe(message);
+  expect(view.pixelAt(40, 30)[0]).toBeGreaterThanOrEqual(253);
+  expect(view.find(".cnnw-pane-note").hidden).toBe(true);
 });
 
 test("an error is shown in words with its remedy, and can be retried", async () => {

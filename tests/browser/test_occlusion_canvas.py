@@ -89,7 +89,8 @@ def test_sweep_with_progress_cancel_hover_and_hardest_hit(opened):
     assert canvas.python("_status['state']") == "busy"
     canvas.root.get_by_role("button", name="Cancel").click()
     canvas.wait_status("Cancelled")
-    assert canvas.python("heatmap") is None
+    assert canvas.status().startswith(f"Cancelled after {canvas.python('heatmap.unfinished')}.")
+    assert canvas.nb.python("bool(canvas.heatmap.params['done'] == (abs(canvas.heatmap.values) >= 0).sum())")
 
     canvas.nb.execute("STATE['seconds'] = 0.0")
     canvas.root.get_by_role("button", name="Sweep", exact=True).click()

@@ -58,6 +58,23 @@ def test_cancelling_stops_before_the_next_step(make, net, x):
     assert seen == [2, 4]
 
 
+def test_what_a_cancelled_smoothgrad_has_averaged_is_smoothgrad_of_fewer_samples(net, x):
+    token, shown = explain.CancelToken(), []
+
+    def watch():
+        for snapshot in explain.snapshots(explain.smoothgrad, net, x[:1], 1, samples=50, chunk=4, cancel=token):
+            shown.append(snapshot.heatmap)
+            if snapshot.done == 12:
+                token.cancel()
+
+    with pytest.raises(Cancelled, match="after 12 of 50"):
+        watch()
+    fewer = explain.smoothgrad(net, x[:1], 1, samples=12, chunk=4)
+    np.testing.assert_allclose(shown[-1].values, fewer.values, rtol=1e-5, atol=1e-7)
+    assert (shown[-1].params["done"], shown[-1].unfinished) == (12, "12 of 50 samples")
+    assert fewer.unfinished == ""
+
+
 def test_work_cancelled_before_it_starts_never_starts(net, x):
     token = explain.CancelToken()
     token.cancel()

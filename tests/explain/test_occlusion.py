@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from cnnwidgets import explain
+from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.baselines import filled
 from cnnwidgets.explain.network import Network
 from cnnwidgets.explain.subject import subject_of
@@ -202,16 +203,39 @@ def test_it_is_saved_and_read_again(net, x, tmp_path):
     np.testing.assert_array_equal(again.grid.y.low, heatmap.grid.y.low)
 
 
-def test_snapshots_go_from_coarse_to_fine_without_gaps(net, x):
+def test_snapshots_go_from_coarse_to_fine_and_hold_what_was_computed_and_nothing_else(net, x):
     shown = list(explain.snapshots(explain.occlusion, net, x[:1], 1, window=4, stride=1, chunk=2))
     assert [(s.done, s.total) for s in shown] == [(min(2 * n, 81), 81) for n in range(1, 42)]
     final = explain.occlusion(net, x[:1], 1, window=4, stride=1)
-    assert all(np.isfinite(s.heatmap.values).all() for s in shown)
     np.testing.assert_allclose(shown[-1].heatmap.values, final.values, atol=1e-6)
-    coarse = next(s for s in shown if s.done >= 9).heatmap.values[0]
-    np.testing.assert_allclose(coarse[::4, ::4], final.values[0, ::4, ::4], atol=1e-6)
-    assert coarse[0, 6] == pytest.approx((coarse[0, 4] + coarse[0, 8]) / 2, abs=1e-6)
-    assert not np.allclose(coarse, final.values[0])
+    order = sorted(range(81), key=lambda place: next(n for n in (0, 1, 2) if not (place // 9 | place % 9) % (4 >> n)))
+    for snapshot in shown:
+        values = snapshot.heatmap.values[0].ravel()
+        come = np.isin(np.arange(81), order[: snapshot.done])
+        np.testing.assert_array_equal(np.isnan(values), ~come)
+        np.testing.assert_allclose(values[come], final.values[0].ravel()[come], atol=1e-6)
+
+
+def test_an_unfinished_map_says_how_far_it_has_come_and_a_finished_one_does_not(net, x):
+    first, *_, last = explain.snapshots(explain.occlusion, net, x, 1, window=4, stride=1, chunk=60)
+    assert (first.heatmap.params["done"], first.heatmap.unfinished) == (60, "60 of 162 places")
+    assert "60 of 162 places" in repr(first.heatmap)
+    assert last.heatmap.unfinished == ""
+    assert not {"done", "unfinished"} & set(last.heatmap.params)
+
+
+def test_scores_that_are_no_numbers_are_an_error_while_the_map_has_gaps(x):
+    class Hole(nn.Module):
+        """NaN once the lower right corner is hidden, which comes after the coarse places."""
+
+        def forward(self, x):
+            hidden = x[:, 0, 7, 7] == 0
+            return torch.stack([x.mean((1, 2, 3)), torch.where(hidden, torch.nan, 1.0)], 1)
+
+    steps = explain.snapshots(explain.occlusion, Hole(), x[:1], 1, window=2, stride=1, baseline=0.0, chunk=9)
+    assert np.isnan(next(steps).heatmap.values).any()
+    with pytest.raises(ModelError, match="with a part hidden holds NaN"):
+        list(steps)
 
 
 def test_snapshots_of_several_images_come_image_by_image(net, x):

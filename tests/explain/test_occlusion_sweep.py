@@ -106,7 +106,14 @@ def test_snapshots_answer_for_any_class_while_the_work_goes_on(net, x):
     count = 0
     for mine, other in zip(ours, theirs, strict=True):
         assert (mine.done, mine.total) == (other.done, other.total)
-        np.testing.assert_allclose(mine.sweep.heatmap(2).values, other.heatmap.values, atol=2e-6)
+        heatmap = mine.sweep.heatmap(2)
+        np.testing.assert_allclose(heatmap.values, other.heatmap.values, atol=2e-6)
+        assert np.isfinite(heatmap.values).sum() == mine.done
+        assert heatmap.params.get("done", 200) == mine.done
+        assert (
+            heatmap.unfinished == other.heatmap.unfinished == ("" if mine.done == 200 else f"{mine.done} of 200 places")
+        )
+        assert (f"{mine.done} of 200 done" in repr(mine.sweep)) == (mine.done < 200)
         count += 1
     assert count == 30
     assert mine.done == mine.total == 200

@@ -135,43 +135,35 @@ def ramp():
 
 
 @pytest.mark.parametrize("done", range(1, 141))
-def test_a_half_finished_map_has_no_gaps_and_keeps_what_is_known(ramp, done):
+def test_a_half_finished_map_holds_what_was_computed_and_nothing_else(ramp, done):
     places, whole = ramp
     assert places.shape == (14, 10)
-    known = np.full(140, np.nan)
-    known[places.order[:done]] = whole.ravel()[places.order[:done]]
-    completed = places.completed(known.reshape(places.shape), done)
-    assert np.isfinite(completed).all()
-    np.testing.assert_allclose(completed.ravel()[places.order[:done]], whole.ravel()[places.order[:done]], atol=1e-12)
-    assert whole.min() <= completed.min()
-    assert completed.max() <= whole.max()
+    begun = places.to_map(whole.ravel()[places.order[:done]])
+    computed = np.zeros(140, dtype=bool)
+    computed[places.order[:done]] = True
+    np.testing.assert_array_equal(np.isnan(begun), ~computed.reshape(places.shape))
+    np.testing.assert_array_equal(begun.ravel()[computed], whole.ravel()[computed])
 
 
-def test_what_is_still_to_come_is_interpolated_between_the_true_centres(ramp):
+def test_what_is_still_to_come_is_not_interpolated_once_the_coarse_places_are_through(ramp):
     places, whole = ramp
-    coarse = 4 * 3
-    known = np.full(140, np.nan)
-    known[places.order[:coarse]] = whole.ravel()[places.order[:coarse]]
-    completed = places.completed(known.reshape(places.shape), coarse)
-    np.testing.assert_allclose(completed[:13, :9], whole[:13, :9])  # inside the coarse places; linear, so exact
-    np.testing.assert_allclose(completed[13], completed[12])  # beyond them
+    begun = places.to_map(whole.ravel()[places.order[: 4 * 3]])
+    np.testing.assert_array_equal(begun[::4, ::4], whole[::4, ::4])
+    assert np.isfinite(begun).sum() == 4 * 3
 
 
-def test_before_the_first_level_is_through_a_place_is_as_the_one_above(ramp):
+def test_before_the_first_level_is_through_no_place_is_as_the_one_above(ramp):
     places, _ = ramp
-    known = np.full(140, np.nan)
-    known[places.order[:4]] = [1, 2, 3, 4]  # the first row, and one of the second
-    completed = places.completed(known.reshape(places.shape), 4)
-    assert completed[0, [0, 4, 8]].tolist() == [1, 2, 3]
-    assert completed[4, [0, 4, 8]].tolist() == [4, 2, 3]
-    assert completed[12, [0, 4, 8]].tolist() == [4, 2, 3]
-    first = places.completed(known.reshape(places.shape), 1)
-    assert (first == 1).all()
+    begun = places.to_map(np.array([1.0, 2, 3, 4]))  # the first row, and one of the second
+    assert begun[0, [0, 4, 8]].tolist() == [1, 2, 3]
+    assert begun[4, 0] == 4
+    assert np.isnan(begun[4, 4:]).all()
+    assert np.isnan(begun[5:]).all()
 
 
 def test_a_finished_map_is_itself(ramp):
     places, whole = ramp
-    np.testing.assert_array_equal(places.completed(whole, 140), whole)
+    np.testing.assert_array_equal(places.to_map(whole.ravel()[places.order]), whole)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cnnwidgets.errors import ImageError, OptionError
 from cnnwidgets.images import blend, colormaps
-from cnnwidgets.images.compose import largest
+from cnnwidgets.images.compose import hatch, largest
 
 SIGNS = ("positive", "negative", "absolute", "both")
 
@@ -114,3 +114,15 @@ def test_options_out_of_range(picture, field, options, words):
 def test_sizes_must_agree(picture, field):
     with pytest.raises(ImageError, match=r"shape \(9, 7\), the picture \(7, 9\).*upsampled"):
         blend(picture, field.T)
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_hatching_shows_on_every_grey_and_touches_only_its_part(level):
+    picture = Image.new("RGB", (60, 40), (level, level, level))
+    where = np.zeros((40, 60), dtype=bool)
+    where[10:30, 20:] = True
+    hatched = np.asarray(hatch(picture, where), int)
+    assert (hatched[~where] == level).all()
+    assert len(np.unique(hatched[where])) == 3, "the veil, and stripes of two kinds"
+    assert np.ptp(hatched[where]) > 60
+    assert hatch(picture, np.zeros((40, 60), dtype=bool)).tobytes() == picture.tobytes()

@@ -11,6 +11,7 @@ from traitlets import TraitError
 
 import cnnwidgets as cw
 from tests.widgets.conftest import Net, make_picture
+from tests.widgets.probe import wait_until
 
 METHODS = ("saliency", "smoothgrad", "cam", "grad_cam")
 NOTHING_CHANGED = ("method", "target", "instead_of", "layer", "opacity", "threshold", "sign", "colormap", "zoom", "pan")
@@ -159,15 +160,73 @@ def test_the_latest_question_wins(view, browser):
 def test_cancel_and_compute_again(view, browser):
     view.samples = 100_000
     browser.ask(method="smoothgrad")
+    wait_until(lambda: view._status["done"] > 0)
     browser.send(kind="cancel")
     with pytest.raises(cw.CnnWidgetsError):
         view.wait(10)
     assert view._status["state"] == "cancelled"
-    assert view.heatmap is None
-    assert "smoothgrad" not in view._maps  # no half-made map is left
     view.samples = 3
     browser.send(kind="retry")
-    assert view.wait(20).params["samples"] == 3
+    found = view.wait(20)
+    assert found.params["samples"] == 3
+    assert found.unfinished == ""
+
+
+def test_what_a_cancelled_smoothgrad_has_averaged_stays(view, clf):
+    view.samples = 100_000
+    view.method = "smoothgrad"
+    wait_until(lambda: view._status["done"] > 0)
+    assert view.heatmap is None
+    view.cancel()
+    with pytest.raises(cw.CnnWidgetsError):
+        view.wait(10)
+    found, status = view.heatmap, view._status
+    done = found.params["done"]
+    assert 0 < done < 100_000
+    assert found.unfinished == f"{done:,} of 100,000 samples"
+    assert (status["state"], status["method"], status["done"], status["total"]) == (
+        "cancelled", "smoothgrad", done, 100_000,
+    )  # fmt: skip
+    assert status["message"] == f"Cancelled after {done:,} of 100,000 samples; the map shows these."
+    wanted = cw.explain.smoothgrad(clf, make_picture(), view.target, samples=done)
+    np.testing.assert_allclose(found.values, wanted.values, rtol=1e-3, atol=1e-5)
+    packed = view._maps["smoothgrad"]
+    assert packed["partial"]
+    assert found.unfinished in packed["caption"]
+    assert found.unfinished in view._repr_mimebundle_()[0]["text/plain"]
+    view.opacity = 0.3
+    assert view.heatmap is found
+
+
+def test_what_was_averaged_since_the_map_was_last_shown_stays_too(view, monkeypatch):
+    monkeypatch.setattr("cnnwidgets.widgets._answers._SNAPSHOT_EVERY", 1000.0)
+    view.samples = 100_000
+    passes = Net.passes
+    view.method = "smoothgrad"
+    wait_until(lambda: Net.passes > passes + 6)
+    assert "smoothgrad" not in view._maps
+    view.cancel()
+    with pytest.raises(cw.CnnWidgetsError):
+        view.wait(10)
+    assert view.heatmap.params["done"] == view._status["done"] > 0
+    assert view._maps["smoothgrad"]["partial"]
+
+
+def test_other_work_takes_the_place_of_a_map_that_was_cancelled(view):
+    for then in ({"method": "cam"}, {}, {"target": 4}):
+        view.samples = 100_000
+        view.set_state({"method": "smoothgrad", "target": 0})
+        wait_until(lambda: view._status["done"] > 0)
+        view.cancel()
+        with pytest.raises(cw.CnnWidgetsError):
+            view.wait(10)
+        half = view.heatmap
+        assert half.unfinished
+        view.samples = 3
+        view.set_state(then)
+        assert view.wait(20) is not half
+        assert view.heatmap.unfinished == ""
+        assert not view._maps[view.method]["partial"]
 
 
 def test_progress_and_previews_come_while_it_computes(view, browser):

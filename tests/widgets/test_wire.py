@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import gc
 import io
 import weakref
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 import cnnwidgets as cw
+from cnnwidgets.widgets._protocol import pack_map
 from tests.widgets.conftest import make_classifier, make_picture
 
 
@@ -37,6 +39,18 @@ def test_tiny_values_survive_half_precision(clf):
     values = np.frombuffer(packed["data"], "<f2").astype(np.float64).reshape(packed["shape"]) * packed["scale"]
     np.testing.assert_allclose(values, heatmap.values[0], atol=np.abs(heatmap.values).max() * 2**-11)
     assert 0 < np.abs(values).max() < 1e-6
+
+
+@pytest.mark.parametrize("known", [0, 1, 5])
+def test_what_was_not_computed_goes_over_the_wire_as_no_number(view, known):
+    heatmap = view.wait(20)
+    values = heatmap.values.copy()
+    values.reshape(-1)[known:] = np.nan
+    packed = pack_map(dataclasses.replace(heatmap, values=values), partial=True)
+    sent = np.frombuffer(packed["data"], "<f2").reshape(packed["shape"]).astype(np.float32) * packed["scale"]
+    np.testing.assert_allclose(sent, values[0], atol=packed["scale"] * 2**-11)
+    assert np.isfinite(packed["scale"])
+    assert (packed["box"] is None) == (not (values > 0).any())
 
 
 def test_cells_lie_where_they_look(view):

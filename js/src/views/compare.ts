@@ -8,6 +8,7 @@ import type { Layout } from "../layout";
 import { isSeen } from "../state";
 import type { Cursor, ViewContext } from "./context";
 import { createPane } from "./pane";
+import { NOT_COMPUTED } from "./readout";
 
 export interface Compare {
   readonly element: HTMLElement;
@@ -20,6 +21,7 @@ function valueWords(state: HeatmapState, id: string, { point }: Cursor): string 
   if (!map || !point) return "";
   if (!isSeen(state, ...point)) return "not seen by the network";
   const value = valueAt(map, ...point);
+  if (Number.isNaN(value)) return NOT_COMPUTED;
   return `${wholePercent(shareOf(scaleOf(map, state.sign), value))} · ${significant(value)}`;
 }
 

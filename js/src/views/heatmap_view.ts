@@ -13,7 +13,7 @@ import { createLegend } from "./legend";
 import { mountView, type View } from "./mount";
 import { createPane } from "./pane";
 import { createQuestionLine } from "./question_line";
-import { createReadout } from "./readout";
+import { createReadout, NOT_COMPUTED } from "./readout";
 import { createToolbar } from "./toolbar";
 import { createWorkStatus } from "./work_status";
 
@@ -66,7 +66,7 @@ function build(context: ViewContext<HeatmapState>): View<HeatmapState> {
       for (const part of parts) part.update(state);
       const map = mapOf(state, state.method);
       legend.update(state, map, state.compare);
-      readout.update(state, map, "not computed yet");
+      readout.update(state, map, NOT_COMPUTED);
       if (refusal.question !== questionKey()) refusal = { text: "", question: "" };
       status.update(state, refusal.text);
     },

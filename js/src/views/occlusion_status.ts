@@ -1,5 +1,5 @@
 /** The line below the picture of OcclusionCanvas. */
-import { seconds } from "../format";
+import { inGroups, seconds } from "../format";
 import {
   faultNotice,
   NO_NEWS,
@@ -29,7 +29,7 @@ const HINT = "Drag the box over the picture to hide a part of it. Click elsewher
 
 function progressWords({ done, total, message, seconds_left }: Status): string {
   const left = seconds_left === null ? "" : `, about ${seconds(seconds_left)} left`;
-  return total > 0 ? `Sweep: ${done} of ${total} ${message}${left}` : "Sweep: preparing";
+  return total > 0 ? `Sweep: ${inGroups(done)} of ${inGroups(total)} ${message}${left}` : "Sweep: preparing";
 }
 
 function idleNotice(context: OcclusionContext, state: OcclusionState): Notice {

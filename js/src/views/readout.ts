@@ -7,6 +7,7 @@ import { isSeen } from "../state";
 import type { ViewContext } from "./context";
 
 const HINT = "Point at the picture for values";
+export const NOT_COMPUTED = "not computed yet";
 
 export interface Readout {
   readonly element: HTMLElement;
@@ -25,11 +26,9 @@ function wordsFor(
   const value = map ? valueAt(map, x, y) : Number.NaN;
   if (!map || (map.blocks && Number.isNaN(value))) return { value: "", units: missing, place };
   const { row, column } = cellAt(map, x, y);
-  return {
-    value: significant(value),
-    units: map.units,
-    place: `${place} · cell row ${row}, column ${column} of ${map.rows}×${map.columns}`,
-  };
+  const cell = `${place} · cell row ${row}, column ${column} of ${map.rows}×${map.columns}`;
+  if (Number.isNaN(value)) return { value: "", units: NOT_COMPUTED, place: cell };
+  return { value: significant(value), units: map.units, place: cell };
 }
 
 export function createReadout({ cursor }: ViewContext): Readout {

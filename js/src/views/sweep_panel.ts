@@ -22,7 +22,7 @@ function pixels(sizes: readonly number[], chosen: number) {
   return all.map((size) => ({ value: String(size), label: `${size} px` }));
 }
 
-/** The cell with the largest drop (sign 1) or the largest gain (sign -1); -1 where there is none. */
+/** The cell with the largest drop (sign 1) or gain (sign -1) among those that were computed; -1 without one. */
 function extreme({ map: { values } }: Sweep, sign: 1 | -1): number {
   let best = -1;
   values.forEach((value, i) => {
@@ -74,7 +74,8 @@ export function createSweepPanel(context: OcclusionContext): Part<OcclusionState
     const value = sweep && cell >= 0 ? sweep.map.values[cell] : null;
     setAttribute(target, "aria-disabled", value === null ? "true" : undefined);
     const words = value === null || !clean ? none : changeWords(clean.score - value, clean);
-    setAttribute(target, "title", sweep ? words : "Sweep first");
+    const among = sweep?.map.partial ? " (of the places computed so far)" : "";
+    setAttribute(target, "title", sweep ? words + among : "Sweep first");
   };
 
   return {
