@@ -36,6 +36,8 @@ export interface Scene {
   readonly seen: Box;
   readonly overlay: Overlay | null;
   readonly box: Box | null;
+  /** Where the cell of the box lies, outlined finely: what it can see is larger, and not always around it. */
+  readonly place?: Box | null;
   readonly cross: readonly [x: number, y: number] | null;
 }
 
@@ -147,14 +149,14 @@ function paintNotComputed(
   context.restore();
 }
 
-function paintBox(context: Context, viewport: Viewport, box: Box): void {
+function paintBox(context: Context, viewport: Viewport, box: Box, width = 2): void {
   const rectangle = rectangleOf(viewport, box);
   context.lineJoin = "miter";
   context.strokeStyle = "rgb(0 0 0 / 0.75)";
-  context.lineWidth = 4;
+  context.lineWidth = width + 2;
   context.strokeRect(...rectangle);
   context.strokeStyle = "#fff";
-  context.lineWidth = 2;
+  context.lineWidth = width;
   context.strokeRect(...rectangle);
 }
 
@@ -234,7 +236,7 @@ function composeLayer(context: Context, layer: Context, opacity: number, grid: G
 }
 
 /** Everything that a painted scene depends on, to be compared one by one. */
-function needsOf({ viewport, picture, seen, overlay, box, cross }: Scene, ratio: number): unknown[] {
+function needsOf({ viewport, picture, seen, overlay, box, place, cross }: Scene, ratio: number): unknown[] {
   const { width, height, scale, left, top } = viewport;
   return [
     ...[ratio, width, height, scale, left, top, picture?.bitmap, picture?.width, picture?.height, ...seen],
@@ -246,7 +248,7 @@ function needsOf({ viewport, picture, seen, overlay, box, cross }: Scene, ratio:
       overlay?.threshold,
       overlay?.opacity,
     ],
-    ...[cross?.[0], cross?.[1], ...(box ?? [])],
+    ...[cross?.[0], cross?.[1], ...(box ?? [null, null, null, null]), ...(place ?? [])],
   ];
 }
 
@@ -298,6 +300,7 @@ export function createStage(signal: AbortSignal): Stage {
         paintNotComputed(context, scene, scene.overlay, ratio);
       }
       if (scene.box) paintBox(context, viewport, scene.box);
+      if (scene.place) paintBox(context, viewport, scene.place, 1);
       if (scene.cross) paintCross(context, viewport, ...scene.cross);
     },
   };

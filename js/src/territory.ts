@@ -1,4 +1,4 @@
-/** Which cells of a sheet belong to a place of the picture: those under a stroke, and those that see a pixel. */
+/** Which cells of a sheet belong to a place of the picture: under a stroke, at a pixel, and those that can see it. */
 import type { CellGrid, Sheet, Stroke } from "./activation_state";
 
 /** Points a side at which a territory is asked whether it is painted: the kernel asks at the same ones. */
@@ -131,7 +131,14 @@ function reaching(starts: Float32Array, ends: Float32Array, at: number): readonl
   return [first, after];
 }
 
-/** The cells whose receptive field holds a point of the picture; null where none does. */
+/** The cell whose place is nearest to a point of the picture, as a range of one; null outside the seen part. */
+export function cellAt(grid: CellGrid, x: number, y: number): CellRange | null {
+  const [row, column] = [holding(grid.y_edges, y), holding(grid.x_edges, x)];
+  if (row === null || column === null) return null;
+  return { top: row, bottom: row + 1, left: column, right: column + 1 };
+}
+
+/** The cells whose receptive field holds a point of the picture: those that can see it; null where none does. */
 export function cellsSeeing(grid: CellGrid, x: number, y: number): CellRange | null {
   const [left, right] = reaching(grid.lefts, grid.rights, x);
   const [top, bottom] = reaching(grid.tops, grid.bottoms, y);

@@ -16,8 +16,8 @@ export interface MarksScene {
   readonly top: number;
   readonly pinned: MarkedUnit | null;
   readonly pointed: MarkedUnit | null;
-  /** For each picture the cells that see the pixel under the pointer, outlined in every tile. */
-  readonly seeing: readonly (CellRange | null)[];
+  /** For each picture the cell at the pixel under the pointer, outlined in every tile. */
+  readonly placed: readonly (CellRange | null)[];
 }
 
 export interface TileMarks {
@@ -68,11 +68,11 @@ export function createTileMarks(signal: AbortSignal): TileMarks {
     canvas,
     clear: () => context.clearRect(0, 0, canvas.width, canvas.height),
     paint(scene) {
-      const { tiling, pane, top, pinned, pointed, seeing } = scene;
+      const { tiling, pane, top, pinned, pointed, placed } = scene;
       begin(context, pane);
       const style = getComputedStyle(canvas);
       const [from, to] = visibleTiles(tiling, top, pane.height);
-      seeing.forEach((range, picture) => {
+      placed.forEach((range, picture) => {
         if (range && picture < tiling.pictures)
           for (let position = from; position < to; position++) cells(scene, position, picture, range);
       });

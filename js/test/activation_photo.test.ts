@@ -12,7 +12,7 @@ test("a tile's map lies on the photograph in the next frame, aligned by the true
   expect(view.find(".cnnw").dataset.overlay).toBe("0");
   // Channel 0 is 0 1 2 3 at the centres 15 25 35 45: halfway between two of them it is halfway.
   expect(grey(view.photoAt(35.05, 20))).toBeCloseTo(170, -1);
-  expect(grey(view.photoAt(40.05, 20))).toBeCloseTo(212, -1);
+  expect(grey(view.photoAt(38.05, 20))).toBeCloseTo(196, -1);
   expect(grey(view.photoAt(12, 20))).toBe(0);
   view.pointAtCell("pointerleave", 0, 1, 3);
   await nextFrame();
@@ -42,6 +42,8 @@ test("a cell shows its receptive field as a box, and what it sees in words", asy
   expect(grey(view.photoAt(20, 15))).toBe(255);
   expect(grey(view.photoAt(35, 30))).toBe(255);
   expect(grey(view.photoAt(35, 15))).toBe(90);
+  expect(grey(view.photoAt(30, 15)), "where the cell lies has a line of its own").not.toBe(90);
+  expect(grey(view.photoAt(40, 15))).not.toBe(90);
   const all = wireSheet([1, 2, 3, 4], [1, 1, 2, 2], { sees_all: true, measured: true });
   view.model.receive({ _sheet: all });
   view.pointAtCell("pointermove", 0, 0, 0);
@@ -51,19 +53,19 @@ test("a cell shows its receptive field as a box, and what it sees in words", asy
   );
 });
 
-test("a pixel outlines the cells that see it in every tile, and reads the pinned channel", async () => {
+test("a pixel outlines the cell that lies there in every tile, and reads the pinned channel", async () => {
   const view = await renderActivations(await tinyActivations({ channel: 0 }));
   view.pointAtPhoto("pointermove", 12.5, 3.5);
   await nextFrame();
-  // Pixel 12, 3 lies in the fields of the first two rows and columns: their right edge is that of column 2.
+  // Pixel 12, 3 lies in the first row and column, and can be seen by the first two.
   for (const position of [0, 1, 2, 3]) {
-    expect(view.outlined(position, 0, 2)).toBe(true);
-    expect(view.outlined(position, 0, 3)).toBe(false);
-    expect(view.outlined(position, 3, 2)).toBe(false);
+    expect(view.outlined(position, 0, 1)).toBe(true);
+    expect(view.outlined(position, 0, 2)).toBe(false);
+    expect(view.outlined(position, 3, 1)).toBe(false);
   }
   expect(view.readout()).toEqual([
     "0activation, channel 0 here",
-    "pixel 12, 3",
+    "pixel 12, 3 · cell row 0, column 0",
     "Seen by rows 0–1, columns 0–1",
   ]);
   view.pointAtPhoto("pointermove", 3, 3);
@@ -71,7 +73,7 @@ test("a pixel outlines the cells that see it in every tile, and reads the pinned
   expect(view.readout()[0]).toBe("not seen by the network");
   view.pointAtPhoto("pointerleave", 3, 3);
   await nextFrame();
-  expect(view.outlined(1, 0, 2)).toBe(false);
+  expect(view.outlined(1, 0, 1)).toBe(false);
 });
 
 test("a finger's tap is read after it has left", async () => {
@@ -80,7 +82,7 @@ test("a finger's tap is read after it has left", async () => {
   view.pointAtPhoto("pointerup", 12.5, 3.5, { pointerType: "touch" });
   view.pointAtPhoto("pointerleave", 12.5, 3.5, { pointerType: "touch" });
   await nextFrame();
-  expect(view.readout()[1]).toBe("pixel 12, 3");
+  expect(view.readout()[1]).toBe("pixel 12, 3 · cell row 0, column 0");
 });
 
 test("highlight mode darkens the photograph outside the channel's highest activations", async () => {

@@ -28,6 +28,11 @@ export function fieldOf(
   return [lefts[column], tops[row], rights[column], bottoms[row]];
 }
 
+/** Where a cell lies: the part of the picture that is nearer to it than to any other cell. */
+function placeOf({ x_edges, y_edges }: CellGrid, [row, column]: readonly [number, number]): Box {
+  return [x_edges[column], y_edges[row], x_edges[column + 1], y_edges[row + 1]];
+}
+
 /** What lies on the picture: the map of the channel, or in highlight mode the darkness around its peaks. */
 function overlayFor(context: ActivationContext, state: ActivationState, picture: number): Overlay | null {
   const { sheet, quantile } = state;
@@ -89,6 +94,7 @@ export function createActivationPhoto(context: ActivationContext, picture: 0 | 1
         seen: state.seen,
         overlay: bitmap && overlayFor(context, whole, picture),
         box: bitmap && field,
+        place: bitmap && unit?.cell && grid ? placeOf(grid, unit.cell) : null,
         cross: cursor.byKeyboard ? cursor.point : null,
       });
       const at = painting ? cursor.point : null;

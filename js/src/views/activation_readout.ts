@@ -6,7 +6,7 @@ import { significant, wholePercent, withUnits } from "../format";
 import { cutOf } from "../highlight";
 import { cellInLayer, mapOf, planeOf, statisticsOf } from "../sheet";
 import { isSeen } from "../state";
-import { type CellRange, cellsSeeing, isEvery } from "../territory";
+import { type CellRange, cellAt, cellsSeeing, isEvery } from "../territory";
 import { scoreWords } from "../tile_painter";
 import { type ActivationContext, shownUnit, type Unit } from "./activation_context";
 import { fieldOf } from "./activation_photo";
@@ -34,8 +34,8 @@ const between = (low: number, high: number) => `${Math.round(low)}–${Math.roun
 function fieldWords(sheet: Sheet, { cell, picture }: Unit): string {
   if (!cell) return "";
   const [left, top, right, bottom] = fieldOf(sheet.grids[picture], cell);
-  const place = `columns ${between(left, right)}, rows ${between(top, bottom)} of the picture`;
-  const local = sheet.measured ? `Sees about ${place} (measured by the gradient)` : `Sees ${place}`;
+  const part = `columns ${between(left, right)}, rows ${between(top, bottom)} of the picture`;
+  const local = sheet.measured ? `Sees about ${part} (measured by the gradient)` : `Sees ${part}`;
   return sheet.sees_all ? `${local}, and the whole picture besides` : local;
 }
 
@@ -101,8 +101,11 @@ function pixelWords(
   if (!point) return NOTHING;
   const [x, y] = point;
   const seen = picture === 0 ? state : secondState(state);
-  const place = `pixel ${Math.floor(x)}, ${Math.floor(y)}${picture === 1 ? " of the second picture" : ""}`;
-  if (!isSeen(seen, x, y)) return { ...NOTHING, units: "not seen by the network", place };
+  const where = `pixel ${Math.floor(x)}, ${Math.floor(y)}${picture === 1 ? " of the second picture" : ""}`;
+  const cell = cellAt(sheet.grids[picture], x, y);
+  const [row, column] = cell ? cellInLayer(sheet, [cell.top, cell.left]) : [0, 0];
+  const place = cell ? `${where} · cell row ${row}, column ${column}` : where;
+  if (!isSeen(seen, x, y)) return { ...NOTHING, units: "not seen by the network", place: where };
   const unit = shownUnit(context, state, sheet);
   const value = unit && valueAt(mapOf(sheet, picture, unit.channel, state), x, y);
   return {
@@ -121,7 +124,7 @@ function hintFor({ tab }: ActivationState): Pick<Words, "units" | "place" | "fie
   return {
     units: "Point at a tile to see its map on the picture",
     place: "Click to pin a channel and a cell.",
-    field: "Point at the picture to see which cells look there.",
+    field: "Point at the picture to see which cell lies there.",
   };
 }
 

@@ -3,7 +3,7 @@ import type { ActivationState, Sheet } from "../activation_state";
 import { createAtlas } from "../atlas";
 import { h, setAttribute, setText } from "../dom";
 import type { Ranking } from "../rankings";
-import { cellsSeeing, isEvery } from "../territory";
+import { cellAt, isEvery } from "../territory";
 import { onRecoloured } from "../theme";
 import { createTileMarks, type MarkedUnit } from "../tile_marks";
 import { createTilePainter } from "../tile_painter";
@@ -142,9 +142,9 @@ export function createTileGrid(context: ActivationContext): TileGrid {
         `Tiles of ${sheet.layer}: ${ranking.order.length} of ${sheet.channels} channels. ${KEYS}`,
       );
       painter.paint({ sheet, state, ranking, tiling, pane, top });
-      const seeing = sheet.grids.map((grid, picture) => {
+      const placed = sheet.grids.map((grid, picture) => {
         const { point } = cursors[picture];
-        const range = point && !brush.on ? cellsSeeing(grid, ...point) : null;
+        const range = point && !brush.on ? cellAt(grid, ...point) : null;
         // Outlines around whole tiles would tell nothing.
         return range && isEvery(sheet, range) ? null : range;
       });
@@ -154,7 +154,7 @@ export function createTileGrid(context: ActivationContext): TileGrid {
         top,
         pinned: markOf(ranking, pinnedUnit(state, sheet)),
         pointed: markOf(ranking, pointing.unit),
-        seeing,
+        placed,
       });
     },
   };
