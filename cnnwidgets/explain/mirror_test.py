@@ -36,6 +36,7 @@ _VALUES = 20_000  # of a map that are compared: more say no more
 _ROWS = 14
 _CELLS = 32
 _LEAST = 3  # cells between the borders that are left out
+_FIT = 0.01  # of the stride: what a peak between samples is known to
 
 
 @dataclass(frozen=True)
@@ -44,26 +45,27 @@ class Shift:
 
     Attributes:
         pixels: how far content lies behind (positive) or before the place by theory.
-        error: its standard error in pixels: the jackknife over pictures and over groups of channels, added in squares.
+        error: its standard error in pixels: the jackknife over halves of pictures, that over groups of channels, and
+            what the fit of a peak is known to, added in squares.
         agreement: the correlation at that shift, -1 to 1.
-        pictures: how many pictures were compared.
+        samples: how many halves of pictures were compared.
 
     """
 
     pixels: float
     error: float
     agreement: float
-    pictures: int
+    samples: int
 
 
 @dataclass(eq=False)
 class _Products:
-    """What the correlations of one layer are made of: sums over cells for each shift, picture and group of channels.
+    """What the correlations of one layer are made of: sums over cells by shift, half of a picture and group of channels.
 
     Attributes:
         shifts: (n,) in pixels.
         stride: of the layer, in pixels.
-        sums: (pictures, 3, groups, n): products of the two maps, squares of the one, squares of the other.
+        sums: (samples, 3, groups, n): products of the two maps, squares of the one, squares of the other.
 
     """
 
@@ -132,7 +134,11 @@ class MirrorTest:
         shifts = base + (moves[..., None] + axis.stride * np.arange(-most, most + 1)) / 2
         within = np.abs(shifts) <= reach
         products = self._found.setdefault(call, _Products(shifts[within], axis.stride, []))
-        products.sums.append(_lagged(_grouped(one), _grouped(other), most)[:, :, within])
+        rows = one.shape[2]
+        # Halves of a picture count as two samples of the error: they show different things.
+        for half in (slice(0, rows // 2), slice(rows // 2, rows)) if rows > 1 else (slice(0, 1),):
+            parts = _grouped(one[:, :, half]), _grouped(other[:, :, half])
+            products.sums.append(_lagged(*parts, most)[:, :, within])
 
     def shift(self, call: int) -> Shift | None:
         """Return the shift of a layer; None where its map is too small, or where the test tells nothing."""
@@ -164,8 +170,11 @@ def _border(cells: int) -> int:
 
 
 def _reach(axis: Axis) -> float:
-    """Return how far content can lie from the centres: inside the receptive field, and not many cells off."""
-    return min(axis.width / 2, 1.25 * axis.stride + 8) + 1e-6
+    """Return up to which shift the maps are compared: what a cell can see, not many cells off, and a little more.
+
+    A peak at the end of the receptive field is only known for one by what lies behind it.
+    """
+    return min(axis.width / 2, 1.25 * axis.stride + 8) + axis.stride / 2
 
 
 def _sampled(value: Tensor) -> Tensor:
@@ -220,15 +229,15 @@ def _shift(shifts: Floats, sums: Floats, stride: float) -> Shift | None:
 
     Args:
         shifts: (n,) in pixels.
-        sums: (pictures, 3, groups, n).
+        sums: (samples, 3, groups, n).
         stride: in pixels.
 
     """
-    pictures, _, groups, _ = sums.shape
+    samples, _, groups, _ = sums.shape
     total = sums.sum((0, 2))
-    without_picture = total - sums.sum(2) if pictures > 1 else np.empty((0, *total.shape))
+    without_sample = total - sums.sum(2) if samples > 1 else np.empty((0, *total.shape))
     without_group = total - sums.sum(0).swapaxes(0, 1) if groups > 1 else np.empty((0, *total.shape))
-    parts = np.concatenate([total[None], without_picture, without_group])
+    parts = np.concatenate([total[None], without_sample, without_group])
     norms = np.sqrt(parts[:, 1] * parts[:, 2])
     if not np.isfinite(parts).all() or not (norms[0] > 0).any():
         return None
@@ -238,9 +247,11 @@ def _shift(shifts: Floats, sums: Floats, stride: float) -> Shift | None:
     if any(peak is None for peak in found):
         return None
     peaks = np.array(found, np.float64)
-    over_pictures, over_groups = peaks[1 : 1 + len(without_picture)], peaks[1 + len(without_picture) :]
-    variance = sum((len(some) - 1) * float(some.var()) for some in (over_pictures, over_groups) if len(some))
-    return Shift(float(peaks[0]), float(np.sqrt(variance)), float(curves[0].max()), pictures)
+    over_samples, over_groups = peaks[1 : 1 + len(without_sample)], peaks[1 + len(without_sample) :]
+    variance = (_FIT * stride) ** 2 + sum(
+        (len(some) - 1) * float(some.var()) for some in (over_samples, over_groups) if len(some)
+    )
+    return Shift(float(peaks[0]), float(np.sqrt(variance)), float(curves[0].max()), samples)
 
 
 def _peak(shifts: Floats, curve: Floats, stride: float) -> float | None:

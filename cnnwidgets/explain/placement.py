@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: answer to mirrored pictures alike. Measured: .85 to .92 with ImageNet weights; untrained, .2 to .9, where wide
 #: receptive fields blur everything, but then no shift is significant above .65.
 AGREEMENT = 0.7
-_CONFIDENCE = 0.99
+_CONFIDENCE = 0.999
 _KEPT = 8  # measurements of a model: of its last weights, sizes of input, and probe pictures
 _OWN = ProbePictures()
 
@@ -81,7 +81,7 @@ class Placements:
             (pixels[0], pixels[1]),
             (errors[0], errors[1]),
             across.agreement,
-            f"measured on {across.pictures} pictures and their mirror images",
+            "measured on pictures and their mirror images",
         )
 
 
@@ -142,7 +142,7 @@ def _measure(network: Network, probes: ProbePictures, cancel: Cancel | None) -> 
     if last.call not in grids:
         return Placements(stamp, "the last feature map cannot be followed")
     if not is_measurable(grids[last.call].x):
-        return Placements(stamp, _objection(None, last))
+        return Placements(stamp, f"the last feature map, {last.name!r}, is too small to measure a shift")
     columns = MirrorTest({call: grid.x for call, grid in grids.items()})
     unlike = {call: grid.y for call, grid in grids.items() if not is_alike(grid)}
     rows = MirrorTest(unlike, dimension=2) if unlike else None
@@ -163,12 +163,11 @@ def _measure(network: Network, probes: ProbePictures, cancel: Cancel | None) -> 
 
 def _objection(shift: Shift | None, last: Layer) -> str:
     """Return why a network is not placed by its mirror test, or ""."""
-    if shift is None:
-        return f"the last feature map, {last.name!r}, is too small to measure a shift"
-    if shift.agreement < AGREEMENT:
+    if shift is None or shift.agreement < AGREEMENT:
+        figure = "at no shift" if shift is None else f"correlation {shift.agreement:.2f}"
         return (
-            f"the network does not answer to mirrored pictures alike (correlation {shift.agreement:.2f} at "
-            f"{last.name!r}), as one does not that is untrained or was trained without mirroring"
+            f"the network does not answer to mirrored pictures alike ({figure}, at {last.name!r}): it is untrained, or "
+            "was trained without mirroring"
         )
     if not is_significant(shift):
         return f"the measured shift of the last feature map, {_figure(shift)}, is within its error"
@@ -176,10 +175,10 @@ def _objection(shift: Shift | None, last: Layer) -> str:
 
 
 def is_significant(shift: Shift) -> bool:
-    """Whether a shift is more than its error, by Student's t at the level of 1 %."""
-    if shift.pictures < 2:
+    """Whether a shift is more than its error, by Student's t at the level of 0.1 %."""
+    if shift.samples < 2:
         return False
-    t = float(stats.t.ppf((1 + _CONFIDENCE) / 2, shift.pictures - 1))
+    t = float(stats.t.ppf((1 + _CONFIDENCE) / 2, shift.samples - 1))
     return abs(shift.pixels) > t * shift.error
 
 
