@@ -35,7 +35,9 @@ class Detector(nn.Module):
         self.padding, self.stride = padding, stride
         rows, columns = np.mgrid[:side, :side]
         spot = np.exp(-((rows - at[0]) ** 2 + (columns - at[1]) ** 2) / 2)
-        self.kernel = nn.Parameter(torch.tensor(spot / spot.sum(), dtype=torch.float32).expand(1, 3, side, side))
+        self.kernel = nn.Parameter(
+            torch.tensor(spot / spot.sum(), dtype=torch.float32).expand(1, 3, side, side).clone()
+        )
         self.tail = nn.Sequential(*tail)
         self.maps, self.fc = nn.Identity(), nn.Linear(1, 2)
         nn.init.ones_(self.fc.weight)
