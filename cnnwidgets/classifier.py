@@ -38,7 +38,7 @@ class Classifier:
         output: what the scores are: "logits", "softmax" or "log_softmax". None tells from their values.
         probe_images: a few pictures like those that the network was trained on, on which it is measured once where the
             cells of its layers lie (see `explain.Placement`); in any form that `prepare` takes, or a function that
-            gives them when they are needed. The first four count. None takes photographs of installed packages.
+            gives them when they are needed. The first three count. None takes photographs of installed packages.
 
     Attributes:
         model: the network.

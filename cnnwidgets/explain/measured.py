@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from cnnwidgets.errors import ModelError
-from cnnwidgets.explain.geometry import Grid
+from cnnwidgets.explain.axis import Axis
+from cnnwidgets.explain.geometry import Grid, Placement
 from cnnwidgets.explain.tap import Tap
 
 if TYPE_CHECKING:
@@ -21,6 +22,21 @@ if TYPE_CHECKING:
 def grid_of(network: Network, layer: Layer) -> Grid:
     """Return what the layer's cells see, measured from gradients where it cannot be followed."""
     return layer.grid if layer.grid is not None else measured_grid(network, layer)
+
+
+def even_grid(layer: Layer, size: tuple[int, int]) -> Grid:
+    """Return a grid that gives each cell of a layer an even share of the input, as a plain resize of the map does."""
+    axes = []
+    for cells, pixels in zip(layer.shape[1:], size, strict=True):
+        places, half = even_places(cells, pixels), pixels / 2
+        # What a cell can see is not known: it may be anything.
+        axes.append(Axis(places - half, places + half, pixels / cells))
+    return Grid(axes[0], axes[1], measured=True, placement=Placement("resize"))
+
+
+def even_places(cells: int, pixels: int) -> Floats:
+    """Return the places of cells with an even share of the pixels each, (cells,)."""
+    return np.asarray((np.arange(cells) + 0.5) * (pixels / cells) - 0.5, np.float64)
 
 
 def measured_grid(network: Network, layer: Layer) -> Grid:

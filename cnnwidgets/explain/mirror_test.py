@@ -60,7 +60,7 @@ class Shift:
 
 @dataclass(eq=False)
 class _Products:
-    """What the correlations of one layer are made of: sums over cells by shift, half of a picture and group of channels.
+    """What the correlations of one layer are made of: sums over cells, by shift, sample and channels.
 
     Attributes:
         shifts: (n,) in pixels.
@@ -247,10 +247,10 @@ def _shift(shifts: Floats, sums: Floats, stride: float) -> Shift | None:
     if any(peak is None for peak in found):
         return None
     peaks = np.array(found, np.float64)
-    over_samples, over_groups = peaks[1 : 1 + len(without_sample)], peaks[1 + len(without_sample) :]
-    variance = (_FIT * stride) ** 2 + sum(
-        (len(some) - 1) * float(some.var()) for some in (over_samples, over_groups) if len(some)
-    )
+    variance = (_FIT * stride) ** 2
+    for left_out in np.split(peaks[1:], [len(without_sample)]):
+        if len(left_out):
+            variance += (len(left_out) - 1) * float(left_out.var())
     return Shift(float(peaks[0]), float(np.sqrt(variance)), float(curves[0].max()), samples)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from scipy import stats
 
@@ -15,7 +17,7 @@ from cnnwidgets.errors import Cancelled, CnnWidgetsError
 from cnnwidgets.explain.control import Cancel, check_cancelled
 from cnnwidgets.explain.geometry import Grid, Placement
 from cnnwidgets.explain.layers import all_layers, default_layer
-from cnnwidgets.explain.measured import grid_of
+from cnnwidgets.explain.measured import even_grid, measured_grid
 from cnnwidgets.explain.mirror_test import MirrorTest, Shift, is_measurable
 from cnnwidgets.explain.probe_pictures import ProbePictures
 from cnnwidgets.explain.provenance import ModelStamp
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
 #: answer to mirrored pictures alike. Measured: .85 to .92 with ImageNet weights; untrained, .2 to .9, where wide
 #: receptive fields blur everything, but then no shift is significant above .65.
 AGREEMENT = 0.7
-_CONFIDENCE = 0.999
+_CONFIDENCE = 0.998
+_UPSIDE_DOWN = 0.9  # agreement from which the shift down is measured by itself; .2 to .6 with ImageNet weights
+_CLEARLY = 5  # times the error
+_SAMPLES = 4
 _KEPT = 8  # measurements of a model: of its last weights, sizes of input, and probe pictures
 _OWN = ProbePictures()
 
@@ -42,16 +47,18 @@ class Placements:
 
     Attributes:
         stamp: the weights that were measured.
+        size: (height, width) of the input.
         reason: why theory holds for all layers; "" where the shifts were measured.
-        rows: the mirror test down, where rows and columns are padded differently; None where they are alike.
         columns: the mirror test across; None where it could not be run.
+        rows: the mirror test down, on one picture: a network need not know pictures that stand on their heads.
 
     """
 
     stamp: ModelStamp
+    size: tuple[int, int]
     reason: str = ""
-    rows: MirrorTest | None = None
     columns: MirrorTest | None = None
+    rows: MirrorTest | None = None
     _found: dict[int, Placement] = field(default_factory=dict)
 
     def of(self, layer: Layer) -> Placement:
@@ -62,15 +69,13 @@ class Placements:
 
     def _of(self, layer: Layer) -> Placement:
         grid = layer.grid
-        if self.reason or self.columns is None or grid is None:
+        if self.reason or self.columns is None or self.rows is None or grid is None:
             return Placement("theory", reason=self.reason)
         across = self.columns.shift(layer.call)
         if across is None:
-            return Placement("theory", reason="the map is too small to measure a shift")
-        down: Shift | None = across
-        if not is_alike(grid):
-            down = None if self.rows is None else self.rows.shift(layer.call)
-        axes = [shift if shift is not None and is_significant(shift) else None for shift in (down, across)]
+            return Placement("theory", reason="its maps of pictures and of their mirror images agree at no shift")
+        down = _down(across, self.rows.shift(layer.call), alike=is_alike(grid))
+        axes = [None if shift is None or not is_significant(shift) else shift for shift in (down, across)]
         errors = tuple(0.0 if shift is None else shift.error for shift in (down, across))
         if not any(axes):
             why = f"the measured shift, {_figure(across)}, is within its error"
@@ -84,6 +89,43 @@ class Placements:
             "measured on pictures and their mirror images",
         )
 
+    def grid_by_mirror_test(self, layer: Layer) -> Grid | None:
+        """Return the grid of a layer that could not be followed, None where the mirror test does not tell it.
+
+        The test finds places, and needs theory only for the distance of the cells: here the input's size over theirs.
+        """
+        if self.columns is None or self.rows is None:
+            return None
+        across, down = self.columns.shift(layer.call), self.rows.shift(layer.call)
+        if across is None or across.agreement < AGREEMENT:
+            return None
+        down = _down(across, down, alike=True) or across
+        even = even_grid(layer, self.size)
+        axes = even.y.places + down.pixels, even.x.places + across.pixels
+        return replace(
+            Grid.at(*axes),
+            placement=Placement(
+                "mirror test",
+                (down.pixels, across.pixels),
+                (down.error, across.error),
+                across.agreement,
+                "from an even share of the input, as an operation is not known",
+            ),
+        )
+
+
+def _down(across: Shift, measured: Shift | None, *, alike: bool) -> Shift | None:
+    """Return the shift down.
+
+    It is that across where rows and columns come about alike: networks are trained with pictures mirrored left and
+    right, and a picture upside down is another thing to them. Where a layer answers to that one as well, or where rows
+    and columns are padded differently, it is what was measured.
+    """
+    if measured is not None and measured.agreement >= (_UPSIDE_DOWN if alike else AGREEMENT):
+        differs = abs(measured.pixels - across.pixels) > _CLEARLY * np.hypot(measured.error, across.error)
+        return measured if differs or not alike else across
+    return across if alike else None
+
 
 def placed_grid(network: Network, layer: Layer, cancel: Cancel | None = None) -> Grid:
     """Return what the cells of a layer can see, and where they lie.
@@ -96,10 +138,13 @@ def placed_grid(network: Network, layer: Layer, cancel: Cancel | None = None) ->
         cancel: stops the measuring with `Cancelled`.
 
     """
-    grid = grid_of(network, layer)
-    if grid.measured:
-        return grid
-    return grid.placed(placements(network, cancel).of(layer))
+    found = placements(network, cancel)
+    if layer.grid is not None:
+        return layer.grid.placed(found.of(layer))
+    measured = found.grid_by_mirror_test(layer)
+    if measured is None:
+        measured = measured_grid(network, layer).placed(Placement("gradient", reason="an operation is not known"))
+    return measured
 
 
 def placements(network: Network, cancel: Cancel | None = None) -> Placements:
@@ -135,49 +180,48 @@ def _store(model: nn.Module) -> _Store:
 
 def _measure(network: Network, probes: ProbePictures, cancel: Cancel | None) -> Placements:
     """Run the mirror tests."""
-    stamp = ModelStamp.of(network.model)
-    layers = {layer.call: layer for layer in all_layers(network.trace) if layer.grid is not None}
-    grids = {call: layer.grid for call, layer in layers.items() if layer.grid is not None}
+    stamp, (_, channels, *size) = ModelStamp.of(network.model), network.x.shape
+    made = partial(Placements, stamp, (size[0], size[1]))
+    layers = {layer.call: layer for layer in all_layers(network.trace)}
+    grids = {call: layer.grid or even_grid(layer, (size[0], size[1])) for call, layer in layers.items()}
     last = default_layer(network.trace)
-    if last.call not in grids:
-        return Placements(stamp, "the last feature map cannot be followed")
-    if not is_measurable(grids[last.call].x):
-        return Placements(stamp, f"the last feature map, {last.name!r}, is too small to measure a shift")
+    if last.call not in grids or not is_measurable(grids[last.call].x):
+        return made(f"the last feature map, {last.name!r}, is too small to measure a shift")
     columns = MirrorTest({call: grid.x for call, grid in grids.items()})
-    unlike = {call: grid.y for call, grid in grids.items() if not is_alike(grid)}
-    rows = MirrorTest(unlike, dimension=2) if unlike else None
-    tests = [test for test in (columns, rows) if test is not None]
-    _, *shape = network.x.shape
+    rows = MirrorTest({call: grid.y for call, grid in grids.items()}, dimension=2)
     try:
-        batch = network.taken(probes.batch((shape[0], shape[1], shape[2])))
-        for x in torch.split(batch[: -(-len(batch) // len(tests))], 1):
-            for test in tests:
+        batch = network.taken(probes.batch((channels, size[0], size[1])))
+        for test, pictures in ((columns, batch), (rows, batch[:1])):
+            for x in torch.split(pictures, 1):
                 check_cancelled(cancel, 0, 1)
                 test.add(network, x)
     except Cancelled:
         raise
     except (CnnWidgetsError, RuntimeError) as error:
-        return Placements(stamp, f"the network could not be measured on the probe pictures ({error})")
-    return Placements(stamp, _objection(columns.shift(last.call), last), rows, columns)
+        return made(f"the network could not be measured on the probe pictures ({error})")
+    return made(_objection(columns.shift(last.call), rows.shift(last.call), last), columns, rows)
 
 
-def _objection(shift: Shift | None, last: Layer) -> str:
+def _objection(across: Shift | None, down: Shift | None, last: Layer) -> str:
     """Return why a network is not placed by its mirror test, or ""."""
-    if shift is None or shift.agreement < AGREEMENT:
-        figure = "at no shift" if shift is None else f"correlation {shift.agreement:.2f}"
+    if across is None or across.agreement < AGREEMENT:
+        figure = "at no shift" if across is None else f"correlation {across.agreement:.2f}"
         return (
             f"the network does not answer to mirrored pictures alike ({figure}, at {last.name!r}): it is untrained, or "
             "was trained without mirroring"
         )
-    if not is_significant(shift):
-        return f"the measured shift of the last feature map, {_figure(shift)}, is within its error"
+    if last.grid is None:  # its shift is one from an even share of the input: it may well be 0
+        return ""
+    upside_down = down is not None and down.agreement >= _UPSIDE_DOWN and is_significant(down)
+    if not is_significant(across) and not upside_down:
+        return f"the measured shift of the last feature map, {_figure(across)}, is within its error"
     return ""
 
 
 def is_significant(shift: Shift) -> bool:
-    """Whether a shift is more than its error, by Student's t at the level of 0.1 %."""
-    if shift.samples < 2:
-        return False
+    """Whether a shift is more than its error, by Student's t at the level of 0.2 %."""
+    if shift.samples < _SAMPLES:  # of one picture: its spread tells little
+        return abs(shift.pixels) > 2 * _CLEARLY * shift.error
     t = float(stats.t.ppf((1 + _CONFIDENCE) / 2, shift.samples - 1))
     return abs(shift.pixels) > t * shift.error
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cnnwidgets.explain.subject import Prepared
 
-COUNT = 4
+COUNT = 3
 #: Natural photographs in packages, the preferred ones first. scikit-learn and Matplotlib are always installed.
 _PHOTOGRAPHS = (
     ("skimage", "data/chelsea.png"),
@@ -39,7 +39,7 @@ class ProbePictures:
     Args:
         prepare: turns a picture into the network's input; None standardises photographs to mean 0 and deviation 1.
         images: the user's own, as `Classifier.prepare` takes them, or a function that gives them when they are
-            needed; None takes photographs of installed packages. The first four count.
+            needed; None takes photographs of installed packages. The first three count.
 
     """
 
@@ -47,7 +47,7 @@ class ProbePictures:
         self._prepare, self._images = prepare, images
 
     def batch(self, shape: tuple[int, int, int]) -> Tensor:
-        """Return (n,C,H,W) float, at most four images of the given (C,H,W).
+        """Return (n,C,H,W) float, at most three images of the given (C,H,W).
 
         Raises:
             ImageError: the preprocessing gives another number of channels, or an image cannot be read.
@@ -85,7 +85,7 @@ class ProbePictures:
 
 @lru_cache(maxsize=1)
 def photographs() -> tuple[Image.Image, ...]:
-    """Return four photographs of installed packages; fewer where packages are stripped of their files."""
+    """Return three photographs of installed packages; fewer where packages are stripped of their files."""
     found: list[Image.Image] = []
     for package, name in _PHOTOGRAPHS:
         path = package_folder(package) / name if importlib.util.find_spec(package) else None

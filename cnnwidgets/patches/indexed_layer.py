@@ -13,7 +13,7 @@ from cnnwidgets.explain.axis import Axis
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.layer import Layer
 from cnnwidgets.explain.layers import all_layers
-from cnnwidgets.explain.measured import grid_of
+from cnnwidgets.explain.measured import even_places, grid_of
 from cnnwidgets.patches.tensors import whole
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _grid_of(plan: Plan, layer: Layer) -> Grid:
         return grid_of(plan.network, layer)
     except ModelError:  # masks, roundings, what is written over in place
         sides = zip(layer.shape[1:], plan.network.x.shape[2:], strict=True)
-        return Grid.at(*((np.arange(cells) + 0.5) * (pixels / cells) - 0.5 for cells, pixels in sides))
+        return Grid.at(*(even_places(*side) for side in sides))
 
 
 def _stride(axis: Axis, pixels: int, grid: Grid) -> float:
