@@ -74,15 +74,18 @@ def _highlight(
     grid = index.layer(layer).grid
     if grid is None:
         raise AssertionError("layers of an index have grids")
+    parts: list[tuple[list[int], Floats]] = []
+    for numbers, prepared in _passes(clf, index, hung.images):
+        found = activations(clf, prepared, layer, memory=math.inf, cancel=cancel)[layer]
+        grid = found.grid  # the index holds what cells can see; where they lie is measured in the network
+        parts.append((numbers, found.values[:, channel, None]))
+        yield None
     rows, columns = Lines.of(grid.y), Lines.of(grid.x)
     side = -(-max(len(rows.starts), len(columns.starts)) // _CELLS)
     down, across = rows.every(side), columns.every(side)
     maps = np.full((len(hung.images), len(down.starts), len(across.starts)), np.nan, np.float32)
-    for numbers, prepared in _passes(clf, index, hung.images):
-        found = activations(clf, prepared, layer, memory=math.inf, cancel=cancel)[layer].values[:, channel, None]
-        placed = columns.averaged(rows.averaged(found, 2), 3)
-        maps[numbers] = _largest(placed, side)[:, 0]
-        yield None
+    for numbers, values in parts:
+        maps[numbers] = _largest(columns.averaged(rows.averaged(values, 2), 3), side)[:, 0]
     finite = np.isfinite(maps)
     scale = float(np.abs(maps).max(where=finite, initial=0.0)) or 1.0
     frames = [index.frame(image) for image in hung.images]
