@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 if TYPE_CHECKING:
@@ -66,7 +67,15 @@ def classifier() -> Classifier:
     """Return a new Classifier on the trained network; see `cnnwidgets.demo.digits`."""
     from cnnwidgets.classifier import Classifier
 
-    return Classifier(model(), preprocess=preprocess(), classes=tuple("0123456789"))
+    return Classifier(model(), preprocess=preprocess(), classes=tuple("0123456789"), probe_images=_probe_images)
+
+
+def _probe_images() -> list[Image.Image]:
+    """Return digits: on photographs, which it never saw, the network would show nothing of itself."""
+    from cnnwidgets.demo import digit_data
+
+    data = digit_data.load()
+    return [Image.fromarray(data.images[index]) for index in data.train[:3]]
 
 
 def preprocess() -> Preprocess:

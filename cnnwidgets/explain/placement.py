@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from cnnwidgets.errors import Cancelled, CnnWidgetsError
+from cnnwidgets.errors import Cancelled, CnnWidgetsError, LayerError
 from cnnwidgets.explain.control import Cancel, check_cancelled
 from cnnwidgets.explain.geometry import Grid, Placement
 from cnnwidgets.explain.layers import all_layers, default_layer
@@ -184,7 +184,10 @@ def _measure(network: Network, probes: ProbePictures, cancel: Cancel | None) -> 
     made = partial(Placements, stamp, (size[0], size[1]))
     layers = {layer.call: layer for layer in all_layers(network.trace)}
     grids = {call: layer.grid or even_grid(layer, (size[0], size[1])) for call, layer in layers.items()}
-    last = default_layer(network.trace)
+    try:
+        last = default_layer(network.trace)
+    except LayerError as error:  # a network none of whose maps leads to its scores has layers all the same
+        return made(f"it has no last feature map ({error})")
     if last.call not in grids or not is_measurable(grids[last.call].x):
         return made(f"the last feature map, {last.name!r}, is too small to measure a shift")
     columns = MirrorTest({call: grid.x for call, grid in grids.items()})

@@ -10,6 +10,7 @@ from cnnwidgets.explain.contributions import contributions_of
 from cnnwidgets.explain.filters import filters
 from cnnwidgets.explain.filters_behind import filters_behind
 from cnnwidgets.explain.layers import all_layers, default_layer
+from cnnwidgets.explain.placement import placements
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.widgets._bounded import Bounded
 from cnnwidgets.widgets._grid_filters import pack_filters, pack_kernel
@@ -121,6 +122,7 @@ class Known:
             self._acts = activations(self._clf, self._images, names, memory=_MEMORY, cancel=cancel)
         one = self._acts[task.layer]
         if task.kind == "sheet":
+            placements(self._acts.kept.network, cancel)  # measured once, and here it can be stopped
             return pack_sheet(one, behind)
         # Of this layer alone: the graph of gradients need not reach back to the input, and is kept for no other layer.
         kept = self._acts.kept
