@@ -1,6 +1,6 @@
 """How well maps lie on their pictures, for three ways to place the cells of a map on the network's input.
 
-    python benchmarks/placing.py                                   # four networks, about three minutes on two cores
+    python benchmarks/placing.py                                   # four networks, a few minutes on two quiet cores
     python benchmarks/placing.py --networks MobileNetV2 --pictures 300 --seed 1 --json placing.json
 
 The ways:
@@ -243,7 +243,7 @@ def table(network: str, told: Mapping[str, Any]) -> str:
     names = list(next(iter(told["numbers"].values())))
     heads = [f"theory {told['best_shift']:+d}" if name == BEST else name for name in names]
     if told["measured_is_stand_in"]:
-        heads[names.index("measured")] = f"measured (stand-in: theory {STAND_IN[network]:+g} px)"
+        heads[names.index("measured")] = f"measured (stand-in: theory {STAND_IN[network]:+g} px of the input)"
     lines = [
         f"### {network}",
         "",
