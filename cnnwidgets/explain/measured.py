@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cnnwidgets.errors import ModelError
+from cnnwidgets.explain.backward import gradients
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.tap import Tap
 
@@ -77,7 +78,7 @@ def _squared(network: Network, layer: Layer, x: Tensor, rows: list[int], columns
         check_leads_back(tap.value, layer)
         units = [[tap.value[0, :, row, column].sum() for column in columns] for row in rows]
         try:
-            slopes = [[torch.autograd.grad(unit, x, retain_graph=True)[0] for unit in row] for row in units]
+            slopes = [[gradients(unit, x, retain_graph=True)[0] for unit in row] for row in units]
         except RuntimeError as error:
             if "inplace" not in str(error):
                 raise

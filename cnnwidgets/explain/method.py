@@ -8,10 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from cnnwidgets.errors import ModelError, OptionError, refuse_unknown
+from cnnwidgets.explain.backward import gradients
 from cnnwidgets.explain.control import Cancel, Progress, check_cancelled
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.network import Edits, Network, check_finite
@@ -23,6 +22,8 @@ from cnnwidgets.explain.targets import Target, resolve
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Self
+
+    from torch import Tensor
 
 _PIXELS_PER_CHUNK = 4 * 224 * 224
 RUN_OPTIONS = ("why", "instead_of", "chunk", "progress", "cancel")
@@ -244,7 +245,7 @@ def _heatmap(run: MethodRun, target: Target, values: Any, scores: Any, stamp: Mo
 def gradient(score: Tensor, of: Tensor, what: str) -> Tensor:
     """Return the gradient of the summed scores with respect to `of`, refusing where there is none."""
     check_differentiable(score, what)
-    (result,) = torch.autograd.grad(score.sum(), of, allow_unused=True)
+    (result,) = gradients(score.sum(), of, allow_unused=True)
     if result is None:
         raise ModelError(f"The score does not depend on {what}: no gradient leads there.")
     return result
