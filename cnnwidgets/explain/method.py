@@ -69,6 +69,11 @@ class Method(ABC):
         """Return the unit of the values, given that of the score."""
         return score
 
+    def note(self, target: Target) -> str:
+        """Return what a reader of this target's map has to be told, "" for most."""
+        del target
+        return ""
+
     def parameters(self) -> dict[str, Any]:
         """Return the parameters as they go into `Heatmap.params`."""
         return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "layer"}
@@ -222,6 +227,7 @@ def _heatmap(run: MethodRun, target: Target, values: Any, scores: Any, stamp: Mo
     network, method = run.network, run.method
     images = network.subject.images
     height, width = network.x.shape[2:]
+    note = method.note(target)
     grid = run.grid or Grid.of_input(height, width)
     return Heatmap(
         values=values,
@@ -233,7 +239,7 @@ def _heatmap(run: MethodRun, target: Target, values: Any, scores: Any, stamp: Mo
         score_units=target.units(network.kind),
         units=method.units(target.units(network.kind)),
         layer=run.layer,
-        params={**method.parameters(), **run.facts},
+        params={**method.parameters(), **run.facts, **({"note": note} if note else {})},
         grid=grid,
         frames=images.frames,
         pictures=run.network.pictures,

@@ -63,7 +63,7 @@ def pack_map(heatmap: Heatmap, *, partial: bool) -> dict[str, Any]:
         "score": f"{heatmap.score_units} of {heatmap.target[0]} = {heatmap.scores[0]:.3g}",
         "box": None if box is None else list(box),
         "partial": partial,
-        "caption": f"{heatmap.title}, {heatmap.paper}",
+        "caption": " ".join([*filter(None, [heatmap.params.get("note")]), f"{heatmap.title}, {heatmap.paper}"]),
     }
 
 

@@ -226,4 +226,5 @@ class HeatmapView(Question, Overlay, PictureWidget):
         share = 100 * self.predictions[0].probability
         if self.heatmap is None:
             return f"HeatmapView: {name} ({share:.0f} %); no map computed yet."
-        return f"HeatmapView: {name} ({share:.0f} %). {self.heatmap.title} of {self.heatmap.target[0]}."
+        shown = f"HeatmapView: {name} ({share:.0f} %). {self.heatmap.title} of {self.heatmap.target[0]}."
+        return " ".join(filter(None, [shown, self.heatmap.params.get("note")]))
