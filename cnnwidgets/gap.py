@@ -145,7 +145,7 @@ def _averaged(
 def _cut(network: Network, model: nn.Module, layer: LayerLike) -> Trunk:
     found = find_layer(network, layer)
     copy = own_copy(make_twin(unwrap(model)))
-    return Trunk(copy, found.call, network.trace.calls[found.call].name, found.name).eval()
+    return Trunk(copy, network.trace, found.call, found.name).eval()
 
 
 def _fit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,7 +11,10 @@ from torch import Tensor, nn
 from cnnwidgets.explain.calls import Editing, value_of_call
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cnnwidgets.explain.network import Edits
+    from cnnwidgets.explain.trace import Trace
 
 
 class Trunk(nn.Module):
@@ -18,16 +22,21 @@ class Trunk(nn.Module):
 
     Args:
         network: the whole network.
-        call: number of the call that makes the value, in a trace of the network.
-        name: that call's name.
+        trace: what it does.
+        call: number of the value in the trace.
         layer: what the value is called.
 
     """
 
-    def __init__(self, network: nn.Module, call: int, name: str, layer: str) -> None:
+    part = 0  # trunks that were saved before values had parts have neither
+    several: Mapping[int, int] = MappingProxyType({})
+
+    def __init__(self, network: nn.Module, trace: Trace, call: int, layer: str) -> None:
         super().__init__()
         self.network = network
-        self.call, self.name, self.layer = call, name, layer
+        made = trace.calls[call]
+        self.call, self.part, self.name, self.layer = made.first, made.part, made.name, layer
+        self.several = dict(trace.several)
 
     def extra_repr(self) -> str:
         """Say where the network is cut."""
@@ -37,10 +46,10 @@ class Trunk(nn.Module):
         """Return the value (N,C,h,w) for the network's input (N,C,H,W)."""
 
         def run(plan: Edits) -> Any:
-            with Editing(plan):
+            with Editing(plan, self.several):
                 return self.network(x)
 
-        return value_of_call(self.call, self.name, {}, run)
+        return value_of_call(self.call, self.name, {}, run, part=self.part)
 
 
 def own_copy(twin: nn.Module) -> nn.Module:

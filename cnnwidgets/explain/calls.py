@@ -1,14 +1,16 @@
 """Numbering and editing the tensor functions that a forward pass calls.
 
 Modules are only part of a network: a DenseNet's last ReLU, a ResNet's addition and a ShuffleNet's global average are
-plain function calls. Counting those calls gives every value in a network an address that holds from pass to pass and
-in every thread, without a hook on any module.
+plain function calls. Counting their results gives every value in a network a number that holds from pass to pass and in
+every thread, without a hook on any module. A call that gives several values, as `chunk` does, has as many numbers in a
+row, and is itself named by the first of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from torch import Tensor
@@ -41,6 +43,17 @@ def first_tensor(values: Any) -> Tensor | None:
     return next(tensors_in(values), None)
 
 
+def value_made(result: Any, args: tuple[Any, ...], part: int = 0) -> Tensor | None:
+    """Return one of the values that a numbered call makes, None if it makes fewer.
+
+    `x[mask] = 0` gives nothing and makes a new x.
+    """
+    if result is None:
+        made: Tensor = args[0]
+        return made
+    return next(islice(tensors_in(result), part, None), None)
+
+
 def argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], position: int, name: str) -> Any:
     """Return a call's argument, given by position or by name, or None."""
     return args[position] if len(args) > position else kwargs.get(name)
@@ -59,7 +72,7 @@ def is_numbered(func: Any, result: Any) -> bool:
 
 
 class CallMode(TorchFunctionMode):
-    """Counts this thread's calls that give or write tensors; subclasses see each with its number."""
+    """Counts the values that this thread's calls give or write; subclasses see each call with its number."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,11 +97,17 @@ class Editing(CallMode):
     """Replaces numbered calls by edits; every other call runs as it is.
 
     An edit is called with the function, its arguments and keywords, and returns the result.
+
+    Args:
+        edits: the edits, by the number of the call.
+        several: how many numbers the calls have that have more than one, as in the trace: the pass itself may give
+            another number of values where the results are the images of a batch.
+
     """
 
-    def __init__(self, edits: Mapping[int, tuple[str, Edit]]) -> None:
+    def __init__(self, edits: Mapping[int, tuple[str, Edit]], several: Mapping[int, int]) -> None:
         super().__init__()
-        self.edits = edits
+        self.edits, self.several = edits, several
         self.last = max(edits, default=-1)
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -106,7 +125,8 @@ class Editing(CallMode):
                     f"{function_name(func)!r}. Models whose forward pass depends on chance or on the input's values "
                     "cannot be explained layer by layer; explain.saliency needs no layers."
                 )
-        self.count += is_numbered(func, result)
+        if is_numbered(func, result):
+            self.count += self.several.get(self.count, 1)
         return result
 
 
@@ -123,26 +143,32 @@ class Enough(Exception):  # noqa: N818 - it ends a pass, nothing is wrong
 
 
 def value_of_call(
-    number: int, name: str, edits: Mapping[int, tuple[str, Edit]], run: Callable[[Mapping[int, tuple[str, Edit]]], Any]
+    number: int,
+    name: str,
+    edits: Mapping[int, tuple[str, Edit]],
+    run: Callable[[Mapping[int, tuple[str, Edit]]], Any],
+    *,
+    part: int = 0,
 ) -> Tensor:
-    """Run a pass up to one call and return the first tensor of its result; what lies behind is not computed.
+    """Run a pass up to one call and return one of its results; what lies behind is not computed.
 
     Args:
         number: the call.
         name: its name.
         edits: edits that are in force besides.
         run: runs the pass under the edits that it is given.
+        part: which of the call's results.
 
     """
     inner = edits.get(number)
-    taken: list[Tensor] = []
+    taken: list[Tensor | None] = []
 
     def stop(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        taken.extend(tensors_in(inner[1](func, args, kwargs) if inner else func(*args, **kwargs)))
+        taken.append(value_made(inner[1](func, args, kwargs) if inner else func(*args, **kwargs), args, part))
         raise Enough
 
     with suppress(Enough):
         run({**edits, number: (name, stop)})
-    if not taken:
+    if not taken or taken[0] is None:
         raise not_reached(number, name)
     return taken[0]

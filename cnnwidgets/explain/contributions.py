@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from cnnwidgets.explain.backward import gradients
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.method import check_differentiable
 from cnnwidgets.explain.network import check_finite
@@ -101,7 +102,7 @@ def contributions_of(
             check_finite(score, "The score to explain")
             check_differentiable(score, what)
             values = taps.values
-            slopes = torch.autograd.grad(score.sum(), list(values.values()), allow_unused=True)
+            slopes = gradients(score.sum(), list(values.values()), allow_unused=True)
         for (call, value), slope in zip(values.items(), slopes, strict=True):
             found[call].append(_products(value.detach(), slope))
         if progress is not None:

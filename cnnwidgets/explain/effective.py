@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cnnwidgets.explain.backward import gradients
 from cnnwidgets.explain.frame import Box
 from cnnwidgets.explain.measured import check_leads_back
 from cnnwidgets.explain.network import check_finite
@@ -61,7 +62,7 @@ def _squared(network: Network, layer: Layer, cell: tuple[int, int], part: Tensor
         check_leads_back(tap.value, layer)
         unit = tap.value[:, :, cell[0], cell[1]]
         for row in signs:
-            (gradient,) = torch.autograd.grad((unit * row).sum(), x, retain_graph=True)
+            (gradient,) = gradients((unit * row).sum(), x, retain_graph=True)
             summed += gradient.detach().cpu().double().square().sum(1)
     check_finite(summed, f"The gradient of the layer {layer.name!r}")
     return summed

@@ -17,7 +17,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from cnnwidgets.explain.calls import tensors_in
 from cnnwidgets.explain.geometry import Grid
-from cnnwidgets.explain.receptive import CELLWISE, CREATING, RULES
+from cnnwidgets.explain.receptive import CELLWISE, CREATING, DIVIDING, RULES
 
 
 class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -48,8 +48,7 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         sources = {t: self.grids[t] for t in tensors_in((args, kwargs)) if t in self.grids}
         outs = list(tensors_in(result))
         if sources and outs and func.overloadpacket not in CREATING:
-            grid = self._grid(func, outs[0], args, sources)
-            for out in outs:
+            for out, grid in zip(outs, self._grids(func, outs, args, sources), strict=True):
                 self._note(out, grid if grid is not None and fits(grid, out) else None)
         return result
 
@@ -62,14 +61,21 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     self.grids[other] = None
         self.grids[out] = grid
 
-    def _grid(self, func: Any, out: Tensor, args: tuple[Any, ...], sources: dict[Tensor, Grid | None]) -> Grid | None:
-        rule = RULES.get(func.overloadpacket)
-        if rule is not None:
+    def _grids(
+        self, func: Any, outs: list[Tensor], args: tuple[Any, ...], sources: dict[Tensor, Grid | None]
+    ) -> list[Grid | None]:
+        """Return the grid of each result."""
+        kind = func.overloadpacket
+        if kind in RULES or kind in DIVIDING:
             grid = sources.get(args[0]) if args and isinstance(args[0], Tensor) else None
-            return None if grid is None else rule(grid, out, args)
-        if torch.Tag.pointwise in func.tags or func.overloadpacket in CELLWISE:
-            return _merged(list(sources.items()), out)
-        return None
+            if grid is None:
+                return [None] * len(outs)
+            if kind in DIVIDING:
+                return DIVIDING[kind](grid, outs, args)
+            return [RULES[kind](grid, outs[0], args)] * len(outs)
+        if torch.Tag.pointwise in func.tags or kind in CELLWISE:
+            return [_merged(list(sources.items()), outs[0])] * len(outs)
+        return [None] * len(outs)
 
 
 def fits(grid: Grid, out: Tensor) -> bool:

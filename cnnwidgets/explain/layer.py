@@ -15,10 +15,11 @@ class Layer:
 
     Attributes:
         name: path of the module that returns it ("layer4"), or of the module that calls the function, and the
-            function ("features.add()"); "#1" is the second call of a thing called more than once.
+            function ("features.add()"); "#1" is the second call of a thing called more than once, and "[1]" the second
+            of a function's several results ("features.chunk()[1]").
         shape: (C, h, w).
-        call: number of the call that makes it. Layers with the same number are the same value under several names:
-            the last module of an `nn.Sequential` and the `nn.Sequential` itself.
+        call: number of the value, in order of execution. Layers with the same number are the same value under several
+            names: the last module of an `nn.Sequential` and the `nn.Sequential` itself.
         grid: what its cells see; None if that can only be measured.
         kind: class of the module ("Conv2d", "BasicBlock"), or the function ("add").
         parameters: number of weights and biases in the module, its children's included, shared ones counted once; 0

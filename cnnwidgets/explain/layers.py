@@ -37,7 +37,7 @@ LayerLike = str | int | nn.Module | Layer | None
 
 @lru_cache(maxsize=16)
 def _maps(trace: Trace) -> frozenset[int]:
-    """Return the calls that give maps: (N,C,h,w) of real numbers, an image a row, with more than one cell.
+    """Return the values that are maps: (N,C,h,w) of real numbers, an image a row, with more than one cell.
 
     Of a value that could not be followed the order of its dimensions is not known. It is taken for N,h,w,C where a
     value of the same shape was followed and is: a Swin transformer mixes such maps with what its windows give.
@@ -56,13 +56,14 @@ def _maps(trace: Trace) -> frozenset[int]:
 
 
 def layer_of_call(call: Call, name: str = "") -> Layer:
-    """Return the layer that a function call makes; `name` is by default that of the function."""
+    """Return a value as a layer; `name` is by default that of the function that makes it."""
     shape = (call.shape[1], call.shape[2], call.shape[3])
     return Layer(name or _function(call), shape, call.number, call.grid, call.name)
 
 
 def _function(call: Call) -> str:
-    return f"{call.owner}.{call.name}()".lstrip(".")
+    part = f"[{call.part}]" if call.part else ""
+    return f"{call.owner}.{call.name}(){part}".lstrip(".")
 
 
 @lru_cache(maxsize=16)
@@ -115,8 +116,8 @@ def layers(model: Any, x: Any) -> Layers:
 
     Every call of a module is a layer, also of one that contains others: where a block and its last module return the
     same value, both are there, the inner one first, with the same `call`. A function is a layer as well where
-    no module returns its value, such as the addition in a residual block. A module that is called twice is there twice,
-    as "relu#0" and "relu#1".
+    no module returns its value, such as the addition in a residual block; of a function with several results each is
+    one, as "chunk()" and "chunk()[1]". A module that is called twice is there twice, as "relu#0" and "relu#1".
 
     Args:
         model: `nn.Module` or `Classifier`. It is left as found.
@@ -130,7 +131,7 @@ def layers(model: Any, x: Any) -> Layers:
 
 
 def _descendants(trace: Trace) -> set[int]:
-    """Return the calls that depend on the network's input; what a network makes of its weights alone is no layer."""
+    """Return the values that depend on the network's input; what a network makes of its weights alone is no layer."""
     reached = {INPUT}
     for call in trace.calls:
         if not reached.isdisjoint(call.inputs):
@@ -139,7 +140,7 @@ def _descendants(trace: Trace) -> set[int]:
 
 
 def _ancestors(trace: Trace) -> set[int]:
-    """Return the calls on which the output depends."""
+    """Return the values on which the output depends."""
     if trace.output is None:
         return {call.number for call in trace.calls}
     seen: set[int] = set()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.axis import Axis
+from cnnwidgets.explain.backward import gradients
 from cnnwidgets.explain.geometry import Grid, Placement
 from cnnwidgets.explain.tap import Tap
 
@@ -93,7 +94,7 @@ def _squared(network: Network, layer: Layer, x: Tensor, rows: list[int], columns
         check_leads_back(tap.value, layer)
         units = [[tap.value[0, :, row, column].sum() for column in columns] for row in rows]
         try:
-            slopes = [[torch.autograd.grad(unit, x, retain_graph=True)[0] for unit in row] for row in units]
+            slopes = [[gradients(unit, x, retain_graph=True)[0] for unit in row] for row in units]
         except RuntimeError as error:
             if "inplace" not in str(error):
                 raise

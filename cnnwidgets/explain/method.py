@@ -8,10 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from cnnwidgets.errors import ModelError, OptionError, refuse_unknown
+from cnnwidgets.explain.backward import gradients
 from cnnwidgets.explain.control import Cancel, Progress, check_cancelled, progress_params
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.network import Edits, Network, check_finite, few_images
@@ -24,6 +23,8 @@ from cnnwidgets.explain.targets import Target, resolve
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Self
+
+    from torch import Tensor
 
     from cnnwidgets.explain.layer import Layer
 
@@ -71,6 +72,11 @@ class Method(ABC):
     def units(self, score: str) -> str:
         """Return the unit of the values, given that of the score."""
         return score
+
+    def note(self, target: Target) -> str:
+        """Return what a reader of this target's map has to be told, "" for most."""
+        del target
+        return ""
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters as they go into `Heatmap.params`."""
@@ -238,6 +244,7 @@ def _heatmap(
     network, method = run.network, run.method
     images = network.subject.images
     height, width = network.x.shape[2:]
+    note = method.note(target)
     grid = run.grid or Grid.of_input(height, width)
     return Heatmap(
         values=values,
@@ -249,7 +256,7 @@ def _heatmap(
         score_units=target.units(network.kind),
         units=method.units(target.units(network.kind)),
         layer=run.layer,
-        params={**method.parameters(), **run.facts, **facts},
+        params={**method.parameters(), **run.facts, **({"note": note} if note else {}), **facts},
         grid=grid,
         frames=images.frames,
         pictures=run.network.pictures,
@@ -261,7 +268,7 @@ def _heatmap(
 def gradient(score: Tensor, of: Tensor, what: str) -> Tensor:
     """Return the gradient of the summed scores with respect to `of`, refusing where there is none."""
     check_differentiable(score, what)
-    (result,) = torch.autograd.grad(score.sum(), of, allow_unused=True)
+    (result,) = gradients(score.sum(), of, allow_unused=True)
     if result is None:
         raise ModelError(f"The score does not depend on {what}: no gradient leads there.")
     return result

@@ -114,7 +114,7 @@ class Network:
             if self.trace.draws:
                 stack.enter_context(PrivateRandomness())
             if edits:
-                stack.enter_context(Editing(edits))
+                stack.enter_context(Editing(edits, self.trace.several))
             return self.module(x)
 
     def clean_scores(self, chunk: int) -> Tensor:

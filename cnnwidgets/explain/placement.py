@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from scipy import stats
+from torch import nn
 
 from cnnwidgets.errors import Cancelled, CnnWidgetsError, LayerError
 from cnnwidgets.explain.control import Cancel, check_cancelled
@@ -24,8 +25,6 @@ from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.trace import signature
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.network import Network
 
@@ -188,6 +187,8 @@ def _measure(network: Network, probes: ProbePictures, cancel: Cancel | None) -> 
         last = default_layer(network.trace)
     except LayerError as error:  # a network none of whose maps leads to its scores has layers all the same
         return made(f"it has no last feature map ({error})")
+    if is_fresh(network.module):
+        return made("it is untrained: its batch normalisations have seen no data")
     if last.call not in grids or not is_measurable(grids[last.call].x):
         return made(f"the last feature map, {last.name!r}, is too small to measure a shift")
     columns = MirrorTest({call: grid.x for call, grid in grids.items()})
@@ -203,6 +204,18 @@ def _measure(network: Network, probes: ProbePictures, cancel: Cancel | None) -> 
     except (CnnWidgetsError, RuntimeError) as error:
         return made(f"the network could not be measured on the probe pictures ({error})")
     return made(_objection(columns.shift(last.call), rows.shift(last.call), last), columns, rows)
+
+
+def is_fresh(module: nn.Module) -> bool:
+    """Whether the statistics of all batch normalisations are those that they are made with; False without any."""
+    norms = [
+        part
+        for part in module.modules()
+        if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.running_mean is not None  # noqa: SLF001
+    ]
+    return bool(norms) and all(
+        bool((norm.running_mean == 0).all()) and bool((norm.running_var == 1).all()) for norm in norms
+    )
 
 
 def _objection(across: Shift | None, down: Shift | None, last: Layer) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.checkpoint import CheckpointError
 
 from cnnwidgets.errors import ModelError, OptionError
+from cnnwidgets.explain.backward import gradients
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.frame import Box
@@ -131,7 +132,7 @@ def _back(
             cells = [divmod(place, maps.shape[2]) for place in maps.detach().flatten(1).argmax(1).tolist()]
         unit = torch.stack([map_[cell] for map_, cell in zip(maps, cells, strict=True)])
         try:
-            (slope,) = torch.autograd.grad(unit.sum(), x)
+            (slope,) = gradients(unit.sum(), x)
         except CheckpointError as error:
             raise ModelError(
                 "The model uses gradient checkpointing, which runs a part of it again, with plain ReLUs. Switch it off "
@@ -180,11 +181,12 @@ def _boxes(layer: Layer, cells: list[Cell], values: Any) -> tuple[Box | None, ..
 
 
 def _before(trace: Trace, last: int) -> set[int]:
-    """Return the calls on which a call depends, itself among them."""
+    """Return the calls on which a value depends, its own among them, by the numbers of their first results."""
     seen: set[int] = set()
     todo = [last]
     while todo:
         number = todo.pop()
+        number = trace.calls[number].first if number >= 0 else number
         if number >= 0 and number not in seen:
             seen.add(number)
             todo.extend(trace.calls[number].inputs)

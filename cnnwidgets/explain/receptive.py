@@ -175,6 +175,36 @@ def _softmax(grid: Grid, out: Tensor, args: tuple[Any, ...]) -> Grid | None:
     return replace(grid, sees_all=True) if args[1] % out.ndim in grid.dims else grid
 
 
+def _split(grid: Grid, outs: list[Tensor], args: tuple[Any, ...]) -> list[Grid | None]:
+    """Give each part the rows or columns that it is made of."""
+    dim = (args[2] if len(args) > 2 else 0) % args[0].ndim
+    grids, start = list[Grid | None](), 0
+    for out in outs:
+        grids.append(_slice(grid, out, (args[0], dim, start)))
+        start += out.shape[dim]
+    return grids
+
+
+def _unbind(grid: Grid, outs: list[Tensor], args: tuple[Any, ...]) -> list[Grid | None]:
+    dim = args[1] if len(args) > 1 else 0
+    return [_select(grid, out, (args[0], dim)) for out in outs]
+
+
+def _extreme(grid: Grid, out: Tensor, args: tuple[Any, ...]) -> Grid | None:
+    """Follow the largest of a dimension, with its index; not that of all values."""
+    return _mean(grid, out, (args[0], [args[1]])) if len(args) > 1 and isinstance(args[1], int) else None
+
+
+def _ordered(position: int) -> Rule:
+    """Return the rule of what goes along one dimension, by default the last one, as sorting does."""
+
+    def rule(grid: Grid, out: Tensor, args: tuple[Any, ...]) -> Grid | None:
+        dim = args[position] if len(args) > position else -1
+        return grid if isinstance(dim, int) and dim % out.ndim not in grid.dims else None
+
+    return rule
+
+
 RULES: dict[Any, Rule] = {
     _aten.convolution: _convolution,
     _aten.mkldnn_convolution: lambda g, o, a: _convolution(g, o, (*a[:3], a[4], a[3], a[5], False)),
@@ -191,6 +221,17 @@ RULES: dict[Any, Rule] = {
     _aten.mean: _mean,
     _aten.sum: _mean,
     _aten.amax: _mean,
+    _aten.amin: _mean,
+    _aten.max: _extreme,
+    _aten.median: _extreme,
+    _aten.min: _extreme,
+    _aten.mode: _extreme,
+    _aten.std_mean: _mean,
+    _aten.var_mean: _mean,
+    _aten.cummax: _ordered(1),
+    _aten.cummin: _ordered(1),
+    _aten.sort: _ordered(1),
+    _aten.topk: _ordered(2),
     _aten.permute: _permute,
     _aten.transpose: _transpose,
     _aten.view: _view,
@@ -212,6 +253,12 @@ RULES: dict[Any, Rule] = {
     _aten.native_layer_norm: _layer_norm,
     _aten._softmax: _softmax,  # noqa: SLF001
     _aten._log_softmax: _softmax,  # noqa: SLF001
+}
+# Gives several results, each of which sees something else.
+DIVIDING: dict[Any, Callable[[Grid, list[Tensor], tuple[Any, ...]], list[Grid | None]]] = {
+    _aten.split: _split,
+    _aten.split_with_sizes: _split,
+    _aten.unbind: _unbind,
 }
 # Cell by cell, as all operations are that PyTorch tags as pointwise.
 CELLWISE = {
@@ -237,8 +284,6 @@ CELLWISE = {
     _aten._prelu_kernel,  # noqa: SLF001
     _aten.rrelu_with_noise,
     _aten.rrelu_with_noise_,
-    _aten.split,
-    _aten.split_with_sizes,
     _aten.zero_,
 }
 # Only the shape of their argument is used.

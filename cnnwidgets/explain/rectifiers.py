@@ -83,11 +83,11 @@ def rectified(name: str, args: Args, kwargs: Kwargs) -> Tensor | None:
 
 
 def candidates(trace: Trace, last: int) -> dict[int, str]:
-    """Return the calls up to `last` that may be ReLUs: number and name; their arguments decide."""
+    """Return the calls up to the value `last` that may be ReLUs: number and name; their arguments decide."""
     return {
         call.number: call.name
         for call in trace.calls[: last + 1]
-        if call.name in _TESTS or (call.name in _BY_MASK and _compares(trace, call.inputs))
+        if not call.part and (call.name in _TESTS or (call.name in _BY_MASK and _compares(trace, call.inputs)))
     }
 
 

@@ -71,13 +71,18 @@ class SmoothGrad(Method):
         return self.samples
 
     def images_at_once(self, chunk: int) -> int:
-        """Return 1: the chunk is filled with samples."""
-        del chunk
-        return 1
+        """Return 1: the chunk is filled with samples. Without noise it is filled as the inner method does."""
+        return 1 if self.noise else self.of.images_at_once(chunk)
+
+    def default_chunk(self, height: int, width: int) -> int:
+        """Return a few samples, or without noise what the inner method takes."""
+        return super().default_chunk(height, width) if self.noise else self.of.default_chunk(height, width)
 
     def start(self, network: Network, target: Target) -> MethodRun:
         """Make the passes of the inner method cheap: there will be many."""
         inner = self.of.start(network, target)
+        if not self.noise:
+            return replace(inner, method=replace(self, of=inner.method))
         keep = {find_layer(network, inner.layer).call} if inner.layer else set()
         edits = fused(network, frozenset(keep))
         return replace(inner, method=replace(self, of=inner.method), edits=edits)
@@ -94,6 +99,10 @@ class SmoothGrad(Method):
         """Return the inner method's unit."""
         return self.of.units(score)
 
+    def note(self, target: Target) -> str:
+        """Return what the inner method has to say."""
+        return self.of.note(target)
+
     def parameters(self) -> dict[str, Any]:
         """Name the inner method and its parameters."""
         inner = {f"of.{key}": value for key, value in self.of.parameters().items()}
@@ -102,7 +111,16 @@ class SmoothGrad(Method):
     def steps(
         self, run: MethodRun, x: Tensor, target: Target, rows: slice, chunk: int
     ) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Yield the mean over the samples so far, after every chunk of them."""
+        """Yield the mean over the samples so far, after every chunk of them.
+
+        Without noise all samples are one, which is computed as the inner method alone computes it, to the last bit:
+        what makes passes cheaper rounds otherwise, and a ReLU at its kink lets rounding decide on a whole gradient.
+        """
+        if not self.noise:
+            for _, values, alone in self.of.steps(run, x, target, rows, chunk):
+                last = values, alone
+            yield self.samples * len(x), *last
+            return
         with torch.no_grad():
             score = target.score(run.network.run(x), rows).detach()
         raw, back = self._passes(run, x)
@@ -160,7 +178,16 @@ def smoothgrad(
       \epsilon_s \sim \mathcal{N}(0, \sigma^2), \quad \sigma = \mathrm{noise} \cdot (x_{max} - x_{min})$$
 
     With `of=explain.saliency` the *gradients* are averaged, with their signs, and only their mean is reduced to one
-    value a pixel, as in the paper; `noise=0` gives the saliency map itself.
+    value a pixel, as in the paper. `noise=0` gives the map of the method itself, to the last bit, from one pass.
+
+    With noise, normalisations are folded into the convolutions before them, which rounds otherwise than the network
+    does. In single precision a ReLU whose input is all but 0 may then be on in one and off in the other, which decides
+    on its whole gradient. Measured against passes without folding: with random weights the maps differ by 3e-7 of their
+    range; those of a trained EfficientNet-Lite0, of a photograph with noise=0.15, by up to 0.4 % in a single sample and
+    0.3 % in the mean of ten.
+
+    With `instead_of`, magnitudes of a method without signs, such as `explain.saliency`, do not tell A instead of B from
+    B instead of A; `signed=True` does.
 
     As snapshots, `explain.snapshots(explain.smoothgrad, ...)`, the map is the mean of the samples so far: after 12 of
     50 it is what `samples=12` gives. `Heatmap.unfinished` and `Heatmap.params` say how many there are.
@@ -175,14 +202,14 @@ def smoothgrad(
         noise: standard deviation of the noise as a share of the range of the network's input.
         seed: seed of the noise; the global random state is neither used nor changed.
         why: the same as `target`, to go with `instead_of`.
-        instead_of: a class whose score is subtracted.
+        instead_of: a class whose score is subtracted; see above.
         chunk: samples per pass. It bounds the memory and does not change the result.
         progress: called with (samples done, samples in all).
         cancel: a `CancelToken` or `threading.Event` that stops the work with `Cancelled`.
         options: parameters of the method `of`, such as layer="layer3".
 
     Returns:
-        `Heatmap` with values of the form and unit that `of` gives.
+        `Heatmap` with values of the form and unit that `of` gives, and its `params["note"]`.
 
     Raises:
         OptionError: a keyword that neither SmoothGrad nor `of` takes, or a number out of range.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from cnnwidgets.explain.backward import gradients
 from cnnwidgets.explain.calls import value_of_call
 from cnnwidgets.explain.trace import INPUT
 
@@ -46,5 +47,5 @@ def carry_back(network: Network, stem: int, x: Tensor, slope: Tensor, edits: Edi
     with torch.enable_grad():
         x = x.detach().requires_grad_(True)
         value = value_of_call(stem, name, edits, lambda plan: network.run(x, plan))
-        (result,) = torch.autograd.grad(value, x, slope)
+        (result,) = gradients(value, x, slope)
     return result

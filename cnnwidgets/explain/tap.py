@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from cnnwidgets.errors import ModelError
-from cnnwidgets.explain.calls import Edit, first_tensor, function_name, not_reached
+from cnnwidgets.explain.calls import Edit, function_name, not_reached, value_made
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,38 +17,37 @@ if TYPE_CHECKING:
 
 
 class Tap:
-    """Keeps the value of a call as it was when it was made, whatever a later in-place operation does to it.
+    """Keeps a value as it was when it was made, whatever a later in-place operation does to it.
 
     Args:
         trace: the network's trace.
-        number: the call that makes the value.
+        number: the value.
         leaf: start the graph of gradients here, so that nothing before it is kept for a backward pass.
-        edits: edits that are in force besides; one of the layer's own call is run by the tap.
+        edits: edits that are in force besides; one of the value's own call is run by the tap.
 
     Attributes:
         edits: what to give to `Network.run`.
-        value: the value, after a run. `ModelError` where the run did not come to the call.
+        value: the value, after a run. `ModelError` where the run did not come to it.
 
     """
 
     def __init__(self, trace: Trace, number: int, *, leaf: bool, edits: Edits | None = None) -> None:
-        name = trace.calls[number].name
-        self._number, self._name, self._leaf = number, name, leaf
+        self._call, self._leaf = trace.calls[number], leaf
         self._copy = number in trace.overwritten
         self._others = dict(edits or {})
-        self._inner = self._others.get(number, (name, _as_it_is))[1]
+        self._inner = self._others.get(self._call.first, ("", _as_it_is))[1]
         self._value: Tensor | None = None
 
     @property
     def edits(self) -> dict[int, tuple[str, Edit]]:  # noqa: D102 - documented with the class
         # Made when asked for: kept here it would hold this tap in turn, and so the value and its graph of gradients
         # until Python looks for cycles.
-        return {**self._others, self._number: (self._name, self._take)}
+        return {**self._others, self._call.first: (self._call.name, self._take)}
 
     @property
     def value(self) -> Tensor:  # noqa: D102
         if self._value is None:
-            raise not_reached(self._number, self._name)
+            raise not_reached(self._call.number, self._call.name)
         return self._value
 
     def _starts(self, value: Tensor) -> bool:
@@ -58,21 +57,22 @@ class Tap:
 
     def _take(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = self._inner(func, args, kwargs)
-        out = first_tensor(result)
-        made = args[0] if out is None else out
-        if not made.is_floating_point():
+        out = value_made(result, args, self._call.part)
+        if out is None:
+            return result
+        if not out.is_floating_point():
             raise ModelError(
-                f"This layer, {self._name!r}, holds {str(made.dtype).removeprefix('torch.')} and no floating point "
+                f"This layer, {self._call.name!r}, holds {str(out.dtype).removeprefix('torch.')} and no floating point "
                 "numbers, so no gradient can be taken of it. Choose another one of explain.layers(model, x)."
             )
-        leaf = self._starts(made)
-        if out is None:  # an assignment, x[mask] = 0: its result is x, for which no copy can be slipped in
+        leaf = self._starts(out)
+        if result is None:  # an assignment, x[mask] = 0: its result is x, for which no copy can be slipped in
             if self._copy:
                 raise ModelError(
                     "This layer is an assignment, such as x[mask] = 0, whose result is overwritten by a later in-place "
                     "operation, so it cannot be taken hold of. Choose another one of explain.layers(model, x)."
                 )
-            self._value = args[0].requires_grad_(True) if leaf else args[0]
+            self._value = out.requires_grad_(True) if leaf else out
             return result
         if not leaf:
             # The value must stay part of the graph; what follows in place works on a copy of it.
@@ -87,7 +87,7 @@ class Tap:
 
 
 def can_tap(trace: Trace, number: int) -> bool:
-    """Whether a call's value can be taken hold of with its gradient.
+    """Whether a value can be taken hold of with its gradient.
 
     Not if it holds no floating point numbers, as x > 0 does, or is that of an assignment that is overwritten later.
     """
@@ -106,5 +106,6 @@ def _exchanged(result: Any, old: Tensor, new: Tensor) -> Any:
     if isinstance(result, dict):
         return {key: _exchanged(value, old, new) for key, value in result.items()}
     if isinstance(result, list | tuple):
-        return type(result)(_exchanged(value, old, new) for value in result)
+        values = [_exchanged(value, old, new) for value in result]
+        return type(result)(*values) if hasattr(result, "_make") else type(result)(values)
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from cnnwidgets.explain.calls import Edit, Enough, first_tensor, not_reached
+from cnnwidgets.explain.calls import Edit, Enough, not_reached, value_made
 from cnnwidgets.explain.tap import Tap
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from cnnwidgets.explain.network import Edits, Network
-    from cnnwidgets.explain.trace import Trace
+    from cnnwidgets.explain.trace import Call, Trace
 
 
 class _Joining(Tap):
@@ -25,18 +25,23 @@ class _Joining(Tap):
 
 
 class Taps:
-    """Keeps the values of several calls in one pass, all part of one graph of gradients.
+    """Keeps several values of one pass, all part of one graph of gradients.
 
     The graph starts at the earliest of them on each path, so that nothing before it is kept for the backward pass.
 
     Args:
         trace: the network's trace.
-        numbers: the calls that make the values.
+        numbers: the values.
 
     """
 
     def __init__(self, trace: Trace, numbers: Iterable[int]) -> None:
-        self._taps = {number: _Joining(trace, number, leaf=True) for number in numbers}
+        self._taps: dict[int, Tap] = {}
+        before: dict[int, Tap] = {}  # the last tap of each call: the next one of the same call runs it
+        for number in numbers:
+            first = trace.calls[number].first
+            edits = before[first].edits if first in before else None
+            self._taps[number] = before[first] = _Joining(trace, number, leaf=True, edits=edits)
 
     @property
     def edits(self) -> dict[int, tuple[str, Edit]]:
@@ -45,7 +50,7 @@ class Taps:
 
     @property
     def values(self) -> dict[int, Tensor]:
-        """The values by call, after a run. `ModelError` where the run did not come to one of the calls."""
+        """The values by number, after a run. `ModelError` where the run did not come to one of them."""
         return {number: tap.value for number, tap in self._taps.items()}
 
 
@@ -58,33 +63,38 @@ def watch(
     edits: Edits | None = None,
     whole: bool = False,
 ) -> Any:
-    """Run a pass and show the values of some of its calls at the moment when each is made.
+    """Run a pass and show some of its values at the moment when each is made.
 
     Whoever wants to keep a value must copy it inside `see`: a later in-place operation may write over it.
 
     Args:
         network: the network.
         x: (N,C,H,W).
-        numbers: the calls.
-        see: called with the number of a call and the first tensor of its result.
+        numbers: the values.
+        see: called with the number of a value and the value.
         edits: edits that are in force besides.
-        whole: run to the end also where the last of the calls has been seen.
+        whole: run to the end also where the last of the values has been seen.
 
     Returns:
         The model's raw output, None where the pass ended early.
 
     Raises:
-        ModelError: the pass did not come to one of the calls.
+        ModelError: the pass did not come to one of the values.
 
     """
-    waiting = set(numbers)
+    waiting, calls = set(numbers), network.trace.calls
+    parts: dict[int, list[Call]] = {}
+    for number in sorted(waiting):
+        parts.setdefault(calls[number].first, []).append(calls[number])
 
-    def seeing(number: int, inner: Edit | None) -> Edit:
+    def seeing(wanted: list[Call], inner: Edit | None) -> Edit:
         def edit(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             result = inner(func, args, kwargs) if inner else func(*args, **kwargs)
-            out = first_tensor(result)
-            see(number, args[0] if out is None else out)  # x[mask] = 0 gives nothing and makes a new x
-            waiting.discard(number)
+            for call in wanted:
+                value = value_made(result, args, call.part)
+                if value is not None:
+                    see(call.number, value)
+                    waiting.discard(call.number)
             if not waiting and not whole:
                 raise Enough
             return result
@@ -92,8 +102,10 @@ def watch(
         return edit
 
     before = dict(edits or {})
-    calls = network.trace.calls
-    watched = {n: (calls[n].name, seeing(n, before[n][1] if n in before else None)) for n in waiting}
+    watched = {
+        first: (wanted[0].name, seeing(wanted, before[first][1] if first in before else None))
+        for first, wanted in parts.items()
+    }
     output = None
     with suppress(Enough):
         output = network.run(x, {**before, **watched})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,18 +30,21 @@ _CHANNELS_LAST = {"linear"}
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a tensor function. A value is named by the number of the call that made it; the input is -1.
+    """One value, and the call of a tensor function that made it. Values are numbered; the network's input is -1.
+
+    A call that gives several values, as `chunk` does, stands here once for each of them, with numbers in a row.
 
     Attributes:
-        number: position in the pass.
+        number: of the value: its position among all values of the pass.
         name: the function's plain name, such as "conv2d" or "add".
         owner: path of the module in whose forward it was called; "" is the network itself.
-        inputs: the values it was given, in order; weights and constants do not count.
-        shape: shape of its first result, for one image.
+        inputs: the values that the call was given, in order; weights and constants do not count.
+        shape: of the value, for one image.
         grid: what its cells see, None where that could not be followed or is no map.
-        dtype: of its first result.
-        new: whether it made a value, and did not hand on what it was given, as dropout does in evaluation mode.
+        dtype: of the value.
+        new: whether the call made it, and did not hand on what it was given, as dropout does in evaluation mode.
         affine: whether it is a batch normalisation as its module's settings say: a scale and a shift that are fixed.
+        part: which of the call's results it is, from 0.
 
     """
 
@@ -53,6 +57,12 @@ class Call:
     dtype: torch.dtype
     new: bool
     affine: bool
+    part: int = 0
+
+    @property
+    def first(self) -> int:
+        """Number of the first of the call's results, which is how edits name the call."""
+        return self.number - self.part
 
 
 @dataclass(frozen=True)
@@ -82,14 +92,14 @@ class Trace:
     """What one forward pass did; holds no tensors.
 
     Attributes:
-        calls: every call in order.
+        calls: every value in the order in which they were made, each with its call.
         modules: every module call in the order in which they returned.
         output: the value that the network's scores are, None where that could not be followed.
         classes: number of classes, None if the output is no table of class scores.
         kind: whether the scores are logits, probabilities or their logarithms.
         draws: whether the pass drew random numbers.
         mixes: whether a normalisation took mean and variance from the batch, so that images change each other's values.
-        consumers: for each value, the calls that were given it.
+        consumers: for each value, the calls that were given it, by the numbers of their first results.
         overwritten: the values that a later call wrote over in place, or that share memory with one that was, and the
             first call that did.
         rigid: whether the pass only works with channels before rows in memory, as a `view` of maps does.
@@ -106,6 +116,11 @@ class Trace:
     consumers: dict[int, tuple[int, ...]] = field(repr=False)
     overwritten: dict[int, int] = field(repr=False)
     rigid: bool = False
+
+    @cached_property
+    def several(self) -> dict[int, int]:
+        """How many values the calls made that made more than one, by the number of the first."""
+        return {call.first: call.part + 1 for call in self.calls if call.part}
 
     @property
     def stands_alone(self) -> bool:
@@ -127,29 +142,34 @@ class _Recorder(CallMode):
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = list(tensors_in((args, kwargs)))
         inputs = tuple(self.values[t] for t in given if t in self.values)
-        version = given[0]._version  # noqa: SLF001
+        versions = [(tensor, tensor._version) for tensor in self._writable(given, kwargs)]  # noqa: SLF001
         result = func(*args, **kwargs)
         if not is_numbered(func, result):
             return result
-        in_place = given[0]._version != version  # noqa: SLF001
-        if in_place:
-            self._note_overwritten(given[0])
-        made = given[0] if result is None else result  # x[mask] = 0 gives nothing and makes a new x
-        out = next(tensors_in(made))
+        written = [tensor for tensor, version in versions if tensor._version != version]  # noqa: SLF001
+        for tensor in written:
+            self._note_overwritten(tensor)
         name = function_name(func)
-        grid = self.follower.grids.get(out)
-        if grid is None and name in _CHANNELS_LAST:
-            grid = self._cell_by_cell(given[0], out)
-        new = in_place or out is not given[0]
         path, module = self.within[-1]
         affine = name == "batch_norm" and is_affine(module, args, kwargs)
         self.mixes |= name == "batch_norm" and bool(argument(args, kwargs, 5, "training"))
-        self.calls.append(Call(self.count, name, path, inputs, tuple(out.shape), grid, out.dtype, new, affine))
-        if new:
-            for tensor in tensors_in(made):
-                self.values[tensor] = self.count
-        self.count += 1
+        # x[mask] = 0 gives nothing and makes a new x
+        for part, out in enumerate([args[0]] if result is None else tensors_in(result)):
+            grid = self.follower.grids.get(out)
+            if grid is None and name in _CHANNELS_LAST:
+                grid = self._cell_by_cell(given[0], out)
+            new = any(out is one for one in written) or all(out is not one for one in given)
+            shape = tuple(out.shape)
+            self.calls.append(Call(self.count, name, path, inputs, shape, grid, out.dtype, new, affine, part))
+            if new:
+                self.values[out] = self.count
+            self.count += 1
         return result
+
+    def _writable(self, given: list[Tensor], kwargs: dict[str, Any]) -> list[Tensor]:
+        """Return what a call may write to, as far as that is or becomes a value: what it is given, and `out=`."""
+        values = [tensor for tensor in given if tensor in self.values]
+        return list({id(tensor): tensor for tensor in (*values, given[0], *tensors_in(kwargs.get("out")))}.values())
 
     def _note_overwritten(self, written: Tensor) -> None:
         memory = written.untyped_storage().data_ptr()
@@ -234,7 +254,7 @@ def _traced(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
         out = next(t for t in tensors_in(result) if t.data_ptr() == scores.data_ptr() and t.numel() == scores.numel())
     consumers: dict[int, list[int]] = {}
     for call in recorder.calls:
-        for value in call.inputs:
+        for value in () if call.part else call.inputs:
             consumers.setdefault(value, []).append(call.number)
     return Trace(
         tuple(recorder.calls),

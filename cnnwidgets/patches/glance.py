@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from cnnwidgets.errors import ModelError
-from cnnwidgets.explain.calls import first_tensor
+from cnnwidgets.explain.calls import value_made
 from cnnwidgets.patches.extremes import Extremes, floating, is_last, taken
 from cnnwidgets.patches.findings import Candidates, Findings
 
@@ -83,8 +83,9 @@ class Glance:
 
         def edit(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             result = inner(func, args, kwargs) if inner else func(*args, **kwargs)
-            value = result if isinstance(result, torch.Tensor) else first_tensor(result)
-            value = args[0] if value is None else value  # x[mask] = 0 gives nothing and makes a new x
+            value = value_made(result, args, call.part)
+            if value is None:  # said by who ran the pass
+                return result
             if value.shape[1:] != layer.shape:
                 raise ModelError(
                     f"The layer {layer.name!r} gave maps of shape {tuple(value.shape[1:])}; {layer.shape} was expected."

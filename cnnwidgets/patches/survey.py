@@ -18,6 +18,7 @@ from cnnwidgets.patches.unfolded import Unfolded, folds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cnnwidgets.explain.calls import Edit
     from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.network import Edits, Network
     from cnnwidgets.patches.findings import Findings
@@ -82,12 +83,14 @@ class Survey:
             ModelError: the pass takes another path than the one that was traced.
 
         """
-        trace, looking = self._network.trace, {}
+        trace = self._network.trace
+        looking: dict[int, tuple[str, Edit]] = {}
         glance = Glance(Asked(count, cells, least, self._per_image), trace, self.channels)
         for layer in self._looked:
-            inner = self._inner.get(layer.call)
+            call = trace.calls[layer.call]
+            inner = looking.get(call.first, self._inner.get(call.first))  # of several results each is looked at in turn
             edit = glance.edit(layer, inner[1] if inner else None, self._sampled[layer.call])
-            looking[layer.call] = (trace.calls[layer.call].name, edit)
+            looking[call.first] = (call.name, edit)
         with torch.no_grad():
             output = self._network.run(x, {**self._inner, **looking})
         missed = next((layer for layer in self._looked if layer.call not in glance.seen), None)

@@ -228,4 +228,5 @@ class HeatmapView(Question, Overlay, PictureWidget):
         if self.heatmap is None:
             return f"HeatmapView: {name} ({share:.0f} %); no map computed yet."
         far = self.heatmap.unfinished and f", {self.heatmap.unfinished}"
-        return f"HeatmapView: {name} ({share:.0f} %). {self.heatmap.title} of {self.heatmap.target[0]}{far}."
+        shown = f"HeatmapView: {name} ({share:.0f} %). {self.heatmap.title} of {self.heatmap.target[0]}{far}."
+        return " ".join(filter(None, [shown, self.heatmap.params.get("note")]))

@@ -51,6 +51,79 @@ def test_smoothgrad_without_noise_is_the_method_itself(net, x):
         assert_close(explain.smoothgrad(net, x, 1, of=of, noise=0, samples=3).values, of(net, x, 1).values)
 
 
+def at_its_kinks():
+    """A network and images on which most inputs of its ReLUs are 0 but for rounding.
+
+    Each normalisation takes away what a plain grey area gives.
+    """
+    net = seeded(
+        nn.Sequential(
+            *(
+                layer
+                for given, channels in ((3, 8), (8, 8), (8, 8))
+                for layer in (nn.Conv2d(given, channels, 3), nn.BatchNorm2d(channels), nn.ReLU())
+            ),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(8, 5),
+        )
+    )
+    value = torch.full((1, 3, 24, 24), 0.3)
+    with torch.no_grad():
+        for part in net:
+            if isinstance(part, nn.BatchNorm2d):
+                part.running_mean.copy_(value[0].mean((1, 2)))
+                part.bias.zero_()
+            value = part(value)
+    x = torch.full((3, 3, 24, 24), 0.3)
+    for number, image in enumerate(x):
+        image[:, 4 + number : 9, 7:12] = noise(3, 5 - number, 5, seed=number)
+    return net, x
+
+
+@pytest.mark.parametrize("chunk", [None, 1, 2])
+@pytest.mark.parametrize("samples", [1, 7])
+def test_smoothgrad_without_noise_is_the_method_to_the_last_bit(chunk, samples):
+    net, x = at_its_kinks()
+    off = [float((net[:6](x) == 0).float().mean()), float((net[:5](x).abs() < 1e-6).float().mean())]
+    assert off[1] > 0.3, "most ReLUs have to be at their kink"
+    for of, options in (
+        (explain.saliency, {}),
+        (explain.saliency, {"signed": True}),
+        (explain.saliency, {"times_input": True}),
+        (explain.grad_cam, {"layer": "4"}),
+        (explain.grad_cam, {}),
+        (explain.cam, {}),
+    ):
+        alone = of(net, x, 1, chunk=chunk, **options)
+        smooth = explain.smoothgrad(net, x, 1, of=of, noise=0, samples=samples, chunk=chunk, **options)
+        np.testing.assert_array_equal(smooth.values, alone.values)
+        np.testing.assert_array_equal(smooth.scores, alone.scores)
+    plain = explain.saliency(net, x, 1, signed=True).values
+    assert np.abs(plain).max() > 0
+
+
+def test_smoothgrad_without_noise_comes_to_its_end_in_one_step_an_image(net, x):
+    reports = []
+    explain.smoothgrad(net, x, 1, noise=0, samples=7, chunk=2, progress=lambda *report: reports.append(report))
+    assert reports == [(14, 35), (28, 35), (35, 35)]
+
+
+@pytest.mark.parametrize("method", [explain.saliency, explain.smoothgrad])
+def test_an_unsigned_contrast_has_no_direction_and_says_so(method, net, x):
+    seed = {"seed": 3, "samples": 4} if method is explain.smoothgrad else {}
+    one = method(net, x, 1, instead_of=2, **seed)
+    other = method(net, x, 2, instead_of=1, **seed)
+    assert_close(one.values, other.values)
+    assert one.params["note"].startswith("Without sign: the two classes swapped give the same map.")
+    for signed in ({"signed": True}, {"times_input": True}):
+        turned = method(net, x, 1, instead_of=2, **signed, **seed)
+        assert_close(turned.values, -method(net, x, 2, instead_of=1, **signed, **seed).values)
+        assert "note" not in turned.params
+    assert "note" not in method(net, x, 1, **seed).params
+    assert "note" not in explain.grad_cam(net, x, 1, instead_of=2).params
+
+
 def test_cam_is_grad_cam_times_the_number_of_cells(net, x):
     cam, grad_cam = explain.cam(net, x, 2), explain.grad_cam(net, x, 2)
     cells = cam.values.shape[1] * cam.values.shape[2]

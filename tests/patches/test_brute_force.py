@@ -112,6 +112,29 @@ def test_networks_of_torchvision(name):
         assert patch.predicted == f"class {predicted[patch.image]}"
 
 
+class Halves(nn.Module):
+    """Two halves of a map, each through modules of its own, which keep its order or not."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.same = nn.Conv2d(3, 8, 3), nn.Identity()
+        self.norm, self.first, self.second = nn.BatchNorm2d(4), nn.ReLU(), nn.ReLU()
+        self.fc = nn.Linear(4, 5)
+
+    def forward(self, x):
+        a, b = self.conv(x).chunk(2, 1)
+        return self.fc((self.first(self.norm(a)) + self.second(self.same(b))).mean((2, 3)))
+
+
+@pytest.mark.parametrize("per_image", [1, 3])
+def test_several_results_of_one_function(per_image):
+    """What is known of one half says nothing of what is behind the other."""
+    model, x = seeded(Halves(), dtype=torch.float64), noise(23, 3, 9, 11, dtype=torch.float64)
+    index = indexed(model, x, 5, per_image=per_image)
+    assert {"chunk()", "same", "norm", "first", "second"} <= {layer.name for layer in index.layers}
+    Brute(model, x).check(index, least=5, exact=False, atol=1e-6, per_image=per_image)
+
+
 def test_images_that_give_nan_are_left_out_and_named():
     model, x = whole(Fitful()), dots(30)
     x[:, 0, 0, 0] = torch.tensor([0.0, 2, 1, -2, -1] * 6)

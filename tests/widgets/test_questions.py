@@ -284,3 +284,20 @@ def test_strange_messages_are_ignored(view, browser):
     for content in ({}, {"kind": "dance"}, {"kind": None}):
         browser.send(**content)
     assert view._status["state"] == "idle"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_contrast_without_sign_says_so_below_the_picture(view, method):
+    """The caption is what the strip below the picture shows; its beginning is what a narrow one has room for."""
+    view.samples = 3
+    view.method, view.instead_of = method, (view.target + 1) % 4
+    view.wait(20)
+    unsigned = method in ("saliency", "smoothgrad")
+    caption = view._maps[method]["caption"]
+    assert caption.startswith("Without sign: the two classes swapped give the same map.") == unsigned
+    assert caption.endswith(view.heatmap.paper)
+    assert ("Without sign" in view._described()) == unsigned
+    view.instead_of = None
+    view.wait(20)
+    assert view._maps[method]["caption"] == f"{view.heatmap.title}, {view.heatmap.paper}"
+    assert "Without sign" not in view._described()
