@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 AGREEMENT = 0.7
 _CONFIDENCE = 0.998
 _UPSIDE_DOWN = 0.9  # agreement from which the shift down is measured by itself; .2 to .6 with ImageNet weights
+_IN_FULL = 0.95
+_LEARNED = 0.15  # by which mirrored pictures agree better than those upside down: .5 to .6 with ImageNet weights
 _CLEARLY = 5  # times the error
 _SAMPLES = 4
 _KEPT = 8  # measurements of a model: of its last weights, sizes of input, and probe pictures
@@ -213,8 +215,11 @@ def is_fresh(module: nn.Module) -> bool:
         for part in module.modules()
         if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.running_mean is not None  # noqa: SLF001
     ]
-    return bool(norms) and all(
-        bool((norm.running_mean == 0).all()) and bool((norm.running_var == 1).all()) for norm in norms
+    statistics = [(norm.running_mean, norm.running_var) for norm in norms]
+    return bool(norms) and not any(
+        bool(torch.count_nonzero(mean)) or bool(torch.count_nonzero(variance - 1))
+        for mean, variance in statistics
+        if mean is not None and variance is not None
     )
 
 
@@ -226,12 +231,31 @@ def _objection(across: Shift | None, down: Shift | None, last: Layer) -> str:
             f"the network does not answer to mirrored pictures alike ({figure}, at {last.name!r}): it is untrained, or "
             "was trained without mirroring"
         )
+    if not _is_learned(across, down):
+        return (
+            "the network answers to pictures upside down as it does to mirrored ones (correlation "
+            f"{across.agreement:.2f}, at {last.name!r}), so that nothing shows that it was trained with these"
+        )
     if last.grid is None:  # its shift is one from an even share of the input: it may well be 0
         return ""
     upside_down = down is not None and down.agreement >= _UPSIDE_DOWN and is_significant(down)
     if not is_significant(across) and not upside_down:
         return f"the measured shift of the last feature map, {_figure(across)}, is within its error"
     return ""
+
+
+def _is_learned(across: Shift, down: Shift | None) -> bool:
+    """Whether a network's agreement on mirrored pictures comes from training, or from its form.
+
+    What an untrained network blurs agrees in some measure with any mirror image of itself, left and right as upside
+    down; but it says nothing of a shift. Maps that agree in full need no training, as those of one round detector.
+    """
+    if across.agreement >= _IN_FULL:
+        return True
+    if down is None or down.agreement < across.agreement - _LEARNED:
+        return True
+    apart = abs(down.pixels - across.pixels)
+    return is_significant(down) and apart < _CLEARLY * float(np.hypot(down.error, across.error))
 
 
 def is_significant(shift: Shift) -> bool:

@@ -24,9 +24,9 @@ COUNT = 3
 #: Natural photographs in packages, the preferred ones first. scikit-learn and Matplotlib are always installed.
 _PHOTOGRAPHS = (
     ("skimage", "data/chelsea.png"),
-    ("skimage", "data/coffee.png"),
     ("skimage", "data/astronaut.png"),
     ("skimage", "data/camera.png"),
+    ("skimage", "data/coffee.png"),
     ("sklearn", "datasets/images/china.jpg"),
     ("sklearn", "datasets/images/flower.jpg"),
     ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
