@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 COUNT = 3
 #: Natural photographs in packages, the preferred ones first. scikit-learn and Matplotlib are always installed.
 _PHOTOGRAPHS = (
-    ("skimage", "data/chelsea.png"),
+    ("skimage", "data/coffee.png"),
     ("skimage", "data/astronaut.png"),
     ("skimage", "data/camera.png"),
-    ("skimage", "data/coffee.png"),
     ("sklearn", "datasets/images/china.jpg"),
     ("sklearn", "datasets/images/flower.jpg"),
     ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
@@ -73,9 +72,11 @@ class ProbePictures:
 
     def _photograph(self, picture: Image.Image, shape: tuple[int, int, int]) -> Tensor:
         channels, height, width = shape
-        picture = _cropped(picture, height, width)
         if self._prepare is not None:
-            return self._prepare(picture).x
+            x = self._prepare(picture).x
+            # A preprocessing that keeps the size of pictures gets one of the size of the images that are explained.
+            return x if x.shape[2:] == shape[1:] else self._prepare(_cropped(picture, height, width)).x
+        picture = _cropped(picture, height, width)
         pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
         x = pixels.view(1, height, width, 3).permute(0, 3, 1, 2).float()
         if channels != 3:
