@@ -37,6 +37,11 @@ TALLIED: dict[str, tuple[str, tuple[str | int, ...]]] = {
     "unfolded_behind": ("<i4", ("channels",)), "unfolded_scale": ("<f8", ("channels",)),
     "unfolded_shift": ("<f8", ("channels",)),
 }  # fmt: skip
+#: Arrays that files of earlier versions lack: what decided between equal values, and how many images reach the largest.
+ADDED: dict[str, tuple[str, tuple[str | int, ...]]] = {
+    "top_before": ("<f4", ("channels", "k")), "bottom_before": ("<f4", ("channels", "k")),
+    "top_ties": ("<i8", ("channels",)), "bottom_ties": ("<i8", ("channels",)),
+}  # fmt: skip
 
 
 def facts_of(
@@ -140,5 +145,5 @@ def _blocks(records: npt.NDArray[Any] | Grown, field: str) -> Iterator[npt.NDArr
 
 def tallied(file: tensors.Tensors, name: str, sizes: dict[str, int]) -> npt.NDArray[Any]:
     """Return one array of a tally, not to be written to."""
-    dtype, shape = TALLIED[name]
+    dtype, shape = {**TALLIED, **ADDED}[name]
     return file.get(name, dtype, *(size if isinstance(size, int) else sizes[size] for size in shape))
