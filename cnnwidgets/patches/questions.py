@@ -142,7 +142,7 @@ class Questions(StoredIndex):
         row = self._channel(self.layer(layer), channel)
         if not self.ordered:
             return None
-        value, before = (float(self._tables[f"{kind}_{what}"][row, 0]) for what in ("values", "before"))
+        value, before = float(self._tables[f"{kind}_values"][row, 0]), self._before(kind, row)
         images = int(self._tables[f"{kind}_ties"][row])
         if not 1 <= images <= len(self):
             raise self._file.damaged("its counts of equal values are none")

@@ -137,6 +137,11 @@ class StoredIndex:
         behind, scale = self._tables["unfolded_behind"], self._tables["unfolded_scale"]
         if behind.min() < 0 or behind.max() >= len(behind) or (scale == 0).any():
             raise self._file.damaged("its convolutions belong to no normalisations")
+        for kind in ("top", "bottom") if self.ordered else ():
+            clipped, before = self._tables[f"{kind}_clipped"], self._tables[f"{kind}_before"]
+            rising = len(clipped) == len(before) and (np.diff(clipped) > 0).all()
+            if not rising or (len(clipped) and not 0 <= clipped[0] <= clipped[-1] < len(behind)):
+                raise self._file.damaged("what its equal values were before does not fit")
         layers, keys = [layer.shape[0] for layer in self.layers], (self._keys("top"), self._keys("bottom"))
         return Tally.of(self._tables, self._sizes["images"], self._sizes["seen"], layers=layers, keys=keys)
 
@@ -144,6 +149,13 @@ class StoredIndex:
     def ordered(self) -> bool:
         """Whether equal values are ordered by what is behind them; in files of earlier versions they were by image."""
         return all(name in self._tables for name in ADDED)
+
+    def _before(self, kind: str, row: int) -> float:
+        """Return the value before a function that clips of a channel's first patch: its own value where none does."""
+        clipped, before = self._tables[f"{kind}_clipped"], self._tables[f"{kind}_before"]
+        place = int(np.searchsorted(clipped, row))
+        there = place < len(clipped) == len(before) and clipped[place] == row
+        return float((before[place] if there else self._tables[f"{kind}_values"][row])[0])
 
     def _keys(self, kind: str) -> npt.NDArray[np.uint64]:
         """Return (channels, k), what has decided between values that are equal, also before a function that clips."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Arrays = dict[str, npt.NDArray[Any]]
 _HELD = 64  # images whose sampled values wait to be counted together
 #: Tables of how equal values are ordered and counted, which files of earlier versions lack.
-TIES = ("top_before", "bottom_before", "top_ties", "bottom_ties")
+TIES = ("clipped", "before", "ties")
 
 
 class Tally:
@@ -188,11 +188,12 @@ class Tally:
             "histogram_counts": self.sketch.counts, "histogram_first": self.sketch.first,
             "histogram_exponent": self.sketch.exponent, **self.unfolded.arrays(),
         }  # fmt: skip
-        for name, table in (("top", self.top), ("bottom", self.bottom)):
+        for name, table, peaks in (("top", self.top, self.peaks), ("bottom", self.bottom, self.floors)):
             found |= {f"{name}_values": table.values, f"{name}_images": table.images, f"{name}_cells": table.cells}
-        if self.ordered:
-            ties = (self.top.before, self.bottom.before, self.peaks.counts, self.floors.counts)
-            found |= dict(zip(TIES, ties, strict=True))
+            if self.ordered:
+                clipped = np.flatnonzero((table.before != table.values).any(1)).astype(np.int32)
+                added: tuple[npt.NDArray[Any], ...] = (clipped, table.before[clipped], peaks.counts)
+                found |= {f"{name}_{what}": one for what, one in zip(TIES, added, strict=True)}
         return found
 
     def state(self) -> Arrays:
@@ -229,14 +230,15 @@ class Tally:
         """
         held = {name: np.array(array) for name, array in arrays.items()}
         tally = cls(layers, held["sample_cells"].shape[0])
-        tally.images, tally.ordered = images, TIES[0] in held
-        for name, table, its in (("top", tally.top, keys[0]), ("bottom", tally.bottom, keys[1])):
+        tally.images, tally.ordered = images, f"top_{TIES[0]}" in held
+        pairs = (("top", tally.top, tally.peaks), ("bottom", tally.bottom, tally.floors))
+        for (name, table, peaks), its in zip(pairs, keys, strict=True):
             table.values, table.images = held[f"{name}_values"], held[f"{name}_images"]
             table.cells, table.keys = held[f"{name}_cells"], np.array(its)
-            table.before = held.get(f"{name}_before", table.before)
-        for name, table, peaks in (("top", tally.top, tally.peaks), ("bottom", tally.bottom, tally.floors)):
-            peaks.values = table.values[:, 0].copy()
-            peaks.counts = held.get(f"{name}_ties", peaks.counts)
+            table.before, peaks.values = table.values.copy(), table.values[:, 0].copy()
+            if tally.ordered:
+                clipped, before, peaks.counts = (held[f"{name}_{what}"] for what in TIES)
+                table.before[clipped] = before
         tally.sums, tally.squares, tally.counts = held["sums"], held["squares"], held["counts"]
         tally.keys, tally.drawn = held["sample_keys"], held["sample_images"]
         tally.drawn_cells, tally.drawn_values = held["sample_cells"], held["sample_values"]

@@ -96,7 +96,7 @@ class Tops:
     def __init__(self, channels: int, k: int) -> None:
         shape = channels, k
         self.values: Floats = np.full(shape, -np.inf, dtype=np.float32)
-        self.before: Floats = np.zeros(shape, dtype=np.float32)
+        self.before: Floats = np.full(shape, -np.inf, dtype=np.float32)
         self.keys: Keys = np.full(shape, np.iinfo(np.uint64).max, dtype=np.uint64)
         self.images: Ints = np.full(shape, -1, dtype=np.int32)
         self.cells: Ints = np.full(shape, -1, dtype=np.int32)

@@ -183,8 +183,8 @@ class Masked(nn.Module):
 
 
 EXACT = {
-    "plain": plain, "clamped": clamped, "clipped": Clipped, "block": Block, "dense": Dense, "gated": Gated, "rigid": Rigid,
-    "masked": Masked,
+    "plain": plain, "clamped": clamped, "clipped": Clipped, "block": Block, "dense": Dense, "gated": Gated,
+    "rigid": Rigid, "masked": Masked,
 }  # fmt: skip
 
 
