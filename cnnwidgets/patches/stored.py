@@ -164,7 +164,11 @@ class StoredIndex:
             raise self._file.damaged("a patch is of an image that there is not")
         if not self.ordered:
             return np.zeros(images.shape, np.uint64)
-        every = drawn_keys(self._images.column("digest")[np.maximum(images, 0)], whole(self.identity["seed"]))
+        try:
+            seed = whole(self.identity["seed"])
+        except ValueError as error:
+            raise self._file.damaged(f"its seed is none ({error})") from error
+        every = drawn_keys(self._images.column("digest")[np.maximum(images, 0)], seed)
         numbers = np.concatenate([np.arange(layer.shape[0]) for layer in self.layers])
         return np.where(images < 0, np.iinfo(np.uint64).max, tie_keys(every, numbers[:, None]))
 
