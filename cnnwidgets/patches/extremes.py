@@ -120,10 +120,14 @@ class Extremes:
         rows = sign * taken(maps.transpose(2, 3), images, channels, column)
         row = rows.argmax(1)
         cells: Places = row * maps.shape[3] + column
-        several = (columns == columns[place, column][:, None]).sum(1) > 1
-        several |= (rows == rows[place, row][:, None]).sum(1) > 1
+        several = np.zeros(len(place), bool)
+        for found, best in ((columns, column), (rows, row)):
+            ties = found == found[place, best][:, None]
+            if np.count_nonzero(ties) > len(place):  # mostly none is
+                several |= ties.sum(1) > 1
         step = max(1, _BLOCK // (maps.shape[2] * maps.shape[3]))
-        for part in np.split(found := np.flatnonzero(several), range(step, len(found), step)):
+        left = np.flatnonzero(several)
+        for part in np.split(left, range(step, len(left), step)):
             whole = sign * taken(maps.flatten(2), images[part], channels[part])
             cells[part] = strongest(whole, None, tie_keys(keys[images[part]], channels[part]), 1)[:, 0]
         return cells

@@ -122,14 +122,26 @@ class Tops:
         if (channels[1:] < channels[:-1]).any():
             order = np.argsort(channels, kind="stable")
             channels, entries = channels[order], Entries(*(column[order] for column in entries))
-        while len(channels):  # of every channel the next one, until none is left
-            last = Entries(*(table[:, -1][channels] for table in self.tables))
-            good = _precedes(entries, last)
-            channels, entries = channels[good], Entries(*(column[good] for column in entries))
-            first = np.ones(len(channels), bool)
-            first[1:] = channels[1:] != channels[:-1]
-            self._insert(channels[first], Entries(*(column[first] for column in entries)))
-            channels, entries = channels[~first], Entries(*(column[~first] for column in entries))
+        left = np.arange(len(channels))
+        while len(left):  # of every channel the next one, until none is left
+            left = left[self._come_in(channels[left], entries, left)]
+            first = np.ones(len(left), bool)
+            first[1:] = channels[left[1:]] != channels[left[:-1]]
+            now = left[first]
+            self._insert(channels[now], Entries(*(column[now] for column in entries)))
+            left = left[~first]
+
+    def _come_in(
+        self, channels: npt.NDArray[np.integer], entries: Entries, rows: npt.NDArray[np.integer]
+    ) -> npt.NDArray[np.bool_]:
+        """Return which of some candidates come before the last entry of their channel."""
+        values, last = entries.values[rows], self.values[channels, -1]
+        good: npt.NDArray[np.bool_] = values > last
+        tied = np.flatnonzero(values == last)
+        if len(tied):
+            mine = Entries(*(column[rows[tied]] for column in entries))
+            good[tied] = _precedes(mine, Entries(*(table[channels[tied], -1] for table in self.tables)))
+        return good
 
     def _insert(self, channels: npt.NDArray[np.integer], entries: Entries) -> None:
         """Put one candidate each, good enough to come in, where it belongs."""
@@ -140,12 +152,12 @@ class Tops:
             mine = Entries(*(column[tied, None] for column in entries))
             theirs = Entries(*(table[channels[tied]] for table in self.tables))
             place[tied] = (~_precedes(mine, theirs)).sum(1)
-        behind = np.arange(there.shape[1]) > place[:, None]
+        count = there.shape[1]
+        every = np.arange(count)
+        sources = channels[:, None] * count + every - (every > place[:, None])  # what stands behind moves on by one
         row = np.arange(len(channels))
         for table, new in zip(self.tables, entries, strict=True):
-            before = table[channels]
-            after = before.copy()
-            after[:, 1:] = np.where(behind[:, 1:], before[:, :-1], before[:, 1:])
+            after = np.take(table, sources)
             after[row, place] = new
             table[channels] = after
 
@@ -153,10 +165,8 @@ class Tops:
 def _precedes(one: Entries, other: Entries) -> npt.NDArray[np.bool_]:
     """Return which entries come before others, which came earlier: not those that are equal in all."""
     better: npt.NDArray[np.bool_] = one.values > other.values
-    tied = one.values == other.values
-    if tied.any():
-        decided = one.before > other.before
-        better |= tied & (decided | ((one.before == other.before) & (one.keys < other.keys)))
+    decided = (one.before > other.before) | ((one.before == other.before) & (one.keys < other.keys))
+    better |= (one.values == other.values) & decided
     return better
 
 
