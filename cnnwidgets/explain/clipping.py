@@ -5,12 +5,16 @@ Which of these values was the larger one is known before the function only: its 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
+    import numpy.typing as npt
 
     from cnnwidgets.explain.trace import Call
 
@@ -71,12 +75,31 @@ class Clipping:
             return None
         return cls(call.name, func, args, kwargs, values[0])
 
+    @property
+    def cap(self) -> float:
+        """What the function gives at most; infinity where it has no bound."""
+        return float(self(torch.full((1,), float("inf"))))
+
     def __call__(self, values: Tensor) -> Tensor:
         """Return what the function makes of other values of any shape, which it does not write over."""
         mine = values.to(self.argument.device, self.argument.dtype, copy=True)
         args = (*self._args[: self._place], mine, *self._args[self._place + 1 :])
-        made: Tensor = self._func(*args, **self._kwargs)
+        with torch.no_grad():  # a bound may be a parameter
+            made: Tensor = self._func(*args, **self._kwargs)
         return made.reshape(values.shape)
+
+
+class Unclipped(NamedTuple):
+    """What a function that clips was given, in a few numbers.
+
+    Attributes:
+        maxima: (N,C) float32, of each map the largest value before it, at a cell that has the largest value behind it.
+        cap: what it gives at most, as a ReLU6 gives 6; infinity for a ReLU, which only has a floor.
+
+    """
+
+    maxima: npt.NDArray[np.float32]
+    cap: float
 
 
 def can_clip(call: Call) -> bool:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.explain.calls import Edit, Enough, first_tensor, not_reached
+from cnnwidgets.explain.clipping import Clipping
 from cnnwidgets.explain.tap import Tap
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def watch(
     numbers: Iterable[int],
     see: Callable[[int, Tensor], None],
     *,
+    clip: Callable[[int, Clipping], None] | None = None,
     edits: Edits | None = None,
     whole: bool = False,
 ) -> Any:
@@ -67,6 +69,7 @@ def watch(
         x: (N,C,H,W).
         numbers: the calls.
         see: called with the number of a call and the first tensor of its result.
+        clip: called with the number of one that is about to clip, and what it does.
         edits: edits that are in force besides.
         whole: run to the end also where the last of the calls has been seen.
 
@@ -81,6 +84,9 @@ def watch(
 
     def seeing(number: int, inner: Edit | None) -> Edit:
         def edit(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            clipping = None if clip is None else Clipping.of(calls[number], func, args, kwargs)
+            if clip is not None and clipping is not None:
+                clip(number, clipping)
             result = inner(func, args, kwargs) if inner else func(*args, **kwargs)
             out = first_tensor(result)
             see(number, args[0] if out is None else out)  # x[mask] = 0 gives nothing and makes a new x

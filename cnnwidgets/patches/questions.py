@@ -9,7 +9,7 @@ import numpy as np
 from cnnwidgets.errors import OptionError, nearest
 from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.frame import Box
-from cnnwidgets.patches.characteristic import Characteristic, separation
+from cnnwidgets.patches.characteristic import Characteristic, between_classes, separation
 from cnnwidgets.patches.histogram import Histogram
 from cnnwidgets.patches.likeness import Alike, boxes_of, likeness
 from cnnwidgets.patches.patch import KINDS, Kind, Patch, Patches, Place, Ties
@@ -216,6 +216,15 @@ class Questions(StoredIndex):
         part = self.layer(layer).channels
         mean: npt.NDArray[np.float32] = (self._tables["sums"][:, part].sum(0) / len(self)).astype(np.float32)
         return mean
+
+    def separation(self, layer: str | int | Layer) -> npt.NDArray[np.float64]:
+        """Return (C,) how well each channel of a layer separates the classes, 0 to 1.
+
+        It is the share of the variance of the images' means that lies between the classes (the correlation ratio); 0
+        where nothing varies, and everywhere without images of two classes.
+        """
+        part = self.layer(layer).channels
+        return between_classes(self._tables["sums"][:, part], self._tables["squares"][part], self._tables["counts"])
 
     def for_class(
         self, name: str | int, layer: str | int | Layer | None = None, top: int | None = 10

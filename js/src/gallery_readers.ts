@@ -14,6 +14,7 @@ import {
   type Place,
   type Selection,
   type Source,
+  type Ties,
   type Tiles,
   type Wall,
 } from "./gallery_state";
@@ -83,6 +84,11 @@ const histogram = unlessEmpty((value, where) => {
   return found;
 });
 
+const ties = optional<Ties | null>(
+  record<Ties>({ images: number, value: number, place: oneOf("cap", "floor", "extreme") }),
+  null,
+);
+
 const wallOf = record<Wall>({
   layer: text,
   channel: number,
@@ -94,6 +100,7 @@ const wallOf = record<Wall>({
   crops: tiles,
   histogram,
   alike: items(record({ layer: text, channel: number, score: number })),
+  ties: optional<Wall["ties"]>(record({ top: ties, bottom: ties }), { top: null, bottom: null }),
 });
 
 /** Every patch has a picture, every tile something that it shows. */
