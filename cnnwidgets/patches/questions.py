@@ -217,6 +217,14 @@ class Questions(StoredIndex):
         mean: npt.NDArray[np.float32] = (self._tables["sums"][:, part].sum(0) / len(self)).astype(np.float32)
         return mean
 
+    def unclipped(self, layer: str | int | Layer) -> npt.NDArray[np.float32]:
+        """Return (C,) float32, of each channel the value of the strongest patch before a function that clips.
+
+        It is the patch's value itself where nothing clips, or where an earlier version made the index.
+        """
+        part = self.layer(layer).channels
+        return np.array([self._before("top", row) for row in range(part.start, part.stop)], np.float32)
+
     def separation(self, layer: str | int | Layer) -> npt.NDArray[np.float64]:
         """Return (C,) how well each channel of a layer separates the classes, 0 to 1.
 

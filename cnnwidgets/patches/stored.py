@@ -152,6 +152,8 @@ class StoredIndex:
 
     def _before(self, kind: str, row: int) -> float:
         """Return the value before a function that clips of a channel's first patch: its own value where none does."""
+        if not self.ordered:
+            return float(self._tables[f"{kind}_values"][row, 0])
         clipped, before = self._tables[f"{kind}_clipped"], self._tables[f"{kind}_before"]
         place = int(np.searchsorted(clipped, row))
         there = place < len(clipped) == len(before) and clipped[place] == row

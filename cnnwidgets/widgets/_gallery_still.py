@@ -196,7 +196,8 @@ def _first_channels(gallery: Any) -> list[int]:
     order, by = gallery._order, gallery.order  # noqa: SLF001
     first: Iterable[int] = ()
     if by == "maximum":
-        first = np.argsort(-gallery.index.entries(gallery.layer).values[:, 0], kind="stable")
+        highest = gallery.index.entries(gallery.layer).values[:, 0]
+        first = np.lexsort((-gallery.index.unclipped(gallery.layer), -highest))  # at a cap by the values before it
     elif by in ("likeness", "class") and (order.get("layer"), order.get("by")) == (gallery.layer, by):
         first = np.frombuffer(order["channels"], "<i4")
     return list(dict.fromkeys([*map(int, first), *range(gallery.index.layer(gallery.layer).shape[0])]))

@@ -153,14 +153,18 @@ function overview(value: unknown, where: string): Overview {
     layer: text,
     k: number,
     maximum: binary,
+    unclipped: optional<DataView | null>(binary, null),
     dead: binary,
     labels: binary,
   })(value, where);
   const channels = dead.byteLength;
+  const maximum = floats(rest.maximum, channels, `${where}.maximum`);
+  const { unclipped } = rest;
   return {
     layer,
     k,
-    maximum: floats(rest.maximum, channels, `${where}.maximum`),
+    maximum,
+    unclipped: unclipped === null ? maximum : floats(unclipped, channels, `${where}.unclipped`),
     dead: Uint8Array.from({ length: channels }, (_, i) => dead.getUint8(i)),
     labels: integers(rest.labels, channels * k, `${where}.labels`),
   };
