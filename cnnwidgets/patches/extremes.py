@@ -120,14 +120,13 @@ class Extremes:
         rows = sign * taken(maps.transpose(2, 3), images, channels, column)
         row = rows.argmax(1)
         cells: Places = row * maps.shape[3] + column
-        several = np.zeros(len(place), bool)
-        for found, best in ((columns, column), (rows, row)):
-            ties = found == found[place, best][:, None]
-            if np.count_nonzero(ties) > len(place):  # mostly none is
-                several |= ties.sum(1) > 1
+        ties = [found == found[place, best][:, None] for found, best in ((columns, column), (rows, row))]
+        if max(map(np.count_nonzero, ties)) == len(place):  # as mostly
+            return cells
+        several = np.flatnonzero((ties[0].sum(1) > 1) | (ties[1].sum(1) > 1))
         step = max(1, _BLOCK // (maps.shape[2] * maps.shape[3]))
-        left = np.flatnonzero(several)
-        for part in np.split(left, range(step, len(left), step)):
+        for start in range(0, len(several), step):
+            part = several[start : start + step]
             whole = sign * taken(maps.flatten(2), images[part], channels[part])
             cells[part] = strongest(whole, None, tie_keys(keys[images[part]], channels[part]), 1)[:, 0]
         return cells

@@ -63,8 +63,9 @@ class Least(NamedTuple):
 
         """
         better: npt.NDArray[np.bool_] = values > self.values
-        images, channels = np.nonzero(values == self.values)
-        if len(images):
+        ties = values == self.values
+        if ties.any():
+            images, channels = np.nonzero(ties)
             mine = (values if before is None else before)[images, channels]
             theirs = self.before[channels]
             drawn = tie_keys(keys[images], channels) < self.keys[channels]
