@@ -22,12 +22,14 @@ def simulate(path: Path, clf: Any, images: int) -> int:
     plan = Plan.of(clf.model, torch.zeros(1, 3, 224, 224), Settings("all", 16, 1, 0), "simulated")
     generator = np.random.default_rng(0)
     channels = sum(layer.shape[0] for layer in plan.layers)
-    tally = Tally(len(plan.layers), channels, 16)
+    tally = Tally([layer.shape[0] for layer in plan.layers], 16)
     tally.images, classes = images, [f"class {number}" for number in range(100)]
     for table in (tally.top, tally.bottom):
         table.values = -np.sort(-generator.standard_normal((channels, 16), np.float32), axis=1)
         table.images = generator.integers(0, images, (channels, 16), np.int32)
+        table.before = table.values.copy()
         table.cells = generator.integers(0, 49, (channels, 16), np.int32)
+    tally.peaks.counts[:] = tally.floors.counts[:] = 1
     tally.drawn = np.arange(16, dtype=np.int32)
     tally.drawn_cells[:] = 0
     tally.sums = generator.standard_normal((101, channels))

@@ -65,7 +65,7 @@ def plot(
         axes.set_axis_off()
     for axes, channel in zip(grid, chosen, strict=False):
         vmax = shared if scale == "shared" else largest(maps[channel], sign)
-        _draw(axes, tile(maps[channel], vmax, sign, colormap), f"{channel}: {ranking.scores[channel]:.3g}")
+        _draw(axes, tile(maps[channel], vmax, sign, colormap), f"{channel}: {ranking.score_words(channel)}")
     channels, height, width = one.layer.shape
     dead = int(one.statistics.dead.sum())
     figure.suptitle(
@@ -93,7 +93,7 @@ def plot_layers(
             axes.set_axis_off()
         for axes, channel in zip(row, ranking.order, strict=False):
             vmax = largest(maps[channel], sign)
-            _draw(axes, tile(maps[channel], vmax, sign, AUTO), f"{channel}: {ranking.scores[channel]:.3g}")
+            _draw(axes, tile(maps[channel], vmax, sign, AUTO), f"{channel}: {ranking.score_words(channel)}")
         shape = "x".join(map(str, one.layer.shape))
         row[0].text(-0.15, 0.5, f"{one.name}\n{shape}", transform=row[0].transAxes, ha="right", va="center", fontsize=8)
     some = "" if len(shown) == len(acts) else f"{len(shown)} of {len(acts)} layers; "

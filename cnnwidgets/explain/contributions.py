@@ -91,7 +91,9 @@ def contributions_of(
                 output = network.run(x[rows], taps.edits)
             else:
                 gathered.rows = rows
-                output = watch(network, x[rows], gathered.layers, gathered.see, edits=taps.edits, whole=True)
+                output = watch(
+                    network, x[rows], gathered.layers, gathered.see, clip=gathered.clip, edits=taps.edits, whole=True
+                )
             if bound is None:
                 scores = class_scores(output)
                 top = scores.argmax(1)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cnnwidgets.errors import ModelError
+from cnnwidgets.explain.clipping import Unclipped, clipped_maxima
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from cnnwidgets.explain.clipping import Clipping
     from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.network import Network
 
@@ -31,6 +34,7 @@ class Gathered:
     Attributes:
         layers: the layers by call.
         rows: the images of the pass that is running.
+        unclipped: of layers that a function made which clips, by call, what it was given.
 
     """
 
@@ -42,6 +46,7 @@ class Gathered:
         lasting = [network.x, *network.module.parameters(), *network.module.buffers()]
         self._lasting = {tensor.untyped_storage().data_ptr() for tensor in lasting}
         self._found: dict[int, Tensor] = {}
+        self.unclipped: dict[int, Unclipped] = {}
         self._versions: dict[int, int] = {}
 
     def see(self, call: int, value: Tensor) -> None:
@@ -64,6 +69,14 @@ class Gathered:
             self._found[call] = value.to("cpu", self._dtype, copy=True)
         else:
             self._found[call], self._versions[call] = value, value._version  # noqa: SLF001
+
+    def clip(self, call: int, clipping: Clipping) -> None:
+        """Take what the running pass is about to clip."""
+        maxima = clipped_maxima(clipping).to("cpu", torch.float32).numpy()
+        if call not in self.unclipped:
+            every = np.full((self._images, maxima.shape[1]), np.nan, np.float32)
+            self.unclipped[call] = Unclipped(every, clipping.cap)
+        self.unclipped[call].maxima[self.rows] = maxima
 
     def _alone(self, value: Tensor) -> bool:
         """Whether a value can be kept as it is: in the right form, and all of a memory that the pass made."""

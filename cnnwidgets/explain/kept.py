@@ -20,6 +20,7 @@ from cnnwidgets.explain.taps import watch
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from cnnwidgets.explain.clipping import Unclipped
     from cnnwidgets.explain.control import Cancel, Progress
     from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.network import Network
@@ -36,11 +37,15 @@ class KeptActivations:
         dtype: what values are kept in; None is the model's own.
         chunk: images per pass.
 
+    Attributes:
+        unclipped: as `Gathered` has it, of all layers that were computed.
+
     """
 
     def __init__(self, network: Network, memory: int, dtype: torch.dtype | None, chunk: int) -> None:
         self.network, self.memory, self.dtype, self.chunk = network, memory, dtype or network.x.dtype, chunk
         self.stamp = ModelStamp.of(network.model)
+        self.unclipped: dict[int, Unclipped] = {}
         self._kept: OrderedDict[int, Tensor] = OrderedDict()
         self._versions: dict[int, int] = {}
         self._bytes = 0
@@ -127,9 +132,10 @@ class KeptActivations:
             part = x[first : first + self.chunk]
             found.rows = slice(first, first + len(part))
             with torch.no_grad():
-                watch(self.network, part, found.layers, found.see)
+                watch(self.network, part, found.layers, found.see, clip=found.clip)
             if progress is not None:
                 progress(first + len(part), len(x))
         values = found.values()
+        self.unclipped |= found.unclipped
         missing = [layer for layer in layers if layer.call not in values]
         return values | self._computed(missing, copying=True) if missing else values

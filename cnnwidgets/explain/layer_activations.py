@@ -96,7 +96,8 @@ class LayerActivations:
     @cached_property
     def statistics(self) -> ChannelStatistics:
         """Maximum, minimum, mean and share of active cells of every channel, and which ones are dead."""
-        return ChannelStatistics.of(self.values)
+        values = self.values  # computed where they were not kept, and with them what was clipped
+        return ChannelStatistics.of(values, self.kept.unclipped.get(self.layer.call))
 
     def rank(
         self,
@@ -111,8 +112,11 @@ class LayerActivations:
 
         Args:
             by: "channel": as they are numbered.
-                "maximum", "mean": the largest activation, the average over the cells.
-                "active": the share of cells above zero.
+                "maximum", "mean": the largest activation, the average over the cells. Where a function clips, such as a
+                ReLU6 at 6, many channels have the same maximum: first is the one with the largest value before that
+                function, at a cell with the maximum; of those that are equal there, too, and where nothing clips, the
+                one with the larger mean.
+                "active": the share of cells above zero; of equal ones the one with the larger mean first.
                 "contribution": the activation times the gradient of the target's score, summed over the cells
                 (Molchanov et al. 2017, arXiv:1611.06440, without the absolute value), in units of the score.
                 "likeness": the correlation over the cells with the map of `channel`.
@@ -125,7 +129,7 @@ class LayerActivations:
             target: for "contribution", as in `Activations.contributions`.
 
         Returns:
-            `Ranking`; the channel with the largest score first, of equal ones the lower.
+            `Ranking`; the channel with the largest score first, of those that are equal in all the lower.
 
         Raises:
             OptionError: an order, image or channel that is not there, or one that lacks what it needs.

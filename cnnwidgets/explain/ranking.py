@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from cnnwidgets.errors import ModelError, OptionError, nearest
 from cnnwidgets.explain.regions import region_shares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from cnnwidgets.explain.layer_activations import LayerActivations
 
@@ -24,11 +24,15 @@ class Ranking:
     """The channels of a layer in order.
 
     Attributes:
-        order: (C,) channel numbers, the first one first. Of channels with equal scores the lower one comes first.
+        order: (C,) channel numbers, the first one first. What comes first of equal scores, `LayerActivations.rank`
+            says.
         scores: (C,) float32, in the order of the channels, not of the ranking.
         by: what was ranked by.
         units: unit of the scores, "" for channel numbers.
         words: what was ranked by, for a reader: "maximum activation".
+        unclipped: (C,) float32, by "maximum" the largest values before a function that clips, such as a ReLU6, which
+            order equal ones; None by anything else.
+        cap: by "maximum" what such a function gives at most; infinity without.
 
     """
 
@@ -37,14 +41,39 @@ class Ranking:
     by: str
     units: str
     words: str
+    unclipped: npt.NDArray[np.float32] | None = None
+    cap: float = float("inf")
 
     @classmethod
-    def of(cls, scores: npt.ArrayLike, by: str, units: str, words: str) -> Ranking:
-        """Rank scores (C,): the largest first, or, by "channel", the smallest."""
+    def of(
+        cls, scores: npt.ArrayLike, by: str, units: str, words: str, ties: Sequence[npt.NDArray[np.float32]] = ()
+    ) -> Ranking:
+        """Rank scores (C,): the largest first, or, by "channel", the smallest.
+
+        Args:
+            scores: the scores.
+            by: what is ranked by.
+            units: unit of the scores.
+            words: what is ranked by, for a reader.
+            ties: what decides between equal scores, (C,) each, the larger first; the latter ones where the former ones
+                are equal, too. At last the lower number.
+
+        """
         kept = np.array(scores, dtype=np.float32)
-        order = np.argsort(kept if by == "channel" else -kept, kind="stable")
+        order = np.lexsort([*(-tie for tie in reversed(ties)), kept if by == "channel" else -kept])
         kept.flags.writeable = order.flags.writeable = False
         return cls(order, kept, by, units, words)
+
+    def at_cap(self, channel: int) -> bool:
+        """Whether a channel's score is the cap of a function that clips."""
+        return bool(self.scores[channel] >= np.float32(self.cap))
+
+    def score_words(self, channel: int) -> str:
+        """Return a channel's score in words: "5.3", or at the cap of a function that clips "11.2 → 6"."""
+        score = f"{self.scores[channel]:.3g}"
+        return (
+            score if self.unclipped is None or not self.at_cap(channel) else f"{self.unclipped[channel]:.3g} → {score}"
+        )
 
     def __len__(self) -> int:
         """Return the number of channels."""
@@ -52,7 +81,7 @@ class Ranking:
 
     def __repr__(self) -> str:
         """Name the first channels."""
-        first = ", ".join(f"{channel} ({self.scores[channel]:.3g})" for channel in self.order[:5])
+        first = ", ".join(f"{channel} ({self.score_words(channel)})" for channel in self.order[:5])
         return f"<Ranking of {len(self)} channels by {self.words}: {first}{', ...' if len(self) > 5 else ''}>"
 
 
@@ -71,7 +100,10 @@ def rank(one: LayerActivations, by: str, asked: Asked) -> Ranking:
     if not isinstance(by, str) or by not in ORDERS:
         raise OptionError(f"by={by!r} is not known.{nearest(by, ORDERS)} Known are: {', '.join(ORDERS)}.")
     scores, units, words = ORDERS[by](one, asked)
-    return Ranking.of(scores, by, units, words)
+    decide = {"maximum": ("unclipped", "mean"), "active": ("mean",)}.get(by, ())
+    ties = [getattr(one.statistics, name)[asked.image] for name in decide]
+    found = Ranking.of(scores, by, units, words, ties)
+    return replace(found, unclipped=ties[0], cap=one.statistics.cap) if by == "maximum" else found
 
 
 _Found = tuple[npt.ArrayLike, str, str]

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.explain.calls import Edit, Enough, not_reached, value_made
+from cnnwidgets.explain.clipping import Clipping
 from cnnwidgets.explain.tap import Tap
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def watch(
     numbers: Iterable[int],
     see: Callable[[int, Tensor], None],
     *,
+    clip: Callable[[int, Clipping], None] | None = None,
     edits: Edits | None = None,
     whole: bool = False,
 ) -> Any:
@@ -72,6 +74,7 @@ def watch(
         x: (N,C,H,W).
         numbers: the values.
         see: called with the number of a value and the value.
+        clip: called with the number of a value that is about to be clipped, and what does it.
         edits: edits that are in force besides.
         whole: run to the end also where the last of the values has been seen.
 
@@ -89,6 +92,9 @@ def watch(
 
     def seeing(wanted: list[Call], inner: Edit | None) -> Edit:
         def edit(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            clipping = None if clip is None else Clipping.of(wanted[0], func, args, kwargs)
+            if clip is not None and clipping is not None:
+                clip(wanted[0].number, clipping)
             result = inner(func, args, kwargs) if inner else func(*args, **kwargs)
             for call in wanted:
                 value = value_made(result, args, call.part)

@@ -13,6 +13,7 @@ import torch
 from cnnwidgets.errors import Cancelled, ImageError, ModelError
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.provenance import ModelStamp
+from cnnwidgets.patches.glance import Asked
 from cnnwidgets.patches.lots import digest, drawn_cells, drawn_keys
 from cnnwidgets.patches.partial import RECORD, Partial
 from cnnwidgets.patches.plan import SAMPLED, Plan, Settings, model_identity, preprocess_hash
@@ -111,8 +112,7 @@ class Build:
         x = first[None] if first is not None and list(first.shape) == size else torch.zeros(1, *size)
         self.plan = Plan.of(self.model, x, self.settings, self.source.stamp())
         if kept is None:
-            channels = sum(layer.shape[0] for layer in self.plan.layers)
-            self.tally = Tally(len(self.plan.layers), channels, int(self.settings.k))
+            self.tally = Tally([layer.shape[0] for layer in self.plan.layers], int(self.settings.k))
         else:
             self.partial.check(self.plan.identity, facts["identity"])
         yield from self._passes(items)
@@ -121,7 +121,7 @@ class Build:
 
     def _passes(self, items: Iterator[Item]) -> Iterator[BuildProgress]:
         plan, clock = self.plan, Clock(self.done)
-        survey = Survey(plan.network, plan.layers, int(self.settings.per_image))
+        survey = Survey(plan.network, plan.layers)
         self.tally.unfolded = survey.unfolded
         stamp = ModelStamp.of(plan.network.model)
         hooked = any(m._forward_hooks or m._forward_pre_hooks for m in plan.network.module.modules())  # noqa: SLF001
@@ -176,7 +176,7 @@ class Build:
             yield group
 
     def _work(self, survey: Survey, group: _Group) -> Callable[[], _Group]:
-        least = self.tally.top.least, self.tally.bottom.least
+        least = self.tally.top.least(), self.tally.bottom.least()
 
         def work() -> _Group:
             if not group.items:
@@ -187,7 +187,8 @@ class Build:
             group.cells = drawn_cells(group.keys, survey.cells, SAMPLED)
             filled = torch.stack(images + images[-1:] * (self.plan.batch - len(images)))
             x = filled.to(memory_format=torch.channels_last)
-            group.found = survey.look(self.plan.network.taken(x), len(images), group.cells, least)
+            asked = Asked(group.keys, group.cells, least, int(self.settings.per_image))
+            group.found = survey.look(self.plan.network.taken(x), asked)
             return group
 
         return work

@@ -29,6 +29,33 @@ class Characteristic(NamedTuple):
     elsewhere: float
 
 
+def between_classes(
+    sums: npt.NDArray[np.float64], squares: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Return (channels,) the share of the variance of the images' means that lies between the classes, 0 to 1.
+
+    Args:
+        sums: (rows, channels) sums of the images' means; the first row is of images without a class, which only count
+            in the whole variance.
+        squares: (channels,) sums of their squares.
+        counts: (rows,) images.
+
+    """
+    there = np.flatnonzero(counts[1:]) + 1
+    share = np.zeros(len(squares))
+    if len(there) < 2:
+        return share
+    inside, weights = sums[there] / counts[there, None], counts[there, None] / counts[there].sum()
+    between = (weights * (inside - (weights * inside).sum(0)) ** 2).sum(0)
+    centre = sums.sum(0) / counts.sum()
+    whole = np.maximum(0.0, squares / counts.sum() - centre**2)
+    # Sums are rounded: what varies less than that does not vary.
+    varies = np.sqrt(whole) > 1e-6 * np.abs(inside).max(0)
+    np.divide(between, whole, out=share, where=varies)
+    np.minimum(share, 1.0, out=share)
+    return share
+
+
 def separation(
     sums: npt.NDArray[np.float64], squares: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], row: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:

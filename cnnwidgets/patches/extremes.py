@@ -2,7 +2,9 @@
 
 The maps of a network are many times larger than its weights, so reading them all thrice would cost as much as a third
 of the pass that makes them. But a ReLU keeps order, and a batch normalisation is a scale and a shift: the extremes
-behind them follow from those before them, without a look at the map.
+behind them follow from those before them, without a look at the map. Behind a function that clips, such as a ReLU6,
+many cells hold the same value; which of them is the largest is then told by the value before it, whose extremes these
+are as well.
 
 Extremes are kept by columns of the map. So the cell that holds one is found by reading one row of extremes and one
 column of the map, and not all of it.
@@ -17,22 +19,21 @@ import numpy.typing as npt
 import torch
 
 from cnnwidgets.explain.calls import argument
+from cnnwidgets.patches.lots import tie_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
+    from cnnwidgets.explain.clipping import Clipping
+    from cnnwidgets.patches.lots import Keys
+
 Places = npt.NDArray[np.integer]
-_HALF = (torch.bfloat16, torch.float16)
-_BOUNDS: dict[str, Callable[[tuple[Any, ...], dict[str, Any]], tuple[float, float]]] = {
-    "relu": lambda _args, _kwargs: (0.0, float("inf")),
-    "relu6": lambda _args, _kwargs: (0.0, 6.0),
-    "hardtanh": lambda args, kwargs: (
-        float(-1 if (low := argument(args, kwargs, 1, "min_val")) is None else low),
-        float(1 if (high := argument(args, kwargs, 2, "max_val")) is None else high),
-    ),
-}  # fmt: skip
+Numbers = npt.NDArray[np.floating[Any]]
+HALF = (torch.bfloat16, torch.float16)
+_BLOCK = 2**20  # cells that are looked at together
+_LAST = np.iinfo(np.uint64).max
 
 
 class Extremes:
@@ -58,7 +59,7 @@ class Extremes:
     @classmethod
     def read(cls, maps: Tensor) -> Extremes:
         """Read maps."""
-        return cls(_columns(maps, torch.amax), _columns(maps, torch.amin), _mean(maps))
+        return cls(_columns(maps, torch.amax), _columns(maps, torch.amin), mean_of(maps))
 
     def behind(
         self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], maps: Tensor
@@ -73,21 +74,22 @@ class Extremes:
             maps: what it gave.
 
         """
-        if not self._fits(maps):
-            return None
-        if name in _BOUNDS:
-            least, most = _BOUNDS[name](args, kwargs)
-            return Extremes(self.highs.clamp(least, most), self.lows.clamp(least, most), _mean(maps))
         # In evaluation mode a scale and a shift; what mean and variance the batch gives is not known from its extremes.
-        if name == "batch_norm" and args and not argument(args, kwargs, 5, "training"):
-            return self._normalised(func, args, kwargs)
-        return None
+        plain = name == "batch_norm" and args and not argument(args, kwargs, 5, "training")
+        return self._normalised(func, args, kwargs) if plain and self._fits(maps) else None
+
+    def clipped(self, clipping: Clipping) -> Extremes:
+        """Return what follows behind a function that clips and keeps the order; the mean is yet to be set."""
+        return Extremes(clipping(self.highs), clipping(self.lows), self.mean)
+
+    def are_of(self, maps: Tensor) -> bool:
+        """Whether maps are as many and as wide as these, and of their dtype."""
+        images, channels, _, width = maps.shape
+        return self.highs.shape == (images, width, channels) and self.highs.dtype == maps.dtype
 
     def _fits(self, maps: Tensor) -> bool:
-        """Whether maps are as many and as wide as these, and of a dtype that rounds the same way everywhere."""
-        images, channels, _, width = maps.shape
-        same = self.highs.shape == (images, width, channels) and self.highs.dtype == maps.dtype
-        return same and maps.dtype not in _HALF
+        """Whether these can be of maps, and are of a dtype that rounds the same way everywhere."""
+        return self.are_of(maps) and maps.dtype not in HALF
 
     def _normalised(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Extremes:
         every = torch.cat([self.highs, self.lows, self.mean[:, None]], 1)
@@ -101,32 +103,71 @@ class Extremes:
             return None
         return Extremes(_columns(maps, torch.amax), _columns(maps, torch.amin), self.mean + other.mean)
 
-    def cells(self, maps: Tensor, images: Places, channels: Places, *, lowest: bool) -> Places:
-        """Return the first cells in reading order that hold the extremes of some maps.
+    def cells(self, maps: Tensor, images: Places, channels: Places, keys: Keys, *, lowest: bool) -> Places:
+        """Return the cells that hold the extremes of some maps; where several do, one by chance.
 
         Args:
             maps: the maps that these are of.
             images: (n,) of which images.
             channels: (n,) of which channels.
+            keys: (images,) of `drawn_keys`.
             lowest: of the smallest values, and not of the largest.
 
         """
-        sign = -1 if lowest else 1
+        sign, place = -1 if lowest else 1, np.arange(len(images))
         columns = sign * taken((self.lows if lowest else self.highs).transpose(1, 2), images, channels)
         column = columns.argmax(1)
-        row = (sign * taken(maps.transpose(2, 3), images, channels, column)).argmax(1)
+        rows = sign * taken(maps.transpose(2, 3), images, channels, column)
+        row = rows.argmax(1)
         cells: Places = row * maps.shape[3] + column
-        # Where several columns hold the extreme, the one that has it in the highest row is not known from here.
-        several = np.flatnonzero((columns == columns[np.arange(len(column)), column][:, None]).sum(1) > 1)
-        if len(several):
-            whole = sign * taken(maps.flatten(2), images[several], channels[several])
-            cells[several] = whole.argmax(1)
+        ties = [found == found[place, best][:, None] for found, best in ((columns, column), (rows, row))]
+        if max(map(np.count_nonzero, ties)) == len(place):  # as mostly
+            return cells
+        several = np.flatnonzero((ties[0].sum(1) > 1) | (ties[1].sum(1) > 1))
+        step = max(1, _BLOCK // (maps.shape[2] * maps.shape[3]))
+        for start in range(0, len(several), step):
+            part = several[start : start + step]
+            whole = sign * taken(maps.flatten(2), images[part], channels[part])
+            cells[part] = strongest(whole, None, tie_keys(keys[images[part]], channels[part]), 1)[:, 0]
         return cells
+
+
+def strongest(values: Numbers, before: Numbers | None, keys: Keys, most: int) -> Places:
+    """Return (n, most) the cells of n maps with the largest values, the largest first.
+
+    Of equal values the one with the larger value before the function that clips comes first; of those that are equal
+    there, too, one by chance.
+
+    Args:
+        values: (n, cells).
+        before: (n, cells), the values before; None where nothing clips.
+        keys: (n,) of `tie_keys`.
+        most: how many.
+
+    """
+    ranked = [-values] if before is None else [-before, -values]
+    if most == 1:
+        tied = values == values.max(1, keepdims=True)
+        if before is not None:
+            tied &= before == np.where(tied, before, -np.inf).max(1, keepdims=True)
+        chance = np.where(tied, tie_keys(keys[:, None], np.arange(values.shape[1])), _LAST)
+        first: Places = chance.argmin(1)[:, None]
+        return first
+    cells: Places = np.lexsort(ranked, axis=1)[:, : most + 1]
+    ties = np.ones((len(values), max(0, cells.shape[1] - 1)), bool)
+    for row in ranked:
+        ordered = np.take_along_axis(row, cells, 1)
+        ties &= ordered[:, 1:] == ordered[:, :-1]
+    several = np.flatnonzero(ties.any(1))
+    if len(several):
+        chance = tie_keys(keys[several, None], np.arange(values.shape[1]))
+        cells[several] = np.lexsort([chance, *(row[several] for row in ranked)], axis=1)[:, : most + 1]
+    return cells[:, :most]
 
 
 def taken(values: Tensor, *places: Places) -> npt.NDArray[np.floating]:
     """Return the entries of a tensor at some places: of its first dimensions, as many as are given."""
-    if values.device.type == "cpu" and values.dtype not in _HALF:
+    if values.device.type == "cpu" and values.dtype not in HALF:
         found: npt.NDArray[np.floating] = values.numpy()[places]
         return found
     return values[tuple(torch.from_numpy(np.asarray(place, np.int64)) for place in places)].float().cpu().numpy()
@@ -145,9 +186,9 @@ def _columns(maps: Tensor, extreme: Callable[..., Tensor]) -> Tensor:
     return extreme(rows, 1).view(images, width, channels)
 
 
-def _mean(maps: Tensor) -> Tensor:
+def mean_of(maps: Tensor) -> Tensor:
     """Return (B,C), the mean of each map; of half precision in single."""
-    return maps.mean((2, 3), dtype=torch.float32 if maps.dtype in _HALF else None)
+    return maps.mean((2, 3), dtype=torch.float32 if maps.dtype in HALF else None)
 
 
 def is_last(maps: Tensor) -> bool:

@@ -37,6 +37,12 @@ TALLIED: dict[str, tuple[str, tuple[str | int, ...]]] = {
     "unfolded_behind": ("<i4", ("channels",)), "unfolded_scale": ("<f8", ("channels",)),
     "unfolded_shift": ("<f8", ("channels",)),
 }  # fmt: skip
+#: Arrays that files of earlier versions lack: channels whose values are not those before a function that clips, what
+#: these were, which decided between equal values; and how many images reach the first value.
+ADDED: dict[str, tuple[str, tuple[str | int | None, ...]]] = {
+    "top_clipped": ("<i4", (None,)), "bottom_clipped": ("<i4", (None,)), "top_before": ("<f4", (None, "k")),
+    "bottom_before": ("<f4", (None, "k")), "top_ties": ("<i8", ("channels",)), "bottom_ties": ("<i8", ("channels",)),
+}  # fmt: skip
 
 
 def facts_of(
@@ -140,5 +146,5 @@ def _blocks(records: npt.NDArray[Any] | Grown, field: str) -> Iterator[npt.NDArr
 
 def tallied(file: tensors.Tensors, name: str, sizes: dict[str, int]) -> npt.NDArray[Any]:
     """Return one array of a tally, not to be written to."""
-    dtype, shape = TALLIED[name]
-    return file.get(name, dtype, *(size if isinstance(size, int) else sizes[size] for size in shape))
+    dtype, shape = {**TALLIED, **ADDED}[name]
+    return file.get(name, dtype, *(sizes[size] if isinstance(size, str) else size for size in shape))

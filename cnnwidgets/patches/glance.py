@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,10 @@ import torch
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.calls import value_made
-from cnnwidgets.patches.extremes import Extremes, floating, is_last, taken
+from cnnwidgets.explain.clipping import Clipping
+from cnnwidgets.patches.extremes import HALF, Extremes, Numbers, floating, is_last, mean_of, strongest, taken
 from cnnwidgets.patches.findings import Candidates, Findings
+from cnnwidgets.patches.lots import tie_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.calls import Edit
     from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.trace import Call, Trace
+    from cnnwidgets.patches.lots import Keys
+    from cnnwidgets.patches.tops import Least
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -32,17 +36,22 @@ class Asked:
     """What is asked of a pass.
 
     Attributes:
-        count: how many of the images are wanted; the others only fill up the batch.
+        keys: (count,), of the images that are wanted; others only fill up the batch.
         cells: (count, layers, s), cells whose values are wanted.
-        least: what a value, and the negative of one, must exceed to be a candidate, (channels,) each.
+        least: what the largest values, and the negatives of the smallest ones, must come before to be candidates.
         per_image: candidates per image and channel.
 
     """
 
-    count: int
+    keys: Keys
     cells: Ints
-    least: tuple[Floats, Floats]
+    least: tuple[Least, Least]
     per_image: int
+
+    @property
+    def count(self) -> int:
+        """How many of the images are wanted."""
+        return len(self.keys)
 
 
 class Glance:
@@ -61,8 +70,7 @@ class Glance:
 
     def __init__(self, asked: Asked, trace: Trace, channels: int) -> None:
         self._asked, self._trace = asked, trace
-        count, several = asked.count, asked.cells.shape[2]
-        self.found = Findings(np.empty((count, channels), np.float32), np.empty((count, several, channels), np.float32))
+        self.found = Findings.empty(asked.count, asked.cells.shape[2], channels)
         self.seen: set[int] = set()
         self._known: dict[int, Extremes] = {}
 
@@ -80,8 +88,18 @@ class Glance:
         before = np.arange(self._asked.count)[:, None] * (layer.shape[1] * layer.shape[2])  # cells of earlier images
         cells = np.concatenate([before + self._asked.cells[:, number] for number, _ in sampled], 1)
         flat = torch.from_numpy(cells.reshape(-1))
+        own = parts[0]
 
         def edit(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            clipping = None if inner else Clipping.of(call, func, args, kwargs)
+            extremes = kept = None
+            if clipping is not None and clipping.monotone:  # looked at now: it may write over its argument
+                before = self._before(call, clipping)
+                extremes = before.clipped(clipping)
+                self._compare(own, extremes, _Ordered(clipping, before))
+            elif clipping is not None:
+                written = any(self._trace.overwritten.get(one) == call.number for one in call.inputs)
+                kept = clipping.argument.clone() if written else clipping.argument
             result = inner(func, args, kwargs) if inner else func(*args, **kwargs)
             value = value_made(result, args, call.part)
             if value is None:  # said by who ran the pass
@@ -91,49 +109,128 @@ class Glance:
                     f"The layer {layer.name!r} gave maps of shape {tuple(value.shape[1:])}; {layer.shape} was expected."
                 )
             maps = floating(value)
-            followed = self._followed(call, func, args, kwargs, maps)
-            extremes = self._known[layer.call] = Extremes.read(maps) if followed is None else followed
+            if extremes is None:
+                extremes = self._followed(call, func, args, kwargs, maps) or Extremes.read(maps)
+                self._compare(own, extremes, _Plain(maps, extremes) if kept is None else _Bent(maps, kept))
+            else:
+                extremes.mean = mean_of(maps)
+            self._known[layer.call] = extremes
             self._note(extremes, maps, parts, flat)
             self.seen.add(layer.call)
             return result
 
         return edit
 
+    def _input(self, call: Call) -> Extremes | None:
+        """Return what is known of the only maps that a call is given, if anything."""
+        written = self._trace.overwritten
+        # Not of maps that another call wrote over since, through a view of them.
+        known = [self._known.get(one) for one in call.inputs if written.get(one, call.number) >= call.number]
+        return known[0] if len(known) == len(call.inputs) == 1 else None
+
+    def _before(self, call: Call, clipping: Clipping) -> Extremes:
+        """Return the extremes of what a function that clips is given."""
+        known = self._input(call)
+        return known if known is not None and known.are_of(clipping.argument) else Extremes.read(clipping.argument)
+
     def _followed(
         self, call: Call, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], maps: Tensor
     ) -> Extremes | None:
         """Return what follows for a call's maps from what is known of those that it was given, if anything."""
+        source = self._input(call)
+        if source is not None:
+            return source.behind(call.name, func, args, kwargs, maps)
         written = self._trace.overwritten
-        # Not of maps that another call wrote over since, through a view of them.
-        sources = [self._known.get(one) for one in call.inputs if written.get(one, call.number) >= call.number]
-        if len(sources) != len(call.inputs) or not sources or sources[0] is None:
-            return None
-        if len(sources) == 1:
-            return sources[0].behind(call.name, func, args, kwargs, maps)
+        both = [self._known.get(one) for one in call.inputs if written.get(one, call.number) >= call.number]
         # Sums of integers overflow, and those of masks are no sums.
-        sums = call.name == "add" and call.dtype.is_floating_point and len(sources) == len(args) == 2 and not kwargs
-        return sources[0].plus(sources[1], maps) if sums and sources[1] is not None else None
+        sums = call.name == "add" and call.dtype.is_floating_point and len(both) == len(args) == 2 and not kwargs
+        first, second = both if sums else (None, None)
+        return first.plus(second, maps) if first is not None and second is not None else None
 
-    def _note(self, extremes: Extremes, maps: Tensor, parts: Sequence[slice], flat: Tensor) -> None:
-        """Write down what a layer's maps hold."""
-        found, count, part = self.found, self._asked.count, parts[0]
-        for lowest, candidates in ((False, found.high), (True, found.low)):
-            values = _numbers(extremes.low if lowest else extremes.high)[:count]
-            values = -values if lowest else values
-            stronger = values > self._asked.least[lowest][part]
+    def _compare(self, part: slice, extremes: Extremes, look: _Ordered | _Plain | _Bent) -> None:
+        """Write down a layer's extremes, and its candidates for the strongest patches."""
+        found, asked = self.found, self._asked
+        for lowest, candidates, every in ((False, found.high, found.highest), (True, found.low, found.lowest)):
+            every[:, part] = numbers = _numbers(extremes.low if lowest else extremes.high)[: asked.count]
+            values = -numbers if lowest else numbers
+            before = look.before(lowest=lowest)
+            before = None if before is None else before[: asked.count]
+            stronger = asked.least[lowest].of(part).exceeded(values, before, asked.keys)
             if not stronger.any():
                 continue
             channels, images = np.nonzero(stronger.T)
-            if self._asked.per_image == 1:
-                cells = extremes.cells(maps, images, channels, lowest=lowest)
-                several = Candidates(channels, values[images, channels], images, cells)
+            if asked.per_image == 1 and not isinstance(look, _Bent):
+                cells = look.cells(images, channels, asked.keys, lowest=lowest)
+                decide = values if before is None else before
+                several = Candidates(channels, values[images, channels], decide[images, channels], images, cells)
             else:
-                several = _several(maps, images, channels, self._asked.per_image, lowest=lowest)
+                several = _several(look, images, channels, asked, lowest=lowest)
             candidates.append(several._replace(channels=several.channels + part.start))
-        found.means[:, part] = _numbers(extremes.mean)[:count]
+
+    def _note(self, extremes: Extremes, maps: Tensor, parts: Sequence[slice], flat: Tensor) -> None:
+        """Write down the means of a layer's maps, and what its sampled cells hold."""
+        found, count = self.found, self._asked.count
+        found.means[:, parts[0]] = _numbers(extremes.mean)[:count]
         samples = _numbers(_at(maps, flat)).reshape(count, len(parts), -1, maps.shape[1])
         for place, mine in enumerate(parts):
             found.samples[:, :, mine] = samples[:, place]
+
+
+class _Plain(NamedTuple):
+    """Maps that no function has clipped."""
+
+    maps: Tensor
+    extremes: Extremes
+
+    def before(self, *, lowest: bool) -> None:
+        """Return nothing: there is no value before."""
+        del lowest
+
+    def cells(self, images: Ints, channels: Ints, keys: Keys, *, lowest: bool) -> npt.NDArray[np.integer]:
+        """Return the cells of the extremes."""
+        return self.extremes.cells(self.maps, images, channels, keys, lowest=lowest)
+
+    def pairs(self, images: Ints, channels: Ints) -> tuple[Numbers, None]:
+        """Return (n, cells) values of some maps, and those before."""
+        return taken(self.maps.flatten(2), images, channels), None
+
+
+class _Ordered(NamedTuple):
+    """Maps that a function is about to clip which keeps the order: where it is given an extreme, it gives one."""
+
+    clipping: Clipping
+    extremes: Extremes  # of what it is given
+
+    def before(self, *, lowest: bool) -> Floats:
+        """Return (B,C), the values before at the cells of the extremes; of the smallest ones, their negatives."""
+        values = _numbers(self.extremes.low if lowest else self.extremes.high)
+        return -values if lowest else values
+
+    def cells(self, images: Ints, channels: Ints, keys: Keys, *, lowest: bool) -> npt.NDArray[np.integer]:
+        """Return the cells of the extremes."""
+        return self.extremes.cells(self.clipping.argument, images, channels, keys, lowest=lowest)
+
+    def pairs(self, images: Ints, channels: Ints) -> tuple[Numbers, Numbers]:
+        """Return (n, cells) values of some maps, and those before."""
+        before = taken(self.clipping.argument.flatten(2), images, channels)
+        behind = self.clipping(torch.from_numpy(before)).cpu()
+        return (behind.float() if behind.dtype in HALF else behind).numpy(), before
+
+
+class _Bent(NamedTuple):
+    """Maps behind a function with a plateau that does not keep the order, and what it was given."""
+
+    maps: Tensor
+    argument: Tensor
+
+    def before(self, *, lowest: bool) -> Floats:
+        """Return (B,C) infinity: the cell of an extreme has to be found first, so any may be among the strongest."""
+        del lowest
+        return np.full(self.maps.shape[:2], np.inf, np.float32)
+
+    def pairs(self, images: Ints, channels: Ints) -> tuple[Numbers, Numbers]:
+        """Return (n, cells) values of some maps, and those before."""
+        return taken(self.maps.flatten(2), images, channels), taken(self.argument.flatten(2), images, channels)
 
 
 def _at(maps: Tensor, cells: Tensor) -> Tensor:
@@ -151,11 +248,17 @@ def _numbers(values: Tensor) -> Floats:
     return numbers
 
 
-def _several(maps: Tensor, images: Ints, channels: Ints, most: int, *, lowest: bool) -> Candidates:
-    """Return the `most` largest cells of each of some maps."""
-    chosen = taken(maps.flatten(2), images, channels).astype(np.float32)
-    chosen = -chosen if lowest else chosen
-    cells = np.argsort(-chosen, axis=1, kind="stable")[:, :most]
+def _several(
+    look: _Ordered | _Plain | _Bent, images: Ints, channels: Ints, asked: Asked, *, lowest: bool
+) -> Candidates:
+    """Return the strongest cells of each of some maps."""
+    sign = -1 if lowest else 1
+    values, before = look.pairs(images, channels)
+    values, before = sign * values, None if before is None else sign * before
+    cells = strongest(values, before, tie_keys(asked.keys[images], channels), asked.per_image)
     count = cells.shape[1]
-    values = np.take_along_axis(chosen, cells, 1).reshape(-1)
-    return Candidates(np.repeat(channels, count), values, np.repeat(images, count), cells.reshape(-1))
+    chosen, decide = (
+        np.take_along_axis(one, cells, 1).reshape(-1).astype(np.float32)
+        for one in (values, values if before is None else before)
+    )
+    return Candidates(np.repeat(channels, count), chosen, decide, np.repeat(images, count), cells.reshape(-1))

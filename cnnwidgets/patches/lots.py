@@ -37,6 +37,18 @@ def drawn_keys(digests: Keys, seed: int) -> Keys:
     return mixed(digests + mixed(seed ^ 0x9E3779B97F4A7C15))
 
 
+def tie_keys(keys: Keys, numbers: npt.NDArray[np.integer]) -> Keys:
+    """Return keys that order what is equal by chance: of equal ones the smallest key comes first.
+
+    Args:
+        keys: of images, as `drawn_keys` gives them; or of the images and channels, as this function does.
+        numbers: of channels in their layer, or of cells in their map; broadcast against `keys`.
+
+    """
+    step = np.uint64(0xD1B54A32D192ED03)
+    return mixed((keys ^ np.uint64(0x8CB92BA72F3D8DD7)) + (numbers.astype(np.uint64) + np.uint64(1)) * step)
+
+
 def drawn_cells(keys: Keys, cells: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
     """Return (images, layers, count) cells, each drawn uniformly and by itself.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnwidgets.errors import OptionError
+from cnnwidgets.errors import IndexMismatchError, OptionError
 from cnnwidgets.patches import tensors
 from cnnwidgets.patches.file import write_index
 from cnnwidgets.patches.partial import RECORD
@@ -40,6 +40,12 @@ def merged(parts: Sequence[Questions], path: Path) -> None:
         mine = {key: value for key, value in first.identity.items() if key != "data"}
         compare(
             mine, part.identity, f"{str(part.path)!r}, unlike {str(first.path)!r},", "Only parts of one can be merged."
+        )
+    earlier = [part for part in parts if not part.ordered]
+    if earlier and len(earlier) < len(parts):
+        raise IndexMismatchError(
+            f"{str(earlier[0].path)!r} was made by an earlier version of cnnwidgets, which put equal values in the "
+            "order of the files; others were not. Build it anew: PatchIndex.build(..., restart=True)."
         )
     classes = list(dict.fromkeys(name for part in parts for name in part.classes))
     tally = first.tally()

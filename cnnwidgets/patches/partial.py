@@ -69,7 +69,9 @@ class Partial:
         facts = state.facts
         self.check({"format": FORMAT}, facts["progress"]["identity"])
         arrays = {name: state.get(name, dtype, *shape) for name, (dtype, shape) in facts["arrays"].items()}
-        tally = Tally.of(arrays, facts["images"], facts["seen"])
+        if "top_keys" not in arrays:  # it ordered equal values by image, and did not count them
+            self.check({"format": FORMAT}, {"format": None})
+        tally = Tally.of_state(arrays, facts["images"], facts["seen"])
         for name, length in facts["files"].items():
             os.truncate(self.folder / name, length)
         return tally, facts["progress"]
@@ -98,7 +100,7 @@ class Partial:
             self._files[name].flush()
             os.fsync(self._files[name].fileno())
             lengths[name] = self._files[name].tell()
-        arrays = tally.arrays()
+        arrays = tally.state()
         facts = {
             "images": tally.images,
             "seen": tally.sketch.seen,

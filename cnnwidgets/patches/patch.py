@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from PIL import Image
 
@@ -18,9 +18,38 @@ if TYPE_CHECKING:
     from cnnwidgets.patches.index import PatchIndex
 
 Kind = Literal["top", "sample", "bottom"]
+Place = Literal["cap", "floor", "extreme"]
 KINDS: tuple[Kind, ...] = ("top", "sample", "bottom")
 _TITLES = {"top": "Strongest patches", "sample": "Random patches", "bottom": "Most negative patches"}
 _TILE = 96
+
+
+class Ties(NamedTuple):
+    """How many pictures reach the largest value of a channel, or the smallest.
+
+    Attributes:
+        images: how many; 1 where nothing is equal.
+        value: the value.
+        place: "cap" where a function such as a ReLU6 gave less than it got, "floor" where it gave more, as a ReLU does
+            below 0, "extreme" where no value before tells.
+
+    """
+
+    images: int
+    value: float
+    place: Place
+
+    def words(self, shown: int) -> str:
+        """Return it in words, "58 pictures at the cap, 16 shown"; "" where nothing is equal.
+
+        Args:
+            shown: how many of them are shown.
+
+        """
+        if self.images < 2:
+            return ""
+        where = f"at the {self.place}" if self.place != "extreme" else f"at the same value, {self.value:.4g}"
+        return f"{self.images:,} pictures {where}" + ("" if shown == self.images else f", {shown:,} shown")
 
 
 @dataclass(frozen=True)
@@ -77,16 +106,19 @@ class Patches(tuple[Patch, ...]):  # noqa: SLOT001 - it has an attribute
 
     Attributes:
         origin: the index that they come from.
+        ties: how many pictures of the data set reach the first value, of any class; None where that is not known, and
+            of random patches.
 
     """
 
     origin: PatchIndex
+    ties: Ties | None
 
     @classmethod
-    def of(cls, patches: Iterable[Patch], index: PatchIndex) -> Patches:
+    def of(cls, patches: Iterable[Patch], index: PatchIndex, ties: Ties | None = None) -> Patches:
         """Return patches with the index that can cut them out."""
         made = cls(patches)
-        made.origin = index
+        made.origin, made.ties = index, ties
         return made
 
     @property
@@ -100,6 +132,14 @@ class Patches(tuple[Patch, ...]):  # noqa: SLOT001 - it has an attribute
         if not self:
             return "No patches"
         return f"{_TITLES[self[0].kind]} of channel {self[0].channel} in {self[0].layer!r}"
+
+    @property
+    def ties_words(self) -> str:
+        """How many pictures reach the same value: "58 pictures at the cap, 16 shown"; "" where none but one does."""
+        if self.ties is None:
+            return ""
+        value = self.ties.value
+        return self.ties.words(len({patch.image for patch in self if patch.value == value}))
 
     def crops(self, size: int | None = None) -> list[Image.Image]:
         """Return the patches as pictures; see `PatchIndex.crop`.
@@ -135,4 +175,5 @@ class Patches(tuple[Patch, ...]):  # noqa: SLOT001 - it has an attribute
 
     def __repr__(self) -> str:
         """Name them all, a line each."""
-        return "\n".join([f"{self.title}:", *map(repr, self)])
+        title = " — ".join(filter(None, (self.title, self.ties_words)))
+        return "\n".join([f"{title}:", *map(repr, self)])

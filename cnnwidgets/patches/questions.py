@@ -9,10 +9,10 @@ import numpy as np
 from cnnwidgets.errors import OptionError, nearest
 from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.frame import Box
-from cnnwidgets.patches.characteristic import Characteristic, separation
+from cnnwidgets.patches.characteristic import Characteristic, between_classes, separation
 from cnnwidgets.patches.histogram import Histogram
 from cnnwidgets.patches.likeness import Alike, boxes_of, likeness
-from cnnwidgets.patches.patch import KINDS, Kind, Patch, Patches
+from cnnwidgets.patches.patch import KINDS, Kind, Patch, Patches, Place, Ties
 from cnnwidgets.patches.stored import StoredIndex
 
 if TYPE_CHECKING:
@@ -115,7 +115,41 @@ class Questions(StoredIndex):
             )
             for rank, place in enumerate(places[:k])
         )
-        return Patches.of(made, cast("PatchIndex", self))
+        return Patches.of(made, cast("PatchIndex", self), self.ties(found, row, kind) if kind != "sample" else None)
+
+    def ties(self, layer: str | int | Layer, channel: int, kind: Kind = "top") -> Ties | None:
+        """Return how many images reach the largest value of a channel, or the smallest.
+
+        More than one are equal where the channel is at the cap of a ReLU6, or always 0 behind a ReLU. `top` orders them
+        by the value before such a function, at the same cell; what is equal there, too, by chance that is drawn from
+        what the images are.
+
+        Args:
+            layer: its name, or its number in `layers`.
+            channel: which one; negative ones count from the end.
+            kind: "top" or "bottom".
+
+        Returns:
+            `Ties`; None where the index was made by an earlier version, which did not count them.
+
+        Raises:
+            LayerError: no such layer.
+            OptionError: no such channel or kind.
+
+        """
+        if kind not in ("top", "bottom"):
+            raise OptionError(f"kind={kind!r}: give 'top' or 'bottom'.")
+        row = self._channel(self.layer(layer), channel)
+        if not self.ordered:
+            return None
+        value, before = float(self._tables[f"{kind}_values"][row, 0]), self._before(kind, row)
+        images = int(self._tables[f"{kind}_ties"][row])
+        if not 1 <= images <= len(self):
+            raise self._file.damaged("its counts of equal values are none")
+        place: Place = "extreme"
+        if before != value:  # of the smallest values, both are negatives
+            place = "cap" if (before > value) == (kind == "top") else "floor"
+        return Ties(images, -value if kind == "bottom" else value, place)
 
     def _patch(
         self, layer: IndexedLayer, channel: int, image: int, cell: int, *, kind: Kind, rank: int, value: float
@@ -182,6 +216,23 @@ class Questions(StoredIndex):
         part = self.layer(layer).channels
         mean: npt.NDArray[np.float32] = (self._tables["sums"][:, part].sum(0) / len(self)).astype(np.float32)
         return mean
+
+    def unclipped(self, layer: str | int | Layer) -> npt.NDArray[np.float32]:
+        """Return (C,) float32, of each channel the value of the strongest patch before a function that clips.
+
+        It is the patch's value itself where nothing clips, or where an earlier version made the index.
+        """
+        part = self.layer(layer).channels
+        return np.array([self._before("top", row) for row in range(part.start, part.stop)], np.float32)
+
+    def separation(self, layer: str | int | Layer) -> npt.NDArray[np.float64]:
+        """Return (C,) how well each channel of a layer separates the classes, 0 to 1.
+
+        It is the share of the variance of the images' means that lies between the classes (the correlation ratio); 0
+        where nothing varies, and everywhere without images of two classes.
+        """
+        part = self.layer(layer).channels
+        return between_classes(self._tables["sums"][:, part], self._tables["squares"][part], self._tables["counts"])
 
     def for_class(
         self, name: str | int, layer: str | int | Layer | None = None, top: int | None = 10

@@ -11,8 +11,9 @@ import numpy as np
 from cnnwidgets.errors import LayerError, nearest
 from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.layer import Layer
-from cnnwidgets.patches.file import TALLIED, tallied
+from cnnwidgets.patches.file import ADDED, TALLIED, tallied
 from cnnwidgets.patches.indexed_layer import IndexedLayer, layers_of
+from cnnwidgets.patches.lots import drawn_keys, tie_keys
 from cnnwidgets.patches.plan import COMPARED, FORMAT, compare, model_identity, preprocess_hash
 from cnnwidgets.patches.progress import Skipped
 from cnnwidgets.patches.sources import source_of
@@ -79,7 +80,8 @@ class StoredIndex:
         if not 1 <= self._sizes["rows"] <= len(self.classes) + 1:
             raise self._file.damaged("it has counts of other classes than it has")
         self._by_name = {name: layer for layer in self.layers for name in (*layer.names, layer.name)}
-        self._tables: dict[str, npt.NDArray[Any]] = {name: self._table(name) for name in TALLIED}
+        names = (*TALLIED, *ADDED) if any(name in self._file for name in ADDED) else tuple(TALLIED)
+        self._tables: dict[str, npt.NDArray[Any]] = {name: self._table(name) for name in names}
 
     def _table(self, name: str) -> npt.NDArray[Any]:
         return tallied(self._file, name, self._sizes)
@@ -135,7 +137,42 @@ class StoredIndex:
         behind, scale = self._tables["unfolded_behind"], self._tables["unfolded_scale"]
         if behind.min() < 0 or behind.max() >= len(behind) or (scale == 0).any():
             raise self._file.damaged("its convolutions belong to no normalisations")
-        return Tally.of(self._tables, self._sizes["images"], self._sizes["seen"])
+        for kind in ("top", "bottom") if self.ordered else ():
+            clipped, before = self._tables[f"{kind}_clipped"], self._tables[f"{kind}_before"]
+            rising = len(clipped) == len(before) and (np.diff(clipped) > 0).all()
+            if not rising or (len(clipped) and not 0 <= clipped[0] <= clipped[-1] < len(behind)):
+                raise self._file.damaged("what its equal values were before does not fit")
+        layers, keys = [layer.shape[0] for layer in self.layers], (self._keys("top"), self._keys("bottom"))
+        return Tally.of(self._tables, self._sizes["images"], self._sizes["seen"], layers=layers, keys=keys)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether equal values are ordered by what is behind them; in files of earlier versions they were by image."""
+        return all(name in self._tables for name in ADDED)
+
+    def _before(self, kind: str, row: int) -> float:
+        """Return the value before a function that clips of a channel's first patch: its own value where none does."""
+        if not self.ordered:
+            return float(self._tables[f"{kind}_values"][row, 0])
+        clipped, before = self._tables[f"{kind}_clipped"], self._tables[f"{kind}_before"]
+        place = int(np.searchsorted(clipped, row))
+        there = place < len(clipped) == len(before) and clipped[place] == row
+        return float((before[place] if there else self._tables[f"{kind}_values"][row])[0])
+
+    def _keys(self, kind: str) -> npt.NDArray[np.uint64]:
+        """Return (channels, k), what has decided between values that are equal, also before a function that clips."""
+        images = self._tables[f"{kind}_images"]
+        if images.max() >= len(self) or images.min() < -1:
+            raise self._file.damaged("a patch is of an image that there is not")
+        if not self.ordered:
+            return np.zeros(images.shape, np.uint64)
+        try:
+            seed = whole(self.identity["seed"])
+        except ValueError as error:
+            raise self._file.damaged(f"its seed is none ({error})") from error
+        every = drawn_keys(self._images.column("digest")[np.maximum(images, 0)], seed)
+        numbers = np.concatenate([np.arange(layer.shape[0]) for layer in self.layers])
+        return np.where(images < 0, np.iinfo(np.uint64).max, tie_keys(every, numbers[:, None]))
 
     @property
     def stored_facts(self) -> dict[str, Any]:

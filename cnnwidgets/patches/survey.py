@@ -12,7 +12,7 @@ from torch import Tensor
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.fuse import fused
 from cnnwidgets.explain.outputs import class_scores
-from cnnwidgets.patches.glance import Asked, Glance
+from cnnwidgets.patches.glance import Glance
 from cnnwidgets.patches.unfolded import Unfolded, folds
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.network import Edits, Network
     from cnnwidgets.patches.findings import Findings
+    from cnnwidgets.patches.glance import Asked
 
-Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 
@@ -33,7 +33,6 @@ class Survey:
     Args:
         network: the network, whose twin is given weights in the order of memory that it works with best.
         layers: the layers.
-        per_image: candidates per image and channel.
 
     Attributes:
         channels: number of channels of all layers together.
@@ -42,8 +41,8 @@ class Survey:
 
     """
 
-    def __init__(self, network: Network, layers: Sequence[Layer], per_image: int) -> None:
-        self._network, self._per_image = network, per_image
+    def __init__(self, network: Network, layers: Sequence[Layer]) -> None:
+        self._network = network
         counts = np.array([layer.shape[0] for layer in layers])
         ends = np.cumsum(counts)
         parts = {
@@ -70,14 +69,12 @@ class Survey:
         for call, fold in folded.items():
             self._sampled[fold.normalisation].append((numbers[call], parts[call]))
 
-    def look(self, x: Tensor, count: int, cells: Ints, least: tuple[Floats, Floats]) -> Findings:
+    def look(self, x: Tensor, asked: Asked) -> Findings:
         """Run a pass.
 
         Args:
             x: (B,C,H,W) as the network takes it.
-            count: how many of the images are wanted; the others only fill up the batch.
-            cells: (count, layers, s), cells whose values are wanted.
-            least: what a value, and the negative of one, must exceed to be a candidate, (channels,) each.
+            asked: what is asked of it.
 
         Raises:
             ModelError: the pass takes another path than the one that was traced.
@@ -85,7 +82,7 @@ class Survey:
         """
         trace = self._network.trace
         looking: dict[int, tuple[str, Edit]] = {}
-        glance = Glance(Asked(count, cells, least, self._per_image), trace, self.channels)
+        glance = Glance(asked, trace, self.channels)
         for layer in self._looked:
             call = trace.calls[layer.call]
             inner = looking.get(call.first, self._inner.get(call.first))  # of several results each is looked at in turn
@@ -100,7 +97,7 @@ class Survey:
                 "whose forward pass depends on chance or on the input's values cannot be indexed."
             )
         self.unfolded.complete(glance.found)
-        glance.found.predicted = _predicted(output, len(x))[:count]
+        glance.found.predicted = _predicted(output, len(x))[: asked.count]
         return glance.found
 
 

@@ -7,31 +7,37 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from cnnwidgets.patches.lots import tie_keys
 from cnnwidgets.patches.sketch import Sketch
-from cnnwidgets.patches.tops import Tops
+from cnnwidgets.patches.tops import Entries, Peaks, Tops
 from cnnwidgets.patches.unfolded import Unfolded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cnnwidgets.patches.findings import Candidates, Findings
 
 Arrays = dict[str, npt.NDArray[Any]]
 _HELD = 64  # images whose sampled values wait to be counted together
+#: Tables of how equal values are ordered and counted, which files of earlier versions lack.
+TIES = ("clipped", "before", "ties")
 
 
 class Tally:
     """The findings of many images, added up.
 
     Args:
-        layers: number of layers.
-        channels: number of channels of all layers together.
+        layers: number of channels of each layer.
         k: patches per channel.
 
     Attributes:
+        numbers: (channels,) of every channel of all layers, its number in its layer.
+        ordered: whether equal values are ordered as `Tops` says; in files of earlier versions they were by image.
         images: how many images there were.
         top: the largest values of every channel.
         bottom: the smallest ones, as their negatives.
+        peaks: how many images reach the largest value of every channel.
+        floors: how many reach the smallest one, as its negative.
         sketch: how the values in sampled cells are spread.
         sums: (1 + classes, channels) float64, sums of the images' means; the first row is of those without a class.
         squares: (channels,) float64, sums of their squares.
@@ -44,9 +50,12 @@ class Tally:
 
     """
 
-    def __init__(self, layers: int, channels: int, k: int) -> None:
-        self.images = 0
+    def __init__(self, layers: Sequence[int], k: int) -> None:
+        self.numbers = np.concatenate([np.arange(count, dtype=np.int32) for count in layers])
+        channels = len(self.numbers)
+        self.images, self.ordered = 0, True
         self.top, self.bottom = Tops(channels, k), Tops(channels, k)
+        self.peaks, self.floors = Peaks(channels), Peaks(channels)
         self.sketch = Sketch(channels)
         self.unfolded = Unfolded.of({}, {}, channels)
         self.sums = np.zeros((1, channels))
@@ -54,7 +63,7 @@ class Tally:
         self.counts = np.zeros(1, np.int64)
         self.keys = np.full(k, np.iinfo(np.uint64).max, np.uint64)
         self.drawn = np.full(k, -1, np.int32)
-        self.drawn_cells = np.full((k, layers), -1, np.int32)
+        self.drawn_cells = np.full((k, len(layers)), -1, np.int32)
         self.drawn_values = np.zeros((k, channels), np.float32)
         self._waiting: list[npt.NDArray[np.float32]] = []
         self._waited = 0
@@ -76,7 +85,9 @@ class Tally:
 
         """
         for table, candidates in ((self.top, found.high), (self.bottom, found.low)):
-            self._sort_in(table, candidates)
+            self._sort_in(table, candidates, keys)
+        self.peaks.add(found.highest)
+        self.floors.add(-found.lowest)
         self._widen(int(labels.max(initial=-1)) + 2)
         for mean, label in zip(found.means, labels + 1, strict=True):
             self.sums[label] += mean
@@ -101,10 +112,12 @@ class Tally:
             self.sketch.add(np.concatenate(self._waiting))
             self._waiting, self._waited = [], 0
 
-    def _sort_in(self, table: Tops, candidates: Sequence[Candidates]) -> None:
+    def _sort_in(self, table: Tops, candidates: Sequence[Candidates], keys: npt.NDArray[np.uint64]) -> None:
         if candidates:
-            channels, values, rows, cells = (np.concatenate(parts) for parts in zip(*candidates, strict=True))
-            table.add(channels, values, (rows + self.images).astype(np.int32), cells.astype(np.int32))
+            channels, values, before, rows, cells = (np.concatenate(parts) for parts in zip(*candidates, strict=True))
+            chance = tie_keys(keys[rows], self.numbers[channels])
+            images = (rows + self.images).astype(np.int32)
+            table.add(channels, Entries(values, before, chance, images, cells.astype(np.int32)))
 
     def _widen(self, rows: int) -> None:
         """Make room for classes that had not been seen before."""
@@ -139,10 +152,16 @@ class Tally:
             label_of: the number that a class of the other tally has in this one.
 
         """
+        self.ordered &= other.ordered
         for mine, theirs in ((self.top, other.top), (self.bottom, other.bottom)):
             channels, places = np.nonzero(theirs.images >= 0)
-            images = theirs.images[channels, places]
-            mine.add(channels, theirs.values[channels, places], images + self.images, theirs.cells[channels, places])
+            # Of one channel by image: of images that are the same to the last bit the first counts more.
+            order = np.lexsort((theirs.images[channels, places], channels))
+            channels, places = channels[order], places[order]
+            entries = Entries(*(table[channels, places] for table in theirs.tables))
+            mine.add(channels, entries._replace(images=entries.images + np.int32(self.images)))
+        self.peaks.merge(other.peaks.values, other.peaks.counts)
+        self.floors.merge(other.floors.values, other.floors.counts)
         labels = [0] + [label_of(label) + 1 for label in range(len(other.counts) - 1)]
         self._widen(max(labels) + 1)
         for row, label in enumerate(labels):
@@ -160,7 +179,7 @@ class Tally:
         self.images += other.images
 
     def arrays(self) -> Arrays:
-        """Return everything as arrays by name."""
+        """Return everything that goes into the file of an index as arrays by name."""
         self.settle()
         found: Arrays = {
             "sums": self.sums, "squares": self.squares, "counts": self.counts,
@@ -169,27 +188,57 @@ class Tally:
             "histogram_counts": self.sketch.counts, "histogram_first": self.sketch.first,
             "histogram_exponent": self.sketch.exponent, **self.unfolded.arrays(),
         }  # fmt: skip
-        for name, table in (("top", self.top), ("bottom", self.bottom)):
+        for name, table, peaks in (("top", self.top, self.peaks), ("bottom", self.bottom, self.floors)):
             found |= {f"{name}_values": table.values, f"{name}_images": table.images, f"{name}_cells": table.cells}
+            if self.ordered:
+                clipped = np.flatnonzero((table.before != table.values).any(1)).astype(np.int32)
+                added: tuple[npt.NDArray[Any], ...] = (clipped, table.before[clipped], peaks.counts)
+                found |= {f"{name}_{what}": one for what, one in zip(TIES, added, strict=True)}
         return found
 
+    def state(self) -> Arrays:
+        """Return everything as arrays by name, also what a finished index can do without."""
+        layers = np.flatnonzero(self.numbers == 0).astype(np.int64)
+        return {**self.arrays(), "top_keys": self.top.keys, "bottom_keys": self.bottom.keys, "layer_starts": layers}
+
     @classmethod
-    def of(cls, arrays: Arrays, images: int, seen: int) -> Tally:
+    def of_state(cls, arrays: Mapping[str, npt.NDArray[Any]], images: int, seen: int) -> Tally:
+        """Return a tally from what `state` gave; see `of`."""
+        starts = [*arrays["layer_starts"].tolist(), len(arrays["squares"])]
+        keys = arrays["top_keys"], arrays["bottom_keys"]
+        return cls.of(arrays, images, seen, layers=np.diff(starts).tolist(), keys=keys)
+
+    @classmethod
+    def of(
+        cls,
+        arrays: Mapping[str, npt.NDArray[Any]],
+        images: int,
+        seen: int,
+        *,
+        layers: Sequence[int],
+        keys: tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]],
+    ) -> Tally:
         """Return a tally from its arrays, which are copied.
 
         Args:
             arrays: as `arrays` gives them.
             images: how many images there were.
             seen: sampled values of each channel.
+            layers: number of channels of each layer.
+            keys: (channels, k) of `tie_keys`, of the largest and of the smallest values.
 
         """
         held = {name: np.array(array) for name, array in arrays.items()}
-        k, layers = held["sample_cells"].shape
-        tally = cls(layers, held["squares"].shape[0], k)
-        tally.images = images
-        for name, table in (("top", tally.top), ("bottom", tally.bottom)):
+        tally = cls(layers, held["sample_cells"].shape[0])
+        tally.images, tally.ordered = images, f"top_{TIES[0]}" in held
+        pairs = (("top", tally.top, tally.peaks), ("bottom", tally.bottom, tally.floors))
+        for (name, table, peaks), its in zip(pairs, keys, strict=True):
             table.values, table.images = held[f"{name}_values"], held[f"{name}_images"]
-            table.cells, table.least = held[f"{name}_cells"], held[f"{name}_values"][:, -1].copy()
+            table.cells, table.keys = held[f"{name}_cells"], np.array(its)
+            table.before, peaks.values = table.values.copy(), table.values[:, 0].copy()
+            if tally.ordered:
+                clipped, before, peaks.counts = (held[f"{name}_{what}"] for what in TIES)
+                table.before[clipped] = before
         tally.sums, tally.squares, tally.counts = held["sums"], held["squares"], held["counts"]
         tally.keys, tally.drawn = held["sample_keys"], held["sample_images"]
         tally.drawn_cells, tally.drawn_values = held["sample_cells"], held["sample_values"]

@@ -170,6 +170,10 @@ class Tensors:
             raise self.damaged(f"it has {len(self._data):,} bytes, and says that it has {self._start + behind:,}")
         return found
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is an array of a name."""
+        return name in self._entries
+
     def get(self, name: str, dtype: npt.DTypeLike, *shape: int | None) -> npt.NDArray[Any]:
         """Return an array, not to be written to, once it has the dtype and shape that it should have.
 

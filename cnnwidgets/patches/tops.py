@@ -2,18 +2,84 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, NamedTuple
+
 import numpy as np
 import numpy.typing as npt
+
+from cnnwidgets.patches.lots import tie_keys
+
+if TYPE_CHECKING:
+    from cnnwidgets.patches.lots import Keys
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 
 
+class Entries(NamedTuple):
+    """Patches, each of one channel: what an entry of a table holds.
+
+    Attributes:
+        values: the activation, float32.
+        before: what decides between equal values, as in `Candidates`.
+        keys: of `tie_keys`, which decide between those that are equal there, too: the smallest first.
+        images: number of the image, int32.
+        cells: row * width + column in the map, int32.
+
+    """
+
+    values: npt.NDArray[Any]
+    before: npt.NDArray[Any]
+    keys: npt.NDArray[Any]
+    images: npt.NDArray[Any]
+    cells: npt.NDArray[Any]
+
+
+class Least(NamedTuple):
+    """What a candidate has to come before: the last entries of a table, (channels,) each.
+
+    Attributes:
+        values: the values; -inf where there is room.
+        before: what decides between equal values, as in `Candidates`.
+        keys: of `tie_keys`, which decide last.
+
+    """
+
+    values: npt.NDArray[Any]
+    before: npt.NDArray[Any]
+    keys: npt.NDArray[Any]
+
+    def of(self, part: slice) -> Least:
+        """Return those of some channels."""
+        return Least(self.values[part], self.before[part], self.keys[part])
+
+    def exceeded(self, values: Floats, before: Floats | None, keys: Keys) -> npt.NDArray[np.bool_]:
+        """Return (images, channels), which values come before the last entries.
+
+        Args:
+            values: (images, channels).
+            before: likewise; None where nothing clips.
+            keys: (images,) of `drawn_keys`.
+
+        """
+        better: npt.NDArray[np.bool_] = values > self.values
+        ties = values == self.values
+        if ties.any():
+            images, channels = np.nonzero(ties)
+            mine = (values if before is None else before)[images, channels]
+            theirs = self.before[channels]
+            drawn = tie_keys(keys[images], channels) < self.keys[channels]
+            better[images, channels] = (mine > theirs) | ((mine == theirs) & drawn)
+        return better
+
+
 class Tops:
     """The k largest values of every channel, with the image and the cell that each comes from.
 
-    Of equal values the one that came first counts more, so the table depends on the order of the images, and not on
-    how they were cut into batches.
+    Of equal values that with the larger value before a function that clips comes first, and of those that are equal
+    there, too, one by chance: that with the smaller key, which is drawn from what the image is. So the table depends on
+    the images, and neither on their order nor on how they were cut into batches. Of images that are the same to the
+    last bit the one that came first counts more.
 
     Args:
         channels: number of channels.
@@ -21,49 +87,113 @@ class Tops:
 
     Attributes:
         values: (channels, k) float32, falling; -inf in places that are still free.
+        before: (channels, k) float32, the values themselves where nothing clips.
+        keys: (channels, k) uint64, the largest in free places.
         images: (channels, k) int32, -1 in free places.
         cells: (channels, k) int32, row * width + column in the map.
-        least: (channels,) float32, what a value must exceed to come in.
 
     """
 
     def __init__(self, channels: int, k: int) -> None:
-        self.values: Floats = np.full((channels, k), -np.inf, dtype=np.float32)
-        self.images: Ints = np.full((channels, k), -1, dtype=np.int32)
-        self.cells: Ints = np.full((channels, k), -1, dtype=np.int32)
-        self.least: Floats = self.values[:, -1].copy()
+        shape = channels, k
+        self.values: Floats = np.full(shape, -np.inf, dtype=np.float32)
+        self.before: Floats = np.full(shape, -np.inf, dtype=np.float32)
+        self.keys: Keys = np.full(shape, np.iinfo(np.uint64).max, dtype=np.uint64)
+        self.images: Ints = np.full(shape, -1, dtype=np.int32)
+        self.cells: Ints = np.full(shape, -1, dtype=np.int32)
 
-    def add(self, channels: npt.NDArray[np.integer], values: Floats, images: Ints, cells: Ints) -> None:
+    @property
+    def tables(self) -> Entries:
+        """All tables, which change as candidates are sorted in."""
+        return Entries(self.values, self.before, self.keys, self.images, self.cells)
+
+    def least(self) -> Least:
+        """Return a copy of the last entries: what a candidate must come before."""
+        return Least(*(table[:, -1].copy() for table in (self.values, self.before, self.keys)))
+
+    def add(self, channels: npt.NDArray[np.integer], entries: Entries) -> None:
         """Sort candidates in.
 
         Args:
             channels: (n,) which channel each is of.
-            values: (n,).
-            images: (n,), none smaller than those that are there; of one channel in rising order.
-            cells: (n,), of one image and channel in falling order of their values.
+            entries: (n,) each; no image smaller than those that are there. Of one channel by image, rising, and of one
+                image by strength, falling.
 
         """
         if (channels[1:] < channels[:-1]).any():
             order = np.argsort(channels, kind="stable")
-            channels, values, images, cells = channels[order], values[order], images[order], cells[order]
-        while len(channels):  # of every channel the next one, until none is left
-            good = values > self.least[channels]
-            channels, values, images, cells = channels[good], values[good], images[good], cells[good]
-            first = np.ones(len(channels), bool)
-            first[1:] = channels[1:] != channels[:-1]
-            self._insert(channels[first], values[first], images[first], cells[first])
-            channels, values, images, cells = channels[~first], values[~first], images[~first], cells[~first]
+            channels, entries = channels[order], Entries(*(column[order] for column in entries))
+        left = np.arange(len(channels))
+        while len(left):  # of every channel the next one, until none is left
+            left = left[self._come_in(channels[left], entries, left)]
+            first = np.ones(len(left), bool)
+            first[1:] = channels[left[1:]] != channels[left[:-1]]
+            now = left[first]
+            self._insert(channels[now], Entries(*(column[now] for column in entries)))
+            left = left[~first]
 
-    def _insert(self, channels: npt.NDArray[np.integer], values: Floats, images: Ints, cells: Ints) -> None:
+    def _come_in(
+        self, channels: npt.NDArray[np.integer], entries: Entries, rows: npt.NDArray[np.integer]
+    ) -> npt.NDArray[np.bool_]:
+        """Return which of some candidates come before the last entry of their channel."""
+        values, last = entries.values[rows], self.values[channels, -1]
+        good: npt.NDArray[np.bool_] = values > last
+        tied = np.flatnonzero(values == last)
+        if len(tied):
+            mine = Entries(*(column[rows[tied]] for column in entries))
+            good[tied] = _precedes(mine, Entries(*(table[channels[tied], -1] for table in self.tables)))
+        return good
+
+    def _insert(self, channels: npt.NDArray[np.integer], entries: Entries) -> None:
         """Put one candidate each, good enough to come in, where it belongs."""
         there = self.values[channels]
-        place = (there >= values[:, None]).sum(1)
-        behind = np.arange(there.shape[1]) > place[:, None]
+        place = (there > entries.values[:, None]).sum(1)
+        tied = np.flatnonzero((there == entries.values[:, None]).any(1))
+        if len(tied):
+            mine = Entries(*(column[tied, None] for column in entries))
+            theirs = Entries(*(table[channels[tied]] for table in self.tables))
+            place[tied] = (~_precedes(mine, theirs)).sum(1)
+        count = there.shape[1]
+        every = np.arange(count)
+        sources = channels[:, None] * count + every - (every > place[:, None])  # what stands behind moves on by one
         row = np.arange(len(channels))
-        for table, new in ((self.values, values), (self.images, images), (self.cells, cells)):
-            before = table[channels]
-            after = before.copy()
-            after[:, 1:] = np.where(behind[:, 1:], before[:, :-1], before[:, 1:])
+        for table, new in zip(self.tables, entries, strict=True):
+            after = np.take(table, sources)
             after[row, place] = new
             table[channels] = after
-        self.least[channels] = self.values[channels, -1]
+
+
+def _precedes(one: Entries, other: Entries) -> npt.NDArray[np.bool_]:
+    """Return which entries come before others, which came earlier: not those that are equal in all."""
+    better: npt.NDArray[np.bool_] = one.values > other.values
+    decided = (one.before > other.before) | ((one.before == other.before) & (one.keys < other.keys))
+    better |= (one.values == other.values) & decided
+    return better
+
+
+class Peaks:
+    """How many images reach the largest value of every channel.
+
+    Args:
+        channels: number of channels.
+
+    Attributes:
+        values: (channels,) float32, the largest value; -inf without any image.
+        counts: (channels,) int64, images whose largest value it is.
+
+    """
+
+    def __init__(self, channels: int) -> None:
+        self.values: Floats = np.full(channels, -np.inf, dtype=np.float32)
+        self.counts = np.zeros(channels, np.int64)
+
+    def add(self, highest: Floats) -> None:
+        """Take (n, channels), the largest value of each of n images."""
+        if len(highest):
+            values = highest.max(0)
+            self.merge(values, (highest == values).sum(0))
+
+    def merge(self, values: Floats, counts: npt.NDArray[np.integer]) -> None:
+        """Take the largest values of other images, and how many of these reach them, (channels,) each."""
+        self.counts = np.where(values > self.values, counts, self.counts + np.where(values == self.values, counts, 0))
+        self.values = np.maximum(values, self.values)

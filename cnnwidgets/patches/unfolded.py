@@ -110,6 +110,10 @@ class Unfolded:
         """Fill in what a pass did not look at; the samples are there, as values of the normalisations."""
         found.means[:, self._mine] = self._before(found.means[:, self._behind])
         found.samples[:, :, self._mine] = self._before(found.samples[:, :, self._mine])
+        lowest, highest = found.lowest[:, self._behind], found.highest[:, self._behind]
+        turned = self._scale < 0
+        found.highest[:, self._mine] = self._before(np.where(turned, lowest, highest))
+        found.lowest[:, self._mine] = self._before(np.where(turned, highest, lowest))
 
     def settle(self, top: Tops, bottom: Tops) -> None:
         """Fill in the strongest patches, given those of the normalisations."""
@@ -119,6 +123,11 @@ class Unfolded:
             values = sign * self._before(values.T).T
             images = np.where(turned, other.images[self._behind], mine.images[self._behind])
             cells = np.where(turned, other.cells[self._behind], mine.cells[self._behind])
-            order = np.lexsort((cells, images, -values), axis=1)  # of values that rounding makes equal the first counts
-            for table, new in ((mine.values, values), (mine.images, images), (mine.cells, cells)):
+            keys = np.where(turned, other.keys[self._behind], mine.keys[self._behind])
+            # Values that rounding makes equal are ordered as others are; of one image they stay as they are.
+            order = np.lexsort((images, keys, -values), axis=1)
+            for table, new in (
+                (mine.values, values), (mine.before, values), (mine.images, images), (mine.cells, cells),
+                (mine.keys, keys),
+            ):  # fmt: skip
                 table[self._mine] = np.take_along_axis(new, order, 1)

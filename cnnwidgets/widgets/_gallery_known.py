@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnwidgets.widgets._bounded import Bounded
 from cnnwidgets.widgets._gallery_drawn import drawn
+from cnnwidgets.widgets._gallery_opening import opening_layer
 from cnnwidgets.widgets._gallery_overview import order, overview
 from cnnwidgets.widgets._gallery_tiles import Tiles
 from cnnwidgets.widgets._gallery_wall import wall
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.explain.control import Cancel
     from cnnwidgets.patches.index import PatchIndex
+    from cnnwidgets.patches.indexed_layer import IndexedLayer
 
 _PACKED = 48 * 2**20  # bytes of what was made for the browser that are kept
 
@@ -50,6 +53,11 @@ class Known:
         self._clf = clf
         self._packed: Bounded[Task, dict[str, Any]] = Bounded(_PACKED, _bytes)
         self._begun: tuple[Task, dict[str, Any]] | None = None
+
+    @cached_property
+    def opening(self) -> IndexedLayer:
+        """The layer that a gallery opens on."""
+        return opening_layer(self.index)
 
     def packed(self, task: Task) -> dict[str, Any] | None:
         """Return what the browser gets, or None where it has not been made to the end: the same object every time."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cnnwidgets.patches.progress import BuildProgress
 
 _FOLDER, _SUFFIX = "gallery", ".patches"
+_ORDER = "before the cap, then chance"  # of equal patches: indexes that order them otherwise are made anew
 _KEPT = 8  # indexes of demo pictures, each of one state of one model
 
 
@@ -95,7 +96,7 @@ class Origin:
         folder.mkdir(exist_ok=True)
         pictures = gallery_pictures(self.clf)
         model = model_identity(self.clf), preprocess_hash(self.clf)
-        parts = (FORMAT, __version__, pictures.source, model, _key(self.layers), self.k)
+        parts = (FORMAT, _ORDER, __version__, pictures.source, model, _key(self.layers), self.k)
         name = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
         return folder / f"{name}{_SUFFIX}"
 

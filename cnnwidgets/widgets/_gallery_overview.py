@@ -19,7 +19,7 @@ _TILE = 64  # pixels of a patch's longer side
 
 
 def overview(index: PatchIndex, layer: str) -> dict[str, Any]:
-    """Return what the trait `_overview` holds: every channel's highest value, whether it is dead, and classes."""
+    """Return what the trait `_overview` holds: every channel's highest value, what was before it, classes."""
     entries = index.entries(layer)
     channels = len(entries.values)
     there = entries.images >= 0
@@ -31,6 +31,7 @@ def overview(index: PatchIndex, layer: str) -> dict[str, Any]:
         "layer": layer,
         "k": labels.shape[1],
         "maximum": highest.astype("<f4").tobytes(),
+        "unclipped": index.unclipped(layer).astype("<f4").tobytes(),
         "dead": dead.tobytes(),
         "labels": labels.astype("<i4").tobytes(),
     }

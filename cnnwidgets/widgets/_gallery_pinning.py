@@ -5,19 +5,18 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import traitlets
 from torch import nn
 
 from cnnwidgets.errors import LayerError, OptionError, nearest
 from cnnwidgets.explain.twin import unwrap
 from cnnwidgets.widgets._gallery_indexing import Indexing
+from cnnwidgets.widgets._gallery_opening import opening_channel
 from cnnwidgets.widgets._gallery_traits import KINDS, Looking
 from cnnwidgets.widgets._traits import refusing
 from cnnwidgets.widgets._unit import checked_channel, checked_unit
 
 if TYPE_CHECKING:
-    from cnnwidgets.patches.index import PatchIndex
     from cnnwidgets.patches.indexed_layer import IndexedLayer
     from cnnwidgets.patches.patch import Patch
 
@@ -53,7 +52,7 @@ class Pinning(Looking, Indexing):
         if self._known is None:
             raise LayerError("There is no index yet, so its layers are not known. gallery.wait() waits for it.")
         index = self._known.index
-        return index.feature_layer if value in (None, "") else index.layer(self._name_of(value))
+        return self._known.opening if value in (None, "") else index.layer(self._name_of(value))
 
     def _name_of(self, value: Any) -> str:
         """Return the name that a name, an index into an nn.Sequential or a module means."""
@@ -162,12 +161,12 @@ class Pinning(Looking, Indexing):
         return Place(layer.name, channel, unit, now.selection)
 
     def _channel_of(self, layer: IndexedLayer) -> int:
-        """Return the channel of a layer that was last looked at, or its strongest."""
+        """Return the channel of a layer that was last looked at, or the one to open on."""
         if layer.name in self._last:
             return self._last[layer.name]
         if self._known is None:
             raise AssertionError("the layer is one of the index")
-        return strongest(self._known.index, layer)
+        return opening_channel(self._known.index, layer)
 
     def _put(self, place: Place) -> None:
         """Set the four traits, so that observers find them in agreement."""
@@ -203,20 +202,6 @@ class Pinning(Looking, Indexing):
         if chosen is not None and selected(self._patch(layer, channel, chosen)) != chosen:
             chosen = None  # another data set's
         return Place(layer.name, channel, unit, chosen)
-
-
-def strongest(index: PatchIndex, layer: IndexedLayer) -> int:
-    """Return the channel with the highest value, which only one patch reaches where there is such a channel.
-
-    What many patches reach is the cap of a ReLU6: these channels say less, and no pixel moves them there.
-    """
-    entries = index.entries(layer)
-    highest = np.where(entries.images[:, 0] >= 0, entries.values[:, 0], -np.inf)
-    if entries.values.shape[1] > 1:
-        single = entries.values[:, 0] > entries.values[:, 1]
-        if (single & np.isfinite(highest)).any():
-            highest = np.where(single, highest, -np.inf)
-    return int(np.argmax(highest))
 
 
 def selected(patch: Patch) -> dict[str, Any]:

@@ -49,7 +49,9 @@ def gallery_still(gallery: Any) -> Image.Image:
     parts = []
     for kind in kinds:
         body = tiles.sheet(kind, gallery.label, columns)
-        parts.append(stacked(title(_kind_words(gallery, kind), body.width), body) if len(kinds) > 1 else body)
+        ties = _ties_words(gallery, kind)
+        words = ", ".join(filter(None, (_kind_words(gallery, kind) if len(kinds) > 1 else "", ties)))
+        parts.append(stacked(title(words, body.width), body) if words else body)
     body = beside(parts)
     return stacked(title(described(gallery), body.width), body)
 
@@ -81,6 +83,12 @@ def _kind_words(gallery: Any, kind: str) -> str:
         return {"top": "strongest", "sample": "random"}[kind]
     values = gallery.index.entries(gallery.layer, "bottom").values[gallery.channel]
     return "most negative" if (values < 0).any() else "smallest"
+
+
+def _ties_words(gallery: Any, kind: str) -> str:
+    """Return how many pictures share the first value of a kind: "58 pictures at the cap, 16 shown"."""
+    patches = getattr(gallery.index, kind)(gallery.layer, gallery.channel, label=gallery.label)
+    return str(patches.ties_words)
 
 
 class Wall:
@@ -188,7 +196,8 @@ def _first_channels(gallery: Any) -> list[int]:
     order, by = gallery._order, gallery.order  # noqa: SLF001
     first: Iterable[int] = ()
     if by == "maximum":
-        first = np.argsort(-gallery.index.entries(gallery.layer).values[:, 0], kind="stable")
+        highest = gallery.index.entries(gallery.layer).values[:, 0]
+        first = np.lexsort((-gallery.index.unclipped(gallery.layer), -highest))  # at a cap by the values before it
     elif by in ("likeness", "class") and (order.get("layer"), order.get("by")) == (gallery.layer, by):
         first = np.frombuffer(order["channels"], "<i4")
     return list(dict.fromkeys([*map(int, first), *range(gallery.index.layer(gallery.layer).shape[0])]))

@@ -20,13 +20,15 @@ class Looking(traitlets.HasTraits):
     layer = Checked(
         "",
         help="Name of the layer, as the index lists it; the module itself or an index into an nn.Sequential may be "
-        "set. Another layer brings the channel that was last looked at there, or its strongest. "
-        "Default: the last feature map.",
+        "set. Another layer brings the channel that was last looked at there, or the one that it opens on. "
+        "Default: the last feature map; where most of its channels are at the cap of a ReLU6 in most of their "
+        "strongest patches, the nearest layer before it that has weights and whose channels are not.",
     ).tag(sync=True)
     channel = Checked(
         None,
-        help="Number of the channel. None, the default, is the strongest: the one with the highest value in the data "
-        "set, of those whose highest value is not the cap of a ReLU6.",
+        help="Number of the channel. None, the default, is the one that separates the classes best, without classes "
+        "the one with the highest value; of those that are neither dead nor, in most of their strongest patches, at "
+        "the cap of a ReLU6.",
     ).tag(sync=True)
     unit = Checked(
         None,

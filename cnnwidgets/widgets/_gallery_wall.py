@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from cnnwidgets.patches.index import PatchIndex
-    from cnnwidgets.patches.patch import Patch
+    from cnnwidgets.patches.patch import Kind, Patch
     from cnnwidgets.widgets._gallery_tiles import Tiles
 
 WHOLE, PART = 256, 192  # pixels of the longer side of a picture, and of a patch
@@ -104,6 +104,9 @@ def _described(index: PatchIndex, hung: Hung, layer: str, channel: int) -> dict[
         "channel": channel,
         "units": index.layer(layer).units,
         "dead": channel in index.dead(layer),
+        "ties": {
+            kind: found for kind in ("top", "bottom") if (found := _ties(index, layer, channel, kind)) is not None
+        },
         "pictures": pictures,
         "patches": patches,
         "images": {},
@@ -111,6 +114,12 @@ def _described(index: PatchIndex, hung: Hung, layer: str, channel: int) -> dict[
         "histogram": _histogram(index, layer, channel),
         "alike": [],
     }
+
+
+def _ties(index: PatchIndex, layer: str, channel: int, kind: Kind) -> dict[str, Any] | None:
+    """Return how many pictures reach the first value of a kind, and where that stands; None where none but one does."""
+    found = index.ties(layer, channel, kind)
+    return None if found is None or found.images < 2 else found._asdict()
 
 
 def _histogram(index: PatchIndex, layer: str, channel: int) -> dict[str, Any]:

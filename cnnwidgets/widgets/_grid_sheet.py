@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.contributions import Contributions
     from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.layer_activations import LayerActivations
+    from cnnwidgets.explain.statistics import ChannelStatistics
 
     Floats = NDArray[np.floating[Any]]
 
@@ -51,6 +52,7 @@ def pack_sheet(activations: LayerActivations, filters: str) -> dict[str, Any]:
         "scale": scale,
         "merged": side,
         "units": activations.units,
+        **_unclipped(activations.statistics),
         "cell_rows": rows.first.tolist(),
         "cell_columns": columns.first.tolist(),
         **_places(activations, rows, columns),
@@ -58,6 +60,15 @@ def pack_sheet(activations: LayerActivations, filters: str) -> dict[str, Any]:
         "measured": grid.measured,
         "filters": filters,
     }
+
+
+def _unclipped(statistics: ChannelStatistics) -> dict[str, Any]:
+    """Return every channel's largest value before a function that clips, and what that gives at most.
+
+    The former order channels with the same maximum. Where nothing clips, they are the maxima, and the latter is None.
+    """
+    cap = float(np.float32(statistics.cap))
+    return {"unclipped": statistics.unclipped.astype("<f4").tobytes(), "cap": cap if np.isfinite(cap) else None}
 
 
 def pack_contributions(layer: Layer, target: int | None, found: Contributions) -> dict[str, Any]:

@@ -45,9 +45,10 @@ class Arranging(traitlets.HasTraits):
     sort = Choice(
         SORTS,
         "maximum",
-        help="What brings a channel to the front: 'channel' (its number), 'maximum' (the default), 'mean', 'active' "
-        "(share of cells above zero), 'contribution' (to the score of `target`), 'likeness' (to `channel`), 'region' "
-        "(likeness to `region`) or 'difference' (of the means in the two pictures). Where `channel` or `region` is "
+        help="What brings a channel to the front: 'channel' (its number), 'maximum' (the default; of equal ones, as at "
+        "the cap of a ReLU6, the largest value before it, then the mean), 'mean', 'active' (share of cells above "
+        "zero), 'contribution' (to the score of `target`), 'likeness' (to `channel`), 'region' (likeness to `region`) "
+        "or 'difference' (of the means in the two pictures). Where `channel` or `region` is "
         "not set, what needs it sorts by 'maximum'.",
     ).tag(sync=True)
     target = Checked(

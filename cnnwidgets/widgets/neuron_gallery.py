@@ -120,8 +120,9 @@ class NeuronGallery(Answering):
             kinds = KINDS if self.kind == "compare" else (self.kind,)
             if known is None or channel is None:
                 return None
-            found = (getattr(known.index, kind)(layer, channel, label=self.label) for kind in kinds)
-            return Patches.of((patch for patches in found for patch in patches), known.index)
+            found = [getattr(known.index, kind)(layer, channel, label=self.label) for kind in kinds]
+            ties = found[0].ties if len(found) == 1 else None
+            return Patches.of((patch for patches in found for patch in patches), known.index, ties)
 
     def link(self, *widgets: Any) -> None:
         """Have other widgets follow: the picture of a patch that is selected here becomes their `image`.

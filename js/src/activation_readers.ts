@@ -60,6 +60,8 @@ const facts = record({
   filters: some,
 });
 
+const clipping = record({ unclipped: optional<DataView | null>(binary, null), cap: numberOrNull });
+
 function sheet(value: unknown, where: string): Sheet {
   const found = stored(value, where);
   const [pictures, channels, rows, columns] = just(4)(found.shape, `${where}.shape`);
@@ -81,6 +83,7 @@ function sheet(value: unknown, where: string): Sheet {
     });
     return Object.fromEntries(parts) as CellGrid;
   };
+  const { unclipped, cap } = clipping(value, where);
   return {
     ...facts(value, where),
     ...record({ cell_rows: just(rows), cell_columns: just(columns) })(value, where),
@@ -90,6 +93,8 @@ function sheet(value: unknown, where: string): Sheet {
     rows,
     columns,
     units: found.units,
+    unclipped: unclipped === null ? null : floats(unclipped, pictures * channels, `${where}.unclipped`),
+    cap,
     grids: Array.from({ length: pictures }, (_, picture) => gridOf(picture)),
   };
 }

@@ -47,6 +47,13 @@ export interface Sheet {
   readonly cell_rows: readonly number[];
   readonly cell_columns: readonly number[];
   readonly units: string;
+  /**
+   * Picture after picture, channel after channel the largest value before a function that clips, such as a ReLU6, exact;
+   * the maximum where nothing clips. Null of a sheet that was stored by an earlier version.
+   */
+  readonly unclipped: Float32Array | null;
+  /** What that function gives at most; null without such a bound. */
+  readonly cap: number | null;
   /** One grid for each picture. */
   readonly grids: readonly CellGrid[];
   readonly sees_all: boolean;

@@ -14,6 +14,7 @@ import {
   type Place,
   type Selection,
   type Source,
+  type Ties,
   type Tiles,
   type Wall,
 } from "./gallery_state";
@@ -83,6 +84,11 @@ const histogram = unlessEmpty((value, where) => {
   return found;
 });
 
+const ties = optional<Ties | null>(
+  record<Ties>({ images: number, value: number, place: oneOf("cap", "floor", "extreme") }),
+  null,
+);
+
 const wallOf = record<Wall>({
   layer: text,
   channel: number,
@@ -94,6 +100,7 @@ const wallOf = record<Wall>({
   crops: tiles,
   histogram,
   alike: items(record({ layer: text, channel: number, score: number })),
+  ties: optional<Wall["ties"]>(record({ top: ties, bottom: ties }), { top: null, bottom: null }),
 });
 
 /** Every patch has a picture, every tile something that it shows. */
@@ -146,14 +153,18 @@ function overview(value: unknown, where: string): Overview {
     layer: text,
     k: number,
     maximum: binary,
+    unclipped: optional<DataView | null>(binary, null),
     dead: binary,
     labels: binary,
   })(value, where);
   const channels = dead.byteLength;
+  const maximum = floats(rest.maximum, channels, `${where}.maximum`);
+  const { unclipped } = rest;
   return {
     layer,
     k,
-    maximum: floats(rest.maximum, channels, `${where}.maximum`),
+    maximum,
+    unclipped: unclipped === null ? maximum : floats(unclipped, channels, `${where}.unclipped`),
     dead: Uint8Array.from({ length: channels }, (_, i) => dead.getUint8(i)),
     labels: integers(rest.labels, channels * k, `${where}.labels`),
   };

@@ -58,6 +58,14 @@ export interface Alike {
   readonly score: number;
 }
 
+/** How many pictures of the data set reach the first value of a kind, two at least. */
+export interface Ties {
+  readonly images: number;
+  readonly value: number;
+  /** Whether a function such as a ReLU6 gave less than it got there, or more; "extreme" where that is not known. */
+  readonly place: "cap" | "floor" | "extreme";
+}
+
 /** The patches of one channel, of every kind. */
 export interface Wall {
   readonly layer: string;
@@ -73,6 +81,8 @@ export interface Wall {
   readonly crops: Tiles | null;
   readonly histogram: Histogram | null;
   readonly alike: readonly Alike[];
+  /** Null where no two pictures share the value, or nobody has counted. */
+  readonly ties: { readonly top: Ties | null; readonly bottom: Ties | null };
 }
 
 /** Where a channel answers, on every picture of a wall. */
@@ -104,6 +114,8 @@ export interface Overview {
   readonly layer: string;
   /** The value of the strongest patch. */
   readonly maximum: Float32Array;
+  /** That value before a function that clips, such as a ReLU6, which orders those at its cap. */
+  readonly unclipped: Float32Array;
   readonly dead: Uint8Array;
   /** Patches that are kept of each channel. */
   readonly k: number;

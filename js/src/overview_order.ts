@@ -47,8 +47,10 @@ function inOrder(state: GalleryState, overview: Overview, ordered: Ordered | nul
     return [...first, ...ordered.channels];
   }
   if (state.order !== "maximum") return all;
-  const { maximum, dead } = overview;
-  return all.sort((a, b) => dead[a] - dead[b] || maximum[b] - maximum[a] || a - b);
+  const { maximum, unclipped, dead } = overview;
+  return all.sort(
+    (a, b) => dead[a] - dead[b] || maximum[b] - maximum[a] || unclipped[b] - unclipped[a] || a - b,
+  );
 }
 
 /** ", most like channel 14 first (overlap of the patches)". */

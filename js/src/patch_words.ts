@@ -42,6 +42,16 @@ export function kindWords(kind: PatchKind, wall: Wall | null): string {
   return bottom.length > 0 && bottom.every(({ value }) => value >= 0) ? "Smallest" : "Most negative";
 }
 
+/** "58 pictures at the cap, 16 shown"; empty where no two pictures share the first value. */
+export function tiesWords(wall: Wall, { kind, patches }: Group): string {
+  const ties = kind === "sample" ? null : wall.ties[kind];
+  if (!ties) return "";
+  const { images, value, place } = ties;
+  const shown = new Set(patches.filter((patch) => patch.value === value).map(({ picture }) => picture)).size;
+  const where = place === "extreme" ? `at the same value, ${significant(value)}` : `at the ${place}`;
+  return `${inGroups(images)} pictures ${where}${shown === images ? "" : `, ${inGroups(shown)} shown`}`;
+}
+
 /** "1 patch", "2,000 images". */
 export const plural = (count: number, noun: string, nouns = `${noun}s`): string =>
   `${inGroups(count)} ${count === 1 ? noun : nouns}`;

@@ -13,6 +13,10 @@ export interface Ranking {
   /** What the order follows: not what was asked for, where that cannot be had. */
   readonly by: Sort;
   readonly units: string;
+  /** By "maximum", by channel: the value before a function that clips, which orders equal maxima; else null. */
+  readonly unclipped: Float32Array | null;
+  /** What that function gives at most; infinite without. */
+  readonly cap: number;
 }
 
 export type RankingState = Pick<
@@ -61,6 +65,16 @@ function differences({ channels }: Sheet, mean: Float64Array): Float32Array {
 
 type Scored = Pick<Ranking, "scores" | "by" | "units">;
 
+/** What decides between channels with equal scores, the former first: larger ones come first. */
+function tiesOf(sheet: Sheet, by: Sort): readonly (Float32Array | Float64Array)[] {
+  const { mean } = statisticsOf(sheet);
+  if (by === "maximum") return sheet.unclipped ? [sheet.unclipped, mean] : [mean];
+  return by === "active" ? [mean] : [];
+}
+
+/** What is not a number comes last. */
+const asKey = (value: number) => (Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value);
+
 function score(sheet: Sheet, state: RankingState, shares: Float32Array | null): Scored {
   const { maximum, mean, active } = statisticsOf(sheet);
   const { channels, units } = sheet;
@@ -103,11 +117,15 @@ export function rank(sheet: Sheet, state: RankingState, shares: Float32Array | n
   const channels = Array.from({ length: sheet.channels }, (_, channel) => channel);
   const shown = state.hide_dead ? channels.filter((channel) => !dead[channel]) : channels;
   if (scores) {
-    // What is not a number comes last. Equal ones keep the order of the channels: sorting is stable.
-    const keys = scores.map((value) => (Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value));
-    shown.sort((a, b) => keys[b] - keys[a] || 0);
+    const keys = [scores, ...tiesOf(sheet, scored.by)].map((each) => Array.from(each, asKey));
+    // What is equal in all keeps the order of the channels: sorting is stable.
+    shown.sort((a, b) => {
+      const key = keys.find((each) => each[a] !== each[b]);
+      return key ? key[b] - key[a] || 0 : 0;
+    });
   }
-  return { ...scored, order: Int32Array.from(shown) };
+  const unclipped = scored.by === "maximum" ? sheet.unclipped : null;
+  return { ...scored, order: Int32Array.from(shown), unclipped, cap: sheet.cap ?? Number.POSITIVE_INFINITY };
 }
 
 /** Ranks anew only when something changes that the order depends on: pointing at tiles does not. */

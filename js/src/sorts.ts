@@ -10,7 +10,11 @@ export interface SortWords {
 
 export const SORTS: readonly SortWords[] = [
   { value: "channel", label: "Channel", title: "In the order of the layer's channels" },
-  { value: "maximum", label: "Maximum", title: "Largest activation of any cell" },
+  {
+    value: "maximum",
+    label: "Maximum",
+    title: "Largest activation of any cell; of equal ones the largest before the cap",
+  },
   { value: "mean", label: "Mean", title: "Mean activation over the cells" },
   { value: "active", label: "Active cells", title: "Share of the cells that are above 0" },
   { value: "contribution", label: "Contribution", title: "Activation times gradient, summed over the cells" },

@@ -52,19 +52,28 @@ function inkOf(context: Context, tileWidth: number): Ink {
   };
 }
 
-/** The scores as they stand below the tiles; each is worded when it is first seen. */
-const worded = new WeakMap<Ranking, (string | undefined)[]>();
+/** The scores as they stand below the tiles, longer and shorter; each is worded when it is first seen. */
+const worded = new WeakMap<Ranking, (readonly string[] | undefined)[]>();
 
 export function scoreWords({ scores, units }: Ranking, channel: number): string {
   if (!scores) return "";
   return units === "share" ? wholePercent(scores[channel]) : significant(scores[channel]);
 }
 
-function captionOf({ ranking, sheet }: TileScene, channel: number): string {
-  if (statisticsOf(sheet).dead[channel]) return "dead";
+/** The value before the cap of a function that clips, where a channel's score stands at that; null where not. */
+export function beforeCap({ scores, unclipped, cap }: Ranking, channel: number): string | null {
+  // Scores were rounded on the way: what was larger than the cap before it is at the cap.
+  return scores && unclipped && unclipped[channel] > cap ? significant(unclipped[channel]) : null;
+}
+
+/** What may stand below a tile, the longest first: "11.2→6" at the cap of a ReLU6. */
+function captionsOf({ ranking, sheet }: TileScene, channel: number): readonly string[] {
+  if (statisticsOf(sheet).dead[channel]) return ["dead"];
   const known = worded.get(ranking) ?? [];
   worded.set(ranking, known);
-  known[channel] ??= scoreWords(ranking, channel);
+  const before = beforeCap(ranking, channel);
+  const score = scoreWords(ranking, channel);
+  known[channel] ??= before === null ? [score] : [`${before}→${Number(ranking.cap.toPrecision(3))}`, score];
   return known[channel];
 }
 
@@ -89,8 +98,9 @@ export function createTilePainter(atlas: Atlas, signal: AbortSignal): TilePainte
     const name = String(channel);
     context.fillStyle = ink.text;
     context.fillText(name, x, baseline);
-    const score = captionOf(scene, channel);
-    if ((name.length + 1 + score.length) * ink.digit > tileWidth) return;
+    const fits = (words: string) => (name.length + 1 + words.length) * ink.digit <= tileWidth;
+    const score = captionsOf(scene, channel).find(fits);
+    if (score === undefined) return;
     context.fillStyle = ink.quiet;
     context.textAlign = "right";
     context.fillText(score, x + tileWidth, baseline);

@@ -4,6 +4,7 @@ import { cutOf } from "../src/highlight";
 import { createRanker, rank } from "../src/rankings";
 import { statisticsOf } from "../src/sheet";
 import { cellsSeeing, createPainted } from "../src/territory";
+import { beforeCap } from "../src/tile_painter";
 
 /** A repeatable number in 0..1. */
 const chance = (i: number) => {
@@ -38,6 +39,8 @@ function sheetOf(channels: number, pictures = 1, value = (i: number) => chance(i
     cell_rows: [],
     cell_columns: [],
     units: "activation",
+    unclipped: null,
+    cap: null,
     grids: Array.from({ length: pictures }, () => grid),
     sees_all: false,
     measured: false,
@@ -96,6 +99,22 @@ test("large values with a small spread keep their correlation", () => {
 test("equal scores keep the order of the channels, and what is not a number comes last", () => {
   const sheet = sheetOf(4, 1, (i) => (i < ROWS * COLUMNS ? Number.NaN : 1));
   expect([...rank(sheet, state({ sort: "maximum" }), null).order]).toEqual([1, 2, 3, 0]);
+});
+
+test("at the cap of a ReLU6 the value before it decides, then the mean, and the cap is said", () => {
+  // Cell 0 is the largest; the others are the mean's.
+  const rest = [0, 1, 2, 3, 1];
+  const value = (i: number) => (i % (ROWS * COLUMNS) === 0 ? 6 : rest[Math.floor(i / (ROWS * COLUMNS))]);
+  const sheet = { ...sheetOf(5, 1, value), unclipped: Float32Array.of(7, 11, 6, 11, 40), cap: 6 };
+  const ranking = rank(sheet, state({ sort: "maximum" }), null);
+  expect([...ranking.order]).toEqual([4, 3, 1, 0, 2]);
+  expect([0, 2, 4].map((channel) => beforeCap(ranking, channel))).toEqual(["7.00", null, "40.0"]);
+  const without = rank({ ...sheet, unclipped: null, cap: null }, state({ sort: "maximum" }), null);
+  expect([...without.order]).toEqual([3, 2, 1, 4, 0]);
+  expect(beforeCap(without, 4)).toBe(null);
+  const share = rank(sheet, state({ sort: "active" }), null);
+  expect([...share.order]).toEqual([3, 2, 1, 4, 0]);
+  expect(beforeCap(share, 4)).toBe(null);
 });
 
 test("difference compares the means of the two pictures", () => {

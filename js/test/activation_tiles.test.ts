@@ -39,6 +39,19 @@ test("sign and colour map colour the tiles anew in the next frame", async () => 
   expect(cells()).toEqual([255, 0, 128, 255]);
 });
 
+test("channels at the cap of a ReLU6 stand in the order of the values before it, which are read out", async () => {
+  const values = Array.from({ length: 16 }, (_, i) => (i % 4 === 0 ? 6 : 0));
+  const data = new Float32Array([7, 40, 9, 6]);
+  const more = { unclipped: new DataView(data.buffer), cap: 6 };
+  const sheet = wireSheet(values, [1, 4, 2, 2], more);
+  const view = await renderActivations(await tinyActivations({ sort: "maximum", _sheet: sheet }));
+  expect(view.order()).toBe("1");
+  view.tiles.focus();
+  view.press(view.tiles, "Home");
+  await nextFrame();
+  expect(view.readout()[1]).toBe("channel 1 · 1 of 4 by maximum (6.00 activation, before the cap 40.0)");
+});
+
 test("the order follows the sort, ties keep the order of channels, dead ones can be hidden", async () => {
   const view = await renderActivations(await tinyActivations({ sort: "maximum" }));
   const first = async (sort: string) => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Traits } from "../demo/example";
-import { hover, LARGE, press, renderGallery, type } from "./gallery_harness";
+import { answeredTraits, hover, LARGE, press, renderGallery, SMALL, type } from "./gallery_harness";
 import { nextFrame, until } from "./harness";
 
 interface Question {
@@ -110,6 +110,28 @@ test("the strongest come first without the kernel; likeness and classes are aske
   type(target, "dunes");
   press(target, "Enter");
   await until(() => (note(view) ?? "").includes("most characteristic of dunes first"), "the order is there");
+});
+
+test("of the strongest those at the cap of a ReLU6 stand in the order of the values before it", async () => {
+  const traits = await answeredTraits({ layer: SMALL, view: "overview", order: "maximum" });
+  const values = [6, 6, 2, 6, 0, 6, 1, 3];
+  const before = [7, 30, 2, 9, -1, 6, 1, 3];
+  const raw = (numbers: readonly number[]) => new DataView(Float32Array.from(numbers).buffer);
+  const overview = {
+    ...(traits._overview as Traits),
+    maximum: raw(values),
+    dead: new DataView(new ArrayBuffer(8)),
+  };
+  const ordered = async (more: Traits) => {
+    const _overview = { ...overview, ...more };
+    const view = await renderGallery(
+      { layer: SMALL, view: "overview", order: "maximum", _overview },
+      { dead: true },
+    );
+    return channels(view);
+  };
+  expect((await ordered({ unclipped: raw(before) })).slice(0, 5)).toEqual([1, 3, 0, 5, 7]);
+  expect((await ordered({})).slice(0, 5)).toEqual([0, 1, 3, 5, 7]);
 });
 
 test("keys walk the rows, Enter shows the patches of one", async () => {

@@ -40,6 +40,29 @@ test("patches, images, kinds, classes and sizes need no kernel and show in the n
   expect(view.asks()).toEqual([]);
 });
 
+test("how many pictures share the first value is said of each kind", async () => {
+  const traits = await answeredTraits({ kind: "top" });
+  const wall = traits._wall as Traits & { patches: { kind: string; rank: number; value: number }[] };
+  const patches = wall.patches.map((patch) => (patch.kind === "top" ? { ...patch, value: 6 } : patch));
+  const ties = {
+    top: { images: 58, value: 6, place: "cap" },
+    bottom: { images: 2000, value: -1, place: "extreme" },
+  };
+  const view = await renderGallery({ _wall: { ...wall, patches, ties } }, { dead: true });
+  const counts = () =>
+    view
+      .all(".cnnw-patches-group:not([hidden]) .cnnw-patches-head .cnnw-quiet")
+      .map((each) => each.textContent);
+  expect(counts()).toEqual(["16 patches · 58 pictures at the cap, 16 shown"]);
+  view.button("Compare").click();
+  await nextFrame();
+  expect(counts()).toEqual([
+    "16 patches · 58 pictures at the cap, 16 shown",
+    "16 patches",
+    "16 patches · 2,000 pictures at the same value, −1.00, 0 shown",
+  ]);
+});
+
 test("a class leaves its own patches, and says how many have it", async () => {
   const view = await renderGallery({ kind: "top" });
   const select = view.find<HTMLSelectElement>(".cnnw-gallery-settings select");

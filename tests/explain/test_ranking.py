@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from cnnwidgets import explain
 from cnnwidgets.errors import ModelError, OptionError
@@ -43,14 +44,15 @@ def pearson(a, b):
     return both / math.sqrt(own)
 
 
-def ordered(scores):
-    return sorted(range(len(scores)), key=lambda channel: (-np.float32(scores[channel]), channel))
+def ordered(scores, *ties):
+    keys = [scores, *ties]
+    return sorted(range(len(scores)), key=lambda channel: (*(-np.float32(key[channel]) for key in keys), channel))
 
 
-def check(ranking, scores, **close):
+def check(ranking, scores, *ties, **close):
     np.testing.assert_allclose(ranking.scores, scores, rtol=1e-6, atol=1e-7, **close)
     assert ranking.scores.dtype == np.float32
-    assert list(ranking.order) == ordered(ranking.scores)
+    assert list(ranking.order) == ordered(ranking.scores, *ties)
 
 
 def test_statistics_are_those_of_literal_loops(one):
@@ -74,15 +76,91 @@ def test_a_channel_is_dead_only_if_it_is_in_every_image():
 @pytest.mark.parametrize("image", [0, 1, -1])
 def test_simple_orders(one, image):
     channels = [flat(channel) for channel in maps(one, image)]
-    check(one.rank("maximum", image=image), [max(values) for values in channels])
-    check(one.rank("mean", image=image), [math.fsum(values) / len(values) for values in channels])
-    check(one.rank("active", image=image), [sum(v > 0 for v in values) / len(values) for values in channels])
+    means = [math.fsum(values) / len(values) for values in channels]
+    check(
+        one.rank("maximum", image=image), [max(values) for values in channels], one.statistics.unclipped[image], means
+    )
+    check(one.rank("mean", image=image), means)
+    check(one.rank("active", image=image), [sum(v > 0 for v in values) / len(values) for values in channels], means)
     by_number = one.rank("channel", image=image)
     assert list(by_number.order) == list(by_number.scores) == list(range(6))
 
 
 def test_ties_go_to_the_lower_channel():
     assert list(Ranking.of([1, 3, 3, -np.inf, 3, 1], "maximum", "", "").order) == [1, 2, 4, 0, 5, 3]
+
+
+class Capped(nn.Module):
+    """Channels that give a pixel of the image each, clipped, and what a pooling makes of them."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.act, self.pool = activation, nn.MaxPool2d(2)
+
+    def forward(self, x):
+        return self.pool(self.act(x * 1)).mean((2, 3))
+
+
+def capped(*levels):
+    """An image (1,C,2,4) whose channels have the largest values given, in different cells, and else are small."""
+    x = torch.full((1, len(levels), 2, 4), -1.0)
+    for channel, level in enumerate(levels):
+        x[0, channel, channel % 2, channel % 4] = level
+    return x
+
+
+LEVELS = (7.0, 3, 40, 6, 9, -2, 40, -0.5)
+
+
+CLIPPING = [nn.ReLU6(), nn.ReLU6(inplace=True), nn.Hardtanh(-3, 5, inplace=True), nn.Hardsigmoid(), nn.ReLU()]
+
+
+@pytest.mark.parametrize("activation", CLIPPING, ids=str)
+@pytest.mark.parametrize("layers", ["all", "act"])
+def test_at_a_cap_the_value_before_it_decides(activation, layers):
+    x = torch.cat([capped(*LEVELS), capped(*LEVELS[::-1])])
+    for chunk in (1, 2):
+        found = explain.activations(Capped(activation), x, layers, chunk=chunk)["act"]
+        assert list(found.rank("maximum").order) == [2, 6, 4, 0, 3, 1, 7, 5]
+        assert list(found.rank("maximum", image=1).order) == [1, 5, 3, 7, 4, 6, 0, 2]
+        before = x.amax((2, 3)).numpy()
+        before[before < -1] = -1  # the smallest cells are larger than that
+        np.testing.assert_array_equal(found.statistics.unclipped, before)
+
+
+def test_a_hardswish_is_0_where_it_got_little():
+    """At 0 on the plateau the value before is that of a cell there: -0.5 gives less than 0."""
+    x = torch.tensor([[-3.0, -0.5], [-9, -5], [-3.5, -1]]).reshape(1, 3, 1, 2)
+    net = Capped(nn.Hardswish(inplace=True))
+    net.pool = nn.Identity()
+    found = explain.activations(net, x, "act")["act"]
+    assert found.statistics.unclipped.tolist() == [[-3, -5, -3.5]]
+    assert list(found.rank("maximum").order) == [0, 2, 1]
+
+
+def test_what_the_contributions_were_computed_with_knows_the_values_before():
+    x = capped(*LEVELS)
+    plain, other = (explain.activations(Capped(nn.ReLU6()), x, "act", target=t)["act"] for t in (None, 0))
+    np.testing.assert_array_equal(plain.statistics.unclipped, other.statistics.unclipped)
+
+
+def test_where_nothing_clips_the_mean_decides():
+    x = torch.zeros(1, 4, 2, 4)
+    x[0, :, 0, 0] = 5
+    x[0, 1, 1], x[0, 3, 1], x[0, 2, 1] = 1, 2, -1
+    found = explain.activations(Capped(nn.Identity()), x, "act")["act"]
+    assert list(found.rank("maximum").order) == [3, 1, 0, 2]
+    assert list(found.rank("active").order) == [3, 1, 0, 2]
+    assert found.statistics.cap == np.inf
+
+
+def test_what_is_at_the_cap_is_said():
+    ranking = explain.activations(Capped(nn.ReLU6()), capped(*LEVELS), "act")["act"].rank()
+    assert repr(ranking).startswith(
+        "<Ranking of 8 channels by maximum activation: 2 (40 → 6), 6 (40 → 6), 4 (9 → 6), 0 (7"
+    )
+    assert ranking.score_words(1) == "3"
+    assert [ranking.at_cap(channel) for channel in range(8)] == [True, False, True, True, True, False, True, False]
 
 
 def test_likeness_is_pearsons_correlation(one):

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
 
+from tests.patches.nets import Clips
 from tests.reference import patches as reference
+
+CLIPS = (nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, Clips)
 
 
 class Brute:
@@ -20,11 +24,19 @@ class Brute:
 
     def __init__(self, model, images, skipped=()):
         found = [reference.maps_of(model, x) for number, x in enumerate(images) if number not in skipped]
-        self.maps, self.outputs = [maps for maps, _ in found], [output for _, output in found]
+        self.maps, self.before, self.outputs = ([one[part] for one in found] for part in range(3))
+        self.keys = [reference.image_key(x) for number, x in enumerate(images) if number not in skipped]
+        self.clips = {path for path, module in model.named_modules() if isinstance(module, CLIPS)}
         self.numbers = [number for number in range(len(images)) if number not in skipped]
 
     def of(self, layer, channel):
         return [maps[layer][channel] for maps in self.maps]
+
+    def before_of(self, layer, channel):
+        """The maps that a module that clips is given; None for another one."""
+        if layer.split("#", maxsplit=1)[0] not in self.clips:
+            return None
+        return [before[layer][channel] for before in self.before]
 
     def layers(self, index):
         """The layers of an index that hooks can see."""
@@ -53,12 +65,17 @@ class Brute:
 
     def _extremes(self, index, layer, channel, maps, kind, *, exact, per_image, atol):
         patches = getattr(index, kind)(layer, channel)
-        expected = reference.best(maps, index.k, per_image, lowest=kind == "bottom")
+        lowest = kind == "bottom"
+        expected = reference.best(
+            maps, index.k, per_image, before=self.before_of(layer.name, channel), keys=self.keys, channel=channel,
+            lowest=lowest,
+        )  # fmt: skip
         got = [(patch.value + 0.0, patch.image, patch.row, patch.column) for patch in patches]
         where = f"{layer.name} {channel} {kind}"
         assert [patch.rank for patch in patches] == list(range(len(expected))), where
         if exact:
             assert got == expected, where
+            assert patches.ties[:2] == (reference.ties(maps, lowest=lowest), got[0][0]), where
             return
         np.testing.assert_allclose([e[0] for e in got], [e[0] for e in expected], rtol=1e-5, atol=atol, err_msg=where)
         for value, image, row, column in got:

@@ -48,6 +48,10 @@ class Does(nn.Module):
         return self.function(*x)
 
 
+class Clips(Does):
+    """A function that clips its only argument."""
+
+
 def plain():
     """In-place ReLUs behind BatchNorms, and a pooling."""
     return nn.Sequential(
@@ -61,9 +65,32 @@ def clamped():
     """Activations that saturate: many cells hold the bound."""
     return nn.Sequential(
         nn.Conv2d(3, 6, 3, stride=2), nn.ReLU6(inplace=True), nn.Conv2d(6, 6, 1), nn.Hardtanh(-3, 4),
-        nn.Conv2d(6, 6, 3, padding=1, groups=6), nn.BatchNorm2d(6), Does(lambda x: F.hardtanh(x, -2, 2, inplace=True)),
-        Does(F.relu6), Does(lambda x: x.clamp(max=1)),
+        nn.Conv2d(6, 6, 3, padding=1, groups=6), nn.BatchNorm2d(6), Clips(lambda x: F.hardtanh(x, -2, 2, inplace=True)),
+        Clips(F.relu6), Clips(lambda x: x.clamp(max=1)),
     )  # fmt: skip
+
+
+class Clipped(nn.Module):
+    """Every way of clipping, in place and not, by numbers, by keywords and by tensors of one number; and two others."""
+
+    def __init__(self):
+        super().__init__()
+        bound = torch.tensor(2.0)
+        self.stem = nn.Conv2d(3, 4, 3, stride=2)
+        self.ways = nn.ModuleList([
+            nn.ReLU(inplace=True), nn.Hardtanh(-1, 2, inplace=True), nn.Hardsigmoid(inplace=True), nn.Hardsigmoid(),
+            nn.Hardswish(inplace=True), nn.Hardswish(), nn.ReLU6(), Clips(lambda x: x.clamp_(-2, 3)),
+            Clips(lambda x: x.clip(min=-1)), Clips(lambda x: torch.clamp_max(x, 3)),
+            Clips(lambda x: torch.minimum(x, bound.to(x.dtype))), Clips(lambda x: torch.max(-bound.to(x.dtype), x)),
+            Clips(lambda x: torch.clamp(input=x, min=0, max=2)), Does(lambda x: torch.minimum(x, torch.ones_like(x))),
+            Does(lambda x: torch.minimum(x, x * 0 + 2)),
+        ])  # fmt: skip
+        self.convs = nn.ModuleList(nn.Conv2d(4, 4, 1) for _ in self.ways)
+        self.join, self.pool = Does(lambda *x: torch.cat(x, 1)), nn.MaxPool2d(2)
+
+    def forward(self, x):
+        x = self.stem(x)
+        return self.pool(self.join(*(way(conv(x)) for way, conv in zip(self.ways, self.convs, strict=True))))
 
 
 class Block(nn.Module):
@@ -156,8 +183,8 @@ class Masked(nn.Module):
 
 
 EXACT = {
-    "plain": plain, "clamped": clamped, "block": Block, "dense": Dense, "gated": Gated, "rigid": Rigid,
-    "masked": Masked,
+    "plain": plain, "clamped": clamped, "clipped": Clipped, "block": Block, "dense": Dense, "gated": Gated,
+    "rigid": Rigid, "masked": Masked,
 }  # fmt: skip
 
 

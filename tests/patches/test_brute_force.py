@@ -15,7 +15,16 @@ from tests.explain.random_nets import networks
 from tests.patches.brute import Brute
 from tests.patches.nets import EXACT, Does, Fitful, dots, whole
 
-SEEN = {"plain": 7, "clamped": 9, "block": 10, "dense": 8, "gated": 3, "rigid": 3, "masked": 4}  # by hooks
+SEEN = {
+    "plain": 7,
+    "clamped": 9,
+    "clipped": 32,
+    "block": 10,
+    "dense": 8,
+    "gated": 3,
+    "rigid": 3,
+    "masked": 4,
+}  # by hooks
 
 
 def indexed(model, images, k=4, **options):

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from cnnwidgets import PatchIndex
 from tests.patches.brute import Brute
-from tests.patches.nets import Does, dots, whole
+from tests.patches.nets import Clips, Does, dots, whole
 
 
 class Net(nn.Module):
@@ -19,7 +19,7 @@ class Net(nn.Module):
         super().__init__()
         self.one, self.two = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3)
         self.between = between
-        self.relu, self.sum = Does(F.relu), Does(lambda a, b: a + b)
+        self.relu, self.sum = Clips(F.relu), Does(lambda a, b: a + b)
         for name, module in modules.items():
             self.add_module(name, module)
 

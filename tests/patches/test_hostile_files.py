@@ -71,6 +71,8 @@ def ask_everything(path):
             ]
         asked += [
             lambda layer=layer: index.dead(layer), lambda layer=layer: index.means(layer),
+            lambda layer=layer: index.ties(layer, 0), lambda layer=layer: index.ties(layer, -1, "bottom"),
+            lambda layer=layer: index.separation(layer),
             lambda layer=layer: index.mean(layer), lambda layer=layer: index.like(layer, 0, within="all"),
             lambda layer=layer: index.histogram(layer, 0), lambda layer=layer: index.quantile(layer, 0, 0.5),
         ]  # fmt: skip

@@ -57,6 +57,8 @@ def check_same(merged, single):
             mine, theirs = merged.histogram(layer, channel), single.histogram(layer, channel)
             np.testing.assert_array_equal(mine.edges, theirs.edges)
             np.testing.assert_array_equal(mine.counts, theirs.counts)
+            for kind in ("top", "bottom"):
+                assert merged.ties(layer, channel, kind) == single.ties(layer, channel, kind)
         assert merged.dead(layer).tolist() == single.dead(layer).tolist()
         np.testing.assert_allclose(merged.mean(layer), single.mean(layer), rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose(merged.means(layer), single.means(layer), rtol=1e-6, atol=1e-9)

@@ -1,11 +1,13 @@
 """The index of patches by brute force: plain hooks with clones, one image at a time, and loops over every cell.
 
-Ties are settled as the index promises: the larger value, then the earlier image, then the first cell in reading order.
+Ties are settled as the index promises: the larger value, then the larger value before a module that clips, then chance
+drawn from what the image is, from the channel's number and from the cell's.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 
 import numpy as np
@@ -13,35 +15,74 @@ import torch
 
 
 def maps_of(model, x):
-    """What every call of every module gives for one image (C,H,W): arrays by "path" or, of several, "path#0"..."""
+    """What every call of every module gives for one image (C,H,W), what it is given, and what the model gives.
+
+    The former two are arrays by "path" or, of several calls, "path#0"...; of what has no maps as its only argument, or
+    maps of another shape, None.
+    """
     model = copy.deepcopy(model).eval()
-    calls = {}
+    calls, given = {}, {}
+
+    def before(path):
+        def hook(_module, args):
+            plain = len(args) == 1 and isinstance(args[0], torch.Tensor) and args[0].ndim == 4
+            given.setdefault(path, []).append(args[0].detach().clone()[0].double().numpy() if plain else None)
+
+        return hook
 
     def keep(path):
         def hook(_module, _args, result):
+            argument = given[path].pop()
             if isinstance(result, torch.Tensor) and result.ndim == 4:
-                calls.setdefault(path, []).append(result.detach().clone()[0].double().numpy())
+                maps = result.detach().clone()[0].double().numpy()
+                fits = argument is not None and argument.shape == maps.shape
+                calls.setdefault(path, []).append((maps, argument if fits else None))
 
         return hook
 
     for path, module in model.named_modules():
         if path:
+            module.register_forward_pre_hook(before(path))
             module.register_forward_hook(keep(path))
     with torch.no_grad():
         output = model(x.clone()[None])
     found = {}
     for path, maps in calls.items():
         found |= {path: maps[0]} if len(maps) == 1 else {f"{path}#{n}": one for n, one in enumerate(maps)}
-    return found, output
+    return {path: maps for path, (maps, _) in found.items()}, {path: one for path, (_, one) in found.items()}, output
 
 
-def best(maps, k, per_image=1, *, lowest=False):
+BITS = 2**64
+
+
+def mixed(bits):
+    """The last step of SplitMix64 (Steele et al. 2014)."""
+    bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9 % BITS
+    bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EB % BITS
+    return bits ^ (bits >> 31)
+
+
+def image_key(x, seed=0):
+    """What an image (C,H,W) is known by: 64 bits of the SHA-256 of its values in single precision, and of the seed."""
+    digest = int.from_bytes(hashlib.sha256(x.float().contiguous().numpy().tobytes()).digest()[:8], "little")
+    return mixed((digest + mixed(seed ^ 0x9E3779B97F4A7C15)) % BITS)
+
+
+def chance(key, number):
+    """What decides between equal channels' or cells' values: the smaller one comes first."""
+    return mixed(((key ^ 0x8CB92BA72F3D8DD7) + (number + 1) * 0xD1B54A32D192ED03) % BITS)
+
+
+def best(maps, k, per_image=1, *, before, keys, channel, lowest=False):
     """The k patches of one channel as (value, image, row, column).
 
     Args:
         maps: of every image the channel's map (h,w).
         k: how many.
         per_image: of one image at most.
+        before: of every image the map before a module that clips; None where none does.
+        keys: of every image its `image_key`.
+        channel: number of the channel.
         lowest: whether the smallest are wanted.
 
     """
@@ -49,11 +90,23 @@ def best(maps, k, per_image=1, *, lowest=False):
     found = []
     for image, one in enumerate(maps):
         rows, columns = one.shape
-        cells = [(-sign * one[row, column], row, column) for row in range(rows) for column in range(columns)]
-        for value, row, column in sorted(cells)[:per_image]:
-            found.append((float(np.float32(value)), image, row, column))
-    found.sort(key=lambda entry: entry[0])  # stable: the order of images and of cells stays
-    return [(-sign * value + 0.0, image, row, column) for value, image, row, column in found[:k]]
+        decides = one if before is None else before[image]
+        key = chance(keys[image], channel)
+        cells = []
+        for row in range(rows):
+            for column in range(columns):
+                drawn = chance(key, row * columns + column)
+                cells.append((-sign * one[row, column], -sign * decides[row, column], drawn, row, column))
+        for value, first, _, row, column in sorted(cells)[:per_image]:
+            found.append((float(np.float32(value)), float(np.float32(first)), key, image, row, column))
+    found.sort(key=lambda entry: entry[:4])  # stable: the order of an image's cells stays
+    return [(-sign * value + 0.0, image, row, column) for value, _, _, image, row, column in found[:k]]
+
+
+def ties(maps, *, lowest=False):
+    """How many images reach the largest value of a channel, or the smallest."""
+    highest = [float(np.float32(one.min() if lowest else one.max())) for one in maps]
+    return highest.count(min(highest) if lowest else max(highest))
 
 
 def mean(one):

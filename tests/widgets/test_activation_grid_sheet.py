@@ -31,6 +31,29 @@ def test_a_sheet_holds_the_activations(other):
         assert sheet["cell_columns"] == list(range(layer.shape[2]))
 
 
+@pytest.mark.parametrize("inplace", [False, True])
+def test_a_sheet_says_what_was_before_a_cap(inplace):
+    net = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU6(inplace=inplace), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    torch.manual_seed(0)
+    with torch.no_grad():
+        net[0].weight.normal_(std=3)
+    grid = grid_of(net, layer="1", other=make_picture(20, 70))
+    sheet, x = grid._sheet, torch.cat([grid.clf.prepare(picture).x for picture in grid.activations.pictures])
+    before = net[0](x).detach().amax((2, 3))
+    unclipped = np.frombuffer(sheet["unclipped"], "<f4").reshape(2, 6)
+    np.testing.assert_allclose(unclipped, before, rtol=1e-4, atol=1e-4)
+    assert sheet["cap"] == 6
+    assert (before > 6).sum() > 3
+    order = [int(channel) for channel in grid.ranking.order]
+    assert order == sorted(range(6), key=lambda channel: -unclipped[0, channel])
+    grid.layer = "0"
+    grid.wait(20)
+    assert grid._sheet["cap"] is None
+    np.testing.assert_array_equal(
+        np.frombuffer(grid._sheet["unclipped"], "<f4").reshape(2, 6), grid.activations.statistics.maximum
+    )
+
+
 def test_cells_lie_where_the_network_looks():
     pictures = [make_picture(60, 40), make_picture(20, 70)]
     net = nn.Sequential(nn.Conv2d(3, 4, 5, stride=3, padding=1, dilation=2), nn.Flatten(), nn.Linear(4 * 81, 3))

@@ -7,7 +7,7 @@ import { cutOf } from "../highlight";
 import { cellInLayer, mapOf, planeOf, statisticsOf } from "../sheet";
 import { isSeen } from "../state";
 import { type CellRange, cellAt, cellsSeeing, isEvery } from "../territory";
-import { scoreWords } from "../tile_painter";
+import { beforeCap, scoreWords } from "../tile_painter";
 import { type ActivationContext, shownUnit, type Unit } from "./activation_context";
 import { fieldOf } from "./activation_photo";
 import type { Part } from "./context";
@@ -61,10 +61,12 @@ function tileWords(context: ActivationContext, state: ActivationState, sheet: Sh
     values[picture * sheet.channels + channel];
   const rank = ranking.order.indexOf(channel) + 1;
   const score = withUnits(scoreWords(ranking, channel), ranking.units === "share" ? "active" : ranking.units);
+  const before = beforeCap(ranking, channel);
+  const unclipped = before === null ? "" : `, before the cap ${before}`;
   const inFirst = sheet.pictures > 1 && ranking.by !== "difference" ? " in the first picture" : "";
   const ranked =
     ranking.scores && rank > 0
-      ? ` · ${rank} of ${ranking.order.length} by ${ranking.by}${inFirst} (${score})`
+      ? ` · ${rank} of ${ranking.order.length} by ${ranking.by}${inFirst} (${score}${unclipped})`
       : "";
   const shares = sheet.grids.map((_, picture) => wholePercent(of(active)(picture))).join(" · ");
   const cut = () => significant(cutOf(sheet, channel, state.quantile));

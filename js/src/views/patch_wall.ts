@@ -3,16 +3,18 @@ import { h, setAttribute, setText } from "../dom";
 import { isSelected, select } from "../gallery_asking";
 import type { Drawn, GalleryState, Patch, Wall } from "../gallery_state";
 import { cutAt } from "../patch_painter";
-import { type Group, groupsOf, kindWords, plural } from "../patch_words";
+import { type Group, groupsOf, kindWords, plural, tiesWords } from "../patch_words";
 import { OWN_KEYS } from "./context";
 import type { GalleryContext, WallPart } from "./gallery_context";
 import { createPatchTile, type PatchTile } from "./patch_tile";
 import { nextPatch } from "./wall_walk";
 
-/** "16 patches", "5 of 16 patches". */
-function countWords({ patches, of }: Group): string {
+/** "16 patches", "5 of 16 patches", "16 patches · 58 pictures at the cap, 16 shown". */
+function countWords(wall: Wall, group: Group): string {
+  const { patches, of } = group;
   const all = plural(of, "patch", "patches");
-  return patches.length === of ? all : `${patches.length} of ${all}`;
+  const count = patches.length === of ? all : `${patches.length} of ${all}`;
+  return [count, tiesWords(wall, group)].filter((words) => words).join(" · ");
 }
 
 interface GroupParts {
@@ -118,7 +120,7 @@ export function createPatchWall(context: GalleryContext): PatchWall {
       group.element.hidden = !each;
       if (!each) return;
       setText(group.heading, kindWords(each.kind, of));
-      setText(group.count, countWords(each));
+      setText(group.count, countWords(of, each));
       setAttribute(group.list, "aria-label", kindWords(each.kind, of));
       group.note.hidden = each.patches.length > 0;
       setText(group.note, each.of === 0 ? "There are none." : `None of them is of ${state.label}.`);

@@ -64,24 +64,6 @@ def test_large_pictures_come_with_sharper_crops():
     gallery.close()
 
 
-def test_the_default_is_the_last_map_and_its_strongest_channel(gallery):
-    index = gallery.index
-    assert gallery.layer == index.feature_layer.name
-    values = index.entries(gallery.layer).values[:, 0]
-    assert values[gallery.channel] == values.max()
-
-
-def test_a_cap_is_not_the_strongest_channel():
-    from cnnwidgets.widgets._gallery_pinning import strongest
-
-    class Capped:
-        def entries(self, _layer):
-            values = np.array([[6, 6, 6], [5, 4, 3], [5.5, 5.5, 1]], np.float32)
-            return type("Entries", (), {"values": values, "images": np.zeros((3, 3), int)})
-
-    assert strongest(Capped(), None) == 1
-
-
 @pytest.mark.parametrize("name", ["first", "second"])
 def test_layers_by_name_and_module(gallery, name):
     gallery.layer = getattr(gallery.clf.model, name)
