@@ -46,11 +46,16 @@ class Placement:
     @property
     def words(self) -> str:
         """How the cells are placed, for a reader."""
+        if self.method == "input":
+            return "pixels, or windows of pixels, of the input"
         if self.method != "mirror test" or self.error is None:
             return f"placed by {self.method}" + (f": {self.reason}" if self.reason else "")
-        axes = zip(self.shift, self.error, (("below", "above"), ("right of", "left of")), strict=True)
-        moved = [f"{abs(shift):.1f} ± {error:.1f} px {sides[shift < 0]}" for shift, error, sides in axes if shift]
-        return f"placed by the mirror test: {' and '.join(moved)} the centres of the receptive fields"
+        figures: dict[str, list[str]] = {}
+        for shift, error, sides in zip(self.shift, self.error, (("down", "up"), ("right", "left")), strict=True):
+            if shift:
+                figures.setdefault(f"{abs(shift):.1f} ± {error:.1f} px", []).append(sides[shift < 0])
+        moved = " and ".join(f"{figure} {' and '.join(sides)}" for figure, sides in figures.items())
+        return f"placed by the mirror test, {moved} of theory"
 
 
 @dataclass(frozen=True, eq=False)

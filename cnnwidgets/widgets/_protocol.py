@@ -53,6 +53,7 @@ def pack_map(heatmap: Heatmap, *, partial: bool) -> dict[str, Any]:
     scale = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     frame = heatmap.frames[0]
     (box,) = heatmap.boxes()[:1]
+    placed = heatmap.placement.words if heatmap.layer else ""
     named = ", ".join(part for part in (heatmap.title, heatmap.unfinished, heatmap.paper) if part)
     return {
         "data": (values / scale).astype("<f2").tobytes(),
@@ -65,7 +66,7 @@ def pack_map(heatmap: Heatmap, *, partial: bool) -> dict[str, Any]:
         "score": f"{heatmap.score_units} of {heatmap.target[0]} = {heatmap.scores[0]:.3g}",
         "box": None if box is None else list(box),
         "partial": partial,
-        "caption": " ".join(filter(None, [heatmap.params.get("note"), named])),
+        "caption": " ".join(filter(None, [heatmap.params.get("note"), "; ".join(filter(None, [named, placed]))])),
     }
 
 

@@ -105,8 +105,12 @@ def test_a_shift_says_its_figure_and_its_spread():
     assert found.error is not None
     assert max(found.error) < 0.5
     assert found.agreement == pytest.approx(1, abs=0.05)
-    assert "px right of the centres of the receptive fields" in found.words
-    assert f"{found.shift[1]:.1f} ± {found.error[1]:.1f} px" in found.words
+    figure = f"{found.shift[1]:.1f} ± {found.error[1]:.1f} px"
+    assert found.words == f"placed by the mirror test, {figure} down and right of theory"
+    other = Placement("mirror test", (0.0, -2.25), (0.1, 0.25))
+    assert other.words == "placed by the mirror test, 2.2 ± 0.2 px left of theory"
+    both = Placement("mirror test", (1.0, -2.0), (0.1, 0.2))
+    assert both.words == "placed by the mirror test, 1.0 ± 0.1 px down and 2.0 ± 0.2 px left of theory"
 
 
 @pytest.mark.parametrize("make", [torchvision.models.resnet18, torchvision.models.mobilenet_v2])
@@ -317,7 +321,7 @@ def test_unfollowed_and_input_grids_say_so():
     x = torch.zeros(1, 3, SIZE, SIZE)
     net = Detector(*PLANTED["at the end of its kernel"])
     assert explain.saliency(net, x, 0).placement == Placement()
-    assert explain.saliency(net, x, 0).placement.words == "placed by input"
+    assert explain.saliency(net, x, 0).placement.words == "pixels, or windows of pixels, of the input"
     assert Grid.of_input(4, 5).placement.method == "input"
 
 
