@@ -46,7 +46,9 @@ def test_every_method_gives_what_it_gives_with_flatten(channels, flatten):
         lambda *given: explain.occlusion(*given, window=4, incremental=False),
     ):
         found, expected = method(net, x, 1).values, method(plain, x, 1).values
-        np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
+        np.testing.assert_allclose(
+            found, expected, rtol=0, atol=1e-5 * np.abs(expected).max()
+        )  # float32, on any processor
         assert np.abs(expected).max() > 0
 
 
