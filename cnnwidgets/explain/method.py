@@ -195,7 +195,7 @@ def _steps(
     )
     run = method.start(network, bound)
     if run.source is not None:
-        run = replace(run, grid=placed_grid(network, run.source, cancel))
+        run = replace(run, grid=placed_grid(network, run.source, cancel, at_once))
     stamp = ModelStamp.of(network.model)
     each = method.steps_per_image(height, width)
     total = each * len(images)

@@ -92,21 +92,20 @@ class MirrorTest:
         self._moves = ((0, step), (0, 2 * step))
         self._found: dict[int, _Products] = {}
 
-    def add(self, network: Network, x: Tensor) -> None:
-        """Run the passes of one picture (1,C,H,W), and note the products of the maps."""
+    def add(self, network: Network, x: Tensor, chunk: int | None = None) -> None:
+        """Run the passes of one picture (1,C,H,W), `chunk` images at once at most, and note the products of the maps."""
         if not self._axes:
             return
         one, other = self._moves
         images = [moved(x, move, self._dimension) for move in one]
         images += [moved(x, move, self._dimension).flip(self._dimension) for move in other]
         moves = np.subtract.outer(other, one).T  # of the mirrored picture against the other one, (2, 2)
-        for call, maps in self._maps(network, images).items():
+        for call, maps in self._maps(network, images, chunk or few_images(*x.shape[2:])).items():
             self._note(call, x.shape[self._dimension], moves, maps[: len(one)], maps[len(one) :].flip(3))
 
-    def _maps(self, network: Network, images: list[Tensor]) -> dict[int, Tensor]:
+    def _maps(self, network: Network, images: list[Tensor], at_once: int) -> dict[int, Tensor]:
         """Return each layer's maps, (n, channels, rows, inner cells) along the mirrored direction."""
-        at_once = few_images(*images[0].shape[2:]) if network.trace.stands_alone else 1
-        if at_once > 1:
+        if at_once > 1 and network.trace.stands_alone:
             try:
                 return self._passes(network, torch.split(torch.cat(images), at_once))
             except RuntimeError:  # a model that takes one image at a time, by a view(1, -1) for instance

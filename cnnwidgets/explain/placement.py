@@ -128,7 +128,7 @@ def _down(across: Shift, measured: Shift | None, *, alike: bool) -> Shift | None
     return across if alike else None
 
 
-def placed_grid(network: Network, layer: Layer, cancel: Cancel | None = None) -> Grid:
+def placed_grid(network: Network, layer: Layer, cancel: Cancel | None = None, chunk: int | None = None) -> Grid:
     """Return what the cells of a layer can see, and where they lie.
 
     The first call for a network's weights and size of input takes 16 forward passes at most; later ones take none.
@@ -137,9 +137,10 @@ def placed_grid(network: Network, layer: Layer, cancel: Cancel | None = None) ->
         network: the network.
         layer: the layer.
         cancel: stops the measuring with `Cancelled`.
+        chunk: images per pass at most.
 
     """
-    found = placements(network, cancel)
+    found = placements(network, cancel, chunk)
     if layer.grid is not None:
         return layer.grid.placed(found.of(layer))
     measured = found.grid_by_mirror_test(layer)
@@ -148,8 +149,11 @@ def placed_grid(network: Network, layer: Layer, cancel: Cancel | None = None) ->
     return measured
 
 
-def placements(network: Network, cancel: Cancel | None = None) -> Placements:
-    """Return the placements of a network, measured where that has not been done for its weights and size of input."""
+def placements(network: Network, cancel: Cancel | None = None, chunk: int | None = None) -> Placements:
+    """Return the placements of a network, measured where that has not been done for its weights and size of input.
+
+    Arguments as for `placed_grid`.
+    """
     probes = network.subject.probes or _OWN
     x = network.x
     key = (signature(network.module), tuple(x.shape[1:]), x.dtype, x.device, probes)
@@ -157,7 +161,7 @@ def placements(network: Network, cancel: Cancel | None = None) -> Placements:
     with store.lock:  # a second view of the same network waits for the first one's passes instead of running its own
         found = store.entries.get(key)
         if found is None or not found.stamp.current:
-            found = store.entries[key] = _measure(network, probes, cancel)
+            found = store.entries[key] = _measure(network, probes, cancel, chunk)
         store.entries.move_to_end(key)
         while len(store.entries) > _KEPT:
             store.entries.popitem(last=False)
@@ -179,7 +183,9 @@ def _store(model: nn.Module) -> _Store:
         return _STORES.setdefault(model, _Store())
 
 
-def _measure(network: Network, probes: ProbePictures, cancel: Cancel | None) -> Placements:
+def _measure(
+    network: Network, probes: ProbePictures, cancel: Cancel | None = None, chunk: int | None = None
+) -> Placements:
     """Run the mirror tests."""
     stamp, (_, channels, *size) = ModelStamp.of(network.model), network.x.shape
     made = partial(Placements, stamp, (size[0], size[1]))
@@ -200,7 +206,7 @@ def _measure(network: Network, probes: ProbePictures, cancel: Cancel | None) -> 
         for test, pictures in ((columns, batch), (rows, batch[:1])):
             for x in torch.split(pictures, 1):
                 check_cancelled(cancel, 0, 1)
-                test.add(network, x)
+                test.add(network, x, chunk)
     except Cancelled:
         raise
     except (CnnWidgetsError, RuntimeError) as error:
