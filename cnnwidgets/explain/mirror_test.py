@@ -93,7 +93,7 @@ class MirrorTest:
         self._found: dict[int, _Products] = {}
 
     def add(self, network: Network, x: Tensor, chunk: int | None = None) -> None:
-        """Run the passes of one picture (1,C,H,W), `chunk` images at once at most, and note the products of the maps."""
+        """Run the passes of one picture (1,C,H,W), at most `chunk` images at once, and note the maps' products."""
         if not self._axes:
             return
         one, other = self._moves

@@ -116,11 +116,8 @@ def make_passes(
 def _passes(network: Network, base: Tensor, *, incremental: bool) -> Passes:
     if not incremental:
         return FullPasses(network, base)
-    reason = (
-        "its forward pass draws random numbers"
-        if network.trace.draws
-        else "it normalises over the batch, so the images of a batch influence each other"
-    )
+    mixes = "it normalises over the batch, so the images of a batch influence each other"
+    reason = "its forward pass draws random numbers" if network.trace.draws else mixes
     if network.trace.stands_alone:
         # Loading what writes a graph takes a second, which whole passes need not pay.
         from cnnwidgets.explain.incremental import NotIncrementalError, incremental_passes

@@ -21,12 +21,14 @@ _IN_PLACE: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def _onednn(dtype: torch.dtype) -> Any:
-    """Return oneDNN's convolution operators, or None where this build of PyTorch or this processor has none."""
+def _onednn(weight: Tensor) -> Any:
+    """Return oneDNN's convolution operators; None where this build of PyTorch or the processor has none for a weight."""
+    if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
+        return None
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return None
     operators = torch.ops.mkldnn
-    if dtype == torch.bfloat16 and not operators._is_mkldnn_bf16_supported():  # noqa: SLF001 - without AVX-512
+    if weight.dtype == torch.bfloat16 and not operators._is_mkldnn_bf16_supported():  # noqa: SLF001 - without AVX-512
         return None
     names = ("_convolution_pointwise", "_reorder_convolution_weight")
     return operators if all(hasattr(operators, name) for name in names) else None
@@ -72,11 +74,7 @@ class Convolution:
         self.activation, self.bias = activation, bias
         self.kernel = tuple(weight.shape[2:])
         self.macs_per_cell = weight.numel()
-        native = (
-            _onednn(weight.dtype)
-            if weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.bfloat16)
-            else None
-        )
+        native = _onednn(weight)
         self._run = self._plain if native is None else native._convolution_pointwise.default  # noqa: SLF001
         if native is None:
             self.weight = weight.contiguous(memory_format=torch.channels_last)
