@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 Places = npt.NDArray[np.integer]
 Numbers = npt.NDArray[np.floating[Any]]
 HALF = (torch.bfloat16, torch.float16)
-_BLOCK = 2**20  # cells that are looked at together
 _LAST = np.iinfo(np.uint64).max
 
 
@@ -103,8 +102,10 @@ class Extremes:
             return None
         return Extremes(_columns(maps, torch.amax), _columns(maps, torch.amin), self.mean + other.mean)
 
-    def cells(self, maps: Tensor, images: Places, channels: Places, keys: Keys, *, lowest: bool) -> Places:
-        """Return the cells that hold the extremes of some maps; where several do, one by chance.
+    def cells(
+        self, maps: Tensor, images: Places, channels: Places, keys: Keys, *, lowest: bool
+    ) -> tuple[Places, Places]:
+        """Return the cells that hold the extremes of some maps, and for which of these one of several, by chance.
 
         Args:
             maps: the maps that these are of.
@@ -114,45 +115,59 @@ class Extremes:
             lowest: of the smallest values, and not of the largest.
 
         """
-        sign, place = -1 if lowest else 1, np.arange(len(images))
+        sign, chance = -1 if lowest else 1, None
         columns = sign * taken((self.lows if lowest else self.highs).transpose(1, 2), images, channels)
         column = columns.argmax(1)
+        several = tied = _tied(columns, column)
+        if len(tied):
+            chance = tie_keys(keys[images], channels)
+            column[tied] = _drawn(columns[tied], chance[tied], 0)
         rows = sign * taken(maps.transpose(2, 3), images, channels, column)
         row = rows.argmax(1)
-        cells: Places = row * maps.shape[3] + column
-        ties = [found == found[place, best][:, None] for found, best in ((columns, column), (rows, row))]
-        if max(map(np.count_nonzero, ties)) == len(place):  # as mostly
-            return cells
-        several = np.flatnonzero((ties[0].sum(1) > 1) | (ties[1].sum(1) > 1))
-        step = max(1, _BLOCK // (maps.shape[2] * maps.shape[3]))
-        for start in range(0, len(several), step):
-            part = several[start : start + step]
-            whole = sign * taken(maps.flatten(2), images[part], channels[part])
-            cells[part] = strongest(whole, None, tie_keys(keys[images[part]], channels[part]), 1)[:, 0]
-        return cells
+        tied = _tied(rows, row)
+        if len(tied):
+            chance = tie_keys(keys[images], channels) if chance is None else chance
+            row[tied] = _drawn(rows[tied], chance[tied], columns.shape[1])
+            several = np.union1d(several, tied)
+        return row * maps.shape[3] + column, several
 
 
-def strongest(values: Numbers, before: Numbers | None, keys: Keys, most: int) -> Places:
+def _tied(values: Numbers, best: Places) -> Places:
+    """Return in which rows of (n, m) values others are as large as the best one, whose place is known."""
+    ties = values == values[np.arange(len(best)), best][:, None]
+    none = np.count_nonzero(ties) == len(best)  # as mostly
+    return np.zeros(0, np.int64) if none else np.flatnonzero(ties.sum(1) > 1)
+
+
+def _drawn(values: Numbers, keys: Keys, first: int) -> Places:
+    """Return the place of the largest of each row of (n, m) values, of several one by chance.
+
+    Args:
+        values: (n, m).
+        keys: (n,) of `tie_keys`.
+        first: number of the first place, for `tie_keys`.
+
+    """
+    chance = tie_keys(keys[:, None], first + np.arange(values.shape[1]))
+    drawn: Places = np.where(values == values.max(1, keepdims=True), chance, _LAST).argmin(1)
+    return drawn
+
+
+def strongest(values: Numbers, before: Numbers | None, keys: Keys, most: int, width: int) -> Places:
     """Return (n, most) the cells of n maps with the largest values, the largest first.
 
-    Of equal values the one with the larger value before the function that clips comes first; of those that are equal
-    there, too, one by chance.
+    Of equal values the one with the larger value before the function that clips comes first. Those that are equal
+    there, too, come in an order by chance: of their columns, and in each column of its rows.
 
     Args:
         values: (n, cells).
         before: (n, cells), the values before; None where nothing clips.
         keys: (n,) of `tie_keys`.
         most: how many.
+        width: of the maps.
 
     """
     ranked = [-values] if before is None else [-before, -values]
-    if most == 1:
-        tied = values == values.max(1, keepdims=True)
-        if before is not None:
-            tied &= before == np.where(tied, before, -np.inf).max(1, keepdims=True)
-        chance = np.where(tied, tie_keys(keys[:, None], np.arange(values.shape[1])), _LAST)
-        first: Places = chance.argmin(1)[:, None]
-        return first
     cells: Places = np.lexsort(ranked, axis=1)[:, : most + 1]
     ties = np.ones((len(values), max(0, cells.shape[1] - 1)), bool)
     for row in ranked:
@@ -160,8 +175,9 @@ def strongest(values: Numbers, before: Numbers | None, keys: Keys, most: int) ->
         ties &= ordered[:, 1:] == ordered[:, :-1]
     several = np.flatnonzero(ties.any(1))
     if len(several):
-        chance = tie_keys(keys[several, None], np.arange(values.shape[1]))
-        cells[several] = np.lexsort([chance, *(row[several] for row in ranked)], axis=1)[:, : most + 1]
+        every = np.arange(values.shape[1])
+        across, down = (tie_keys(keys[several, None], places) for places in (every % width, width + every // width))
+        cells[several] = np.lexsort([down, across, *(row[several] for row in ranked)], axis=1)[:, : most + 1]
     return cells[:, :most]
 
 

@@ -12,7 +12,7 @@ import torch
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.calls import value_made
 from cnnwidgets.explain.clipping import Clipping
-from cnnwidgets.patches.extremes import HALF, Extremes, Numbers, floating, is_last, mean_of, strongest, taken
+from cnnwidgets.patches.extremes import HALF, Extremes, Numbers, Places, floating, is_last, mean_of, strongest, taken
 from cnnwidgets.patches.findings import Candidates, Findings
 from cnnwidgets.patches.lots import tie_keys
 
@@ -111,7 +111,7 @@ class Glance:
             maps = floating(value)
             if extremes is None:
                 extremes = self._followed(call, func, args, kwargs, maps) or Extremes.read(maps)
-                self._compare(own, extremes, _Plain(maps, extremes) if kept is None else _Bent(maps, kept))
+                self._compare(own, extremes, _Plain(maps, extremes) if kept is None else _Bent(maps, extremes, kept))
             else:
                 extremes.mean = mean_of(maps)
             self._known[layer.call] = extremes
@@ -159,10 +159,9 @@ class Glance:
             if not stronger.any():
                 continue
             channels, images = np.nonzero(stronger.T)
-            if asked.per_image == 1 and not isinstance(look, _Bent):
-                cells = look.cells(images, channels, asked.keys, lowest=lowest)
-                decide = values if before is None else before
-                several = Candidates(channels, values[images, channels], decide[images, channels], images, cells)
+            if asked.per_image == 1:
+                cells, decide = look.first(images, channels, asked, lowest=lowest)
+                several = Candidates(channels, values[images, channels], decide, images, cells)
             else:
                 several = _several(look, images, channels, asked, lowest=lowest)
             candidates.append(several._replace(channels=several.channels + part.start))
@@ -182,13 +181,20 @@ class _Plain(NamedTuple):
     maps: Tensor
     extremes: Extremes
 
+    @property
+    def width(self) -> int:
+        """Of the maps."""
+        return self.maps.shape[3]
+
     def before(self, *, lowest: bool) -> None:
         """Return nothing: there is no value before."""
         del lowest
 
-    def cells(self, images: Ints, channels: Ints, keys: Keys, *, lowest: bool) -> npt.NDArray[np.integer]:
-        """Return the cells of the extremes."""
-        return self.extremes.cells(self.maps, images, channels, keys, lowest=lowest)
+    def first(self, images: Ints, channels: Ints, asked: Asked, *, lowest: bool) -> tuple[Places, Numbers]:
+        """Return (n,) the cells of the extremes of some maps, and these themselves."""
+        values = _numbers(self.extremes.low if lowest else self.extremes.high)[images, channels]
+        cells, _ = self.extremes.cells(self.maps, images, channels, asked.keys, lowest=lowest)
+        return cells, -values if lowest else values
 
     def pairs(self, images: Ints, channels: Ints) -> tuple[Numbers, None]:
         """Return (n, cells) values of some maps, and those before."""
@@ -201,14 +207,20 @@ class _Ordered(NamedTuple):
     clipping: Clipping
     extremes: Extremes  # of what it is given
 
+    @property
+    def width(self) -> int:
+        """Of the maps."""
+        return self.clipping.argument.shape[3]
+
     def before(self, *, lowest: bool) -> Floats:
         """Return (B,C), the values before at the cells of the extremes; of the smallest ones, their negatives."""
         values = _numbers(self.extremes.low if lowest else self.extremes.high)
         return -values if lowest else values
 
-    def cells(self, images: Ints, channels: Ints, keys: Keys, *, lowest: bool) -> npt.NDArray[np.integer]:
-        """Return the cells of the extremes."""
-        return self.extremes.cells(self.clipping.argument, images, channels, keys, lowest=lowest)
+    def first(self, images: Ints, channels: Ints, asked: Asked, *, lowest: bool) -> tuple[Places, Numbers]:
+        """Return (n,) the cells of the extremes of some maps, and what decides between equal ones."""
+        cells, _ = self.extremes.cells(self.clipping.argument, images, channels, asked.keys, lowest=lowest)
+        return cells, self.before(lowest=lowest)[images, channels]
 
     def pairs(self, images: Ints, channels: Ints) -> tuple[Numbers, Numbers]:
         """Return (n, cells) values of some maps, and those before."""
@@ -221,12 +233,28 @@ class _Bent(NamedTuple):
     """Maps behind a function with a plateau that does not keep the order, and what it was given."""
 
     maps: Tensor
+    extremes: Extremes
     argument: Tensor
+
+    @property
+    def width(self) -> int:
+        """Of the maps."""
+        return self.maps.shape[3]
 
     def before(self, *, lowest: bool) -> Floats:
         """Return (B,C) infinity: the cell of an extreme has to be found first, so any may be among the strongest."""
         del lowest
         return np.full(self.maps.shape[:2], np.inf, np.float32)
+
+    def first(self, images: Ints, channels: Ints, asked: Asked, *, lowest: bool) -> tuple[Places, Numbers]:
+        """Return (n,) the cells of the extremes of some maps, and what decides between equal ones."""
+        cells, tied = self.extremes.cells(self.maps, images, channels, asked.keys, lowest=lowest)
+        if len(tied):  # of several cells that with the largest value before
+            found = _several(self, images[tied], channels[tied], asked, lowest=lowest)
+            cells[tied] = found.cells
+        rows, columns = np.divmod(cells, self.width)
+        before = taken(self.argument, images, channels, rows, columns).astype(np.float32)
+        return cells, -before if lowest else before
 
     def pairs(self, images: Ints, channels: Ints) -> tuple[Numbers, Numbers]:
         """Return (n, cells) values of some maps, and those before."""
@@ -255,7 +283,7 @@ def _several(
     sign = -1 if lowest else 1
     values, before = look.pairs(images, channels)
     values, before = sign * values, None if before is None else sign * before
-    cells = strongest(values, before, tie_keys(asked.keys[images], channels), asked.per_image)
+    cells = strongest(values, before, tie_keys(asked.keys[images], channels), asked.per_image, look.width)
     count = cells.shape[1]
     chosen, decide = (
         np.take_along_axis(one, cells, 1).reshape(-1).astype(np.float32)

@@ -42,7 +42,7 @@ def tie_keys(keys: Keys, numbers: npt.NDArray[np.integer]) -> Keys:
 
     Args:
         keys: of images, as `drawn_keys` gives them; or of the images and channels, as this function does.
-        numbers: of channels in their layer, or of cells in their map; broadcast against `keys`.
+        numbers: of channels in their layer, or of columns in their map, then rows; broadcast against `keys`.
 
     """
     step = np.uint64(0xD1B54A32D192ED03)

@@ -68,8 +68,10 @@ class Least(NamedTuple):
             images, channels = np.nonzero(ties)
             mine = (values if before is None else before)[images, channels]
             theirs = self.before[channels]
-            drawn = tie_keys(keys[images], channels) < self.keys[channels]
-            better[images, channels] = (mine > theirs) | ((mine == theirs) & drawn)
+            decided = mine > theirs
+            same = np.flatnonzero(mine == theirs)
+            decided[same] = tie_keys(keys[images[same]], channels[same]) < self.keys[channels[same]]
+            better[images, channels] = decided
         return better
 
 
@@ -140,19 +142,22 @@ class Tops:
         good: npt.NDArray[np.bool_] = values > last
         tied = np.flatnonzero(values == last)
         if len(tied):
-            mine = Entries(*(column[rows[tied]] for column in entries))
-            good[tied] = _precedes(mine, Entries(*(table[channels[tied], -1] for table in self.tables)))
+            mine, channels = rows[tied], channels[tied]
+            before, last = entries.before[mine], self.before[channels, -1]
+            drawn = entries.keys[mine] < self.keys[channels, -1]
+            good[tied] = (before > last) | ((before == last) & drawn)
         return good
 
     def _insert(self, channels: npt.NDArray[np.integer], entries: Entries) -> None:
         """Put one candidate each, good enough to come in, where it belongs."""
-        there = self.values[channels]
-        place = (there > entries.values[:, None]).sum(1)
-        tied = np.flatnonzero((there == entries.values[:, None]).any(1))
-        if len(tied):
-            mine = Entries(*(column[tied, None] for column in entries))
-            theirs = Entries(*(table[channels[tied]] for table in self.tables))
-            place[tied] = (~_precedes(mine, theirs)).sum(1)
+        there, values = self.values[channels], entries.values[:, None]
+        place = (there > values).sum(1)
+        same = there == values
+        tied = np.flatnonzero(same.any(1))
+        if len(tied):  # behind those that are larger before, or as large and drawn earlier, or equal in all
+            theirs, mine = self.before[channels[tied]], entries.before[tied, None]
+            drawn = self.keys[channels[tied]] <= entries.keys[tied, None]
+            place[tied] += (same[tied] & ((theirs > mine) | ((theirs == mine) & drawn))).sum(1)
         count = there.shape[1]
         every = np.arange(count)
         sources = channels[:, None] * count + every - (every > place[:, None])  # what stands behind moves on by one
@@ -161,14 +166,6 @@ class Tops:
             after = np.take(table, sources)
             after[row, place] = new
             table[channels] = after
-
-
-def _precedes(one: Entries, other: Entries) -> npt.NDArray[np.bool_]:
-    """Return which entries come before others, which came earlier: not those that are equal in all."""
-    better: npt.NDArray[np.bool_] = one.values > other.values
-    decided = (one.before > other.before) | ((one.before == other.before) & (one.keys < other.keys))
-    better |= (one.values == other.values) & decided
-    return better
 
 
 class Peaks:

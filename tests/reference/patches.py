@@ -1,7 +1,7 @@
 """The index of patches by brute force: plain hooks with clones, one image at a time, and loops over every cell.
 
 Ties are settled as the index promises: the larger value, then the larger value before a module that clips, then chance
-drawn from what the image is, from the channel's number and from the cell's.
+drawn from what the image is, from the channel's number, from the cell's column, and then from its row.
 """
 
 from __future__ import annotations
@@ -69,7 +69,10 @@ def image_key(x, seed=0):
 
 
 def chance(key, number):
-    """What decides between equal channels' or cells' values: the smaller one comes first."""
+    """What decides between equal values of a channel, a column, or (numbered behind the columns) a row.
+
+    The smaller one comes first.
+    """
     return mixed(((key ^ 0x8CB92BA72F3D8DD7) + (number + 1) * 0xD1B54A32D192ED03) % BITS)
 
 
@@ -95,7 +98,7 @@ def best(maps, k, per_image=1, *, before, keys, channel, lowest=False):
         cells = []
         for row in range(rows):
             for column in range(columns):
-                drawn = chance(key, row * columns + column)
+                drawn = chance(key, column), chance(key, columns + row)
                 cells.append((-sign * one[row, column], -sign * decides[row, column], drawn, row, column))
         for value, first, _, row, column in sorted(cells)[:per_image]:
             found.append((float(np.float32(value)), float(np.float32(first)), key, image, row, column))
