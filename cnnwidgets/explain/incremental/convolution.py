@@ -22,7 +22,7 @@ _IN_PLACE: dict[str, Callable[..., Tensor]] = {
 
 
 def _onednn(weight: Tensor) -> Any:
-    """Return oneDNN's convolution operators; None where this build of PyTorch or the processor has none for a weight."""
+    """Return oneDNN's convolution operators; None where this PyTorch or the processor has none for a weight."""
     if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
         return None
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
