@@ -79,7 +79,7 @@ class Placements:
         axes = [None if shift is None or not is_significant(shift) else shift for shift in (down, across)]
         errors = tuple(0.0 if shift is None else shift.error for shift in (down, across))
         if not any(axes):
-            why = f"the measured shift, {_figure(across)}, is within its error"
+            why = f"the measured shift, {_figure(across)}, is not significant"
             return Placement("theory", error=(errors[0], errors[1]), agreement=across.agreement, reason=why)
         pixels = tuple(0.0 if shift is None else shift.pixels for shift in axes)
         return Placement(
@@ -246,7 +246,7 @@ def _objection(across: Shift | None, down: Shift | None, last: Layer) -> str:
         return ""
     upside_down = down is not None and down.agreement >= _UPSIDE_DOWN and is_significant(down)
     if not is_significant(across) and not upside_down:
-        return f"the measured shift of the last feature map, {_figure(across)}, is within its error"
+        return f"the measured shift of the last feature map, {_figure(across)}, is not significant"
     return ""
 
 
