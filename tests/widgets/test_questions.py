@@ -295,9 +295,10 @@ def test_a_contrast_without_sign_says_so_below_the_picture(view, method):
     unsigned = method in ("saliency", "smoothgrad")
     caption = view._maps[method]["caption"]
     assert caption.startswith("Without sign: the two classes swapped give the same map.") == unsigned
-    assert caption.endswith(view.heatmap.paper)
+    placed = f"; {view.heatmap.placement.words}" if view.heatmap.layer else ""
+    assert caption.endswith(f"{view.heatmap.paper}{placed}")
     assert ("Without sign" in view._described()) == unsigned
     view.instead_of = None
     view.wait(20)
-    assert view._maps[method]["caption"] == f"{view.heatmap.title}, {view.heatmap.paper}"
+    assert view._maps[method]["caption"] == f"{view.heatmap.title}, {view.heatmap.paper}{placed}"
     assert "Without sign" not in view._described()
