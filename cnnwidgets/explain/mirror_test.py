@@ -137,7 +137,8 @@ class MirrorTest:
         # Halves of a picture count as two samples of the error: they show different things.
         for half in (slice(0, rows // 2), slice(rows // 2, rows)) if rows > 1 else (slice(0, 1),):
             parts = _grouped(one[:, :, half]), _grouped(other[:, :, half])
-            products.sums.append(_lagged(*parts, most)[:, :, within])
+            with np.errstate(over="ignore", invalid="ignore"):  # a network may put out anything; see `_shift`
+                products.sums.append(_lagged(*parts, most)[:, :, within])
 
     def shift(self, call: int) -> Shift | None:
         """Return the shift of a layer; None where its map is too small, or where the test tells nothing."""
@@ -233,12 +234,14 @@ def _shift(shifts: Floats, sums: Floats, stride: float) -> Shift | None:
 
     """
     samples, _, groups, _ = sums.shape
+    if not np.isfinite(sums).all():
+        return None
     total = sums.sum((0, 2))
     without_sample = total - sums.sum(2) if samples > 1 else np.empty((0, *total.shape))
     without_group = total - sums.sum(0).swapaxes(0, 1) if groups > 1 else np.empty((0, *total.shape))
     parts = np.concatenate([total[None], without_sample, without_group])
-    norms = np.sqrt(parts[:, 1] * parts[:, 2])
-    if not np.isfinite(parts).all() or not (norms[0] > 0).any():
+    norms = np.sqrt(parts[:, 1].clip(0) * parts[:, 2].clip(0))  # what is left of a sum may fall below 0 by rounding
+    if not (norms[0] > 0).any():
         return None
     curves = np.divide(parts[:, 0], norms, out=np.zeros_like(norms), where=norms > 0)
     order = np.argsort(shifts)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 COUNT = 3
 #: Natural photographs in packages, the preferred ones first. scikit-learn and Matplotlib are always installed.
 _PHOTOGRAPHS = (
+    ("skimage", "data/chelsea.png"),
     ("skimage", "data/coffee.png"),
     ("skimage", "data/astronaut.png"),
-    ("skimage", "data/camera.png"),
     ("sklearn", "datasets/images/china.jpg"),
     ("sklearn", "datasets/images/flower.jpg"),
     ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),

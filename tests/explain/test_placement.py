@@ -332,3 +332,12 @@ def test_only_maps_with_inner_cells_at_one_distance_are_measured():
     assert is_measurable(grid.x)
     assert not is_measurable(Grid.at([1, 2], [1, 2]).x)
     assert not is_measurable(Grid.at([1, 2, 4, 9, 11], [1, 2, 4, 9, 11]).x)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e25, 1e-30])
+def test_maps_of_any_size_are_no_obstacle(scale):
+    net = Detector(*PLANTED["at the end of its kernel"])
+    with torch.no_grad():
+        net.kernel.mul_(scale)
+    assert grid_for(net).placement.method in {"theory", "mirror test"}
