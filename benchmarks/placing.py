@@ -61,8 +61,6 @@ CHUNK = 8
 SHIFTS = range(-24, 25)
 OBJECTS = 2  # to a picture that is mirrored; no network names all of them
 BEST = "best shift"
-# Stands in for `Grid.places` in versions without it: px of the input by which a trial found theory to be off.
-STAND_IN = {"EfficientNet-Lite0": -14.0, "EfficientNet-Lite1": -14.0, "EfficientNet-Lite2": -7.0, "MobileNetV2": 10.5}
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,14 +93,10 @@ def resize(grid: Grid, size: int) -> Coordinates:
     return Coordinates(rows, columns)
 
 
-def measured(network: str) -> Placing:
-    """Return what looks up the measured places of a network's cells."""
-
-    def place(grid: Grid, size: int) -> Coordinates:
-        places = getattr(grid, "places", None)
-        return theory(grid, size).shifted(STAND_IN[network]) if places is None else Coordinates(*places)
-
-    return place
+def measured(grid: Grid, size: int) -> Coordinates:
+    """Return the measured places of a network's cells."""
+    del size
+    return Coordinates(*grid.places)
 
 
 def constant(shift: float) -> Placing:
@@ -187,9 +181,7 @@ def mean_iou(asked: Sequence[Asked], coordinates: Coordinates, size: int) -> flo
     return float(np.mean([box_iou(upsample(one.values, coordinates, size), one.mask) for one in asked]))
 
 
-def evaluate(
-    network: str, clf: Classifier, pictures: Sequence[Image.Image], made: Sequence[Composite]
-) -> dict[str, Any]:
+def evaluate(clf: Classifier, pictures: Sequence[Image.Image], made: Sequence[Composite]) -> dict[str, Any]:
     """Return everything that is told of a network."""
     clf, size = whole_picture(clf)
     classes = object_classes(clf)
@@ -199,7 +191,7 @@ def evaluate(
     placings: dict[str, Placing] = {
         "theory": theory,
         "resize": resize,
-        "measured": measured(network),
+        "measured": measured,
         BEST: constant(best),
     }
     maps, mirror_grid = mirror_maps(clf, pictures)
@@ -226,7 +218,6 @@ def evaluate(
         "maps": len(asked),
         "maps_of_pairs": sum(one.pair for one in asked),
         "classes": {name: clf.classes[index] for name, index in classes.items()},
-        "measured_is_stand_in": not hasattr(grid, "places"),
         "best_shift": best,
         "iou_by_shift": scan,
         "numbers": numbers,
@@ -242,8 +233,6 @@ def table(network: str, told: Mapping[str, Any]) -> str:
     """Return the Markdown table of a network."""
     names = list(next(iter(told["numbers"].values())))
     heads = [f"theory {told['best_shift']:+d}" if name == BEST else name for name in names]
-    if told["measured_is_stand_in"]:
-        heads[names.index("measured")] = f"measured (stand-in: theory {STAND_IN[network]:+g} px of the input)"
     lines = [
         f"### {network}",
         "",
@@ -309,7 +298,7 @@ def main() -> None:
     written = {}
     for network in chosen.networks:
         start = time.perf_counter()
-        told = evaluate(network, pretrained.classifier(network), pictures, made)
+        told = evaluate(pretrained.classifier(network), pictures, made)
         print(f"{table(network, told)}\n\n{time.perf_counter() - start:.0f} s\n", flush=True)
         if chosen.sheets:
             chosen.sheets.mkdir(parents=True, exist_ok=True)
