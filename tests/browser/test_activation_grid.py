@@ -89,11 +89,18 @@ def test_point(notebook):
         ])(acts.frames[0].box, acts.frames[0].scale)"""
     )
     assert f"Seen by rows {rows[0]}–{rows[1] - 1}, columns {columns[0]}–{columns[1] - 1}" in words
+    # The cell that lies there is outlined in every tile; those that can see the pixel are more, and not all around it.
+    placed = grid.nb.python(
+        f"""(lambda seen, scale: acts.grid.cell_at(
+            ({y}.5 - seen.top) / scale[0] - 0.5, ({x}.5 - seen.left) / scale[1] - 0.5
+        ))(acts.frames[0].box, acts.frames[0].scale)"""
+    )
+    assert words.startswith(f"pixel {x}, {y} · cell row {placed[0]}, column {placed[1]}")
     end = MARGIN + grid.python("tile_size")
     marks = grid.canvas(".cnnw-tiles > canvas", 1)[MARGIN:end, MARGIN:end, 3] > 0
-    for edges, marked in ((rows, marks.any(1)), (columns, marks.any(0))):
+    for cell, marked in zip(placed, (marks.any(1), marks.any(0)), strict=True):
         ends = np.flatnonzero(marked)[[0, -1]]
-        assert ends == pytest.approx([edge * len(marked) / 28 for edge in edges], abs=3)
+        assert ends == pytest.approx([edge * len(marked) / 28 for edge in (cell, cell + 1)], abs=3)
 
     grid.away()
     grid.wait_fact("overlay", "")
