@@ -341,3 +341,14 @@ def test_maps_of_any_size_are_no_obstacle(scale):
     with torch.no_grad():
         net.kernel.mul_(scale)
     assert grid_for(net).placement.method in {"theory", "mirror test"}
+
+
+@pytest.mark.parametrize(("name", "middle"), [("resnet18d", 110), ("ghostnetv2_100", 96)])
+def test_theory_goes_by_the_path_that_gradients_take(name, middle):
+    """Average-pooled shortcuts, and wide gates: the gradient of the middle cell is centred at 110, and at 95 to 98."""
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    network = Network(subject_of(timm.create_model(name).eval(), torch.zeros(1, 3, 224, 224)))
+    grid = default_layer(network.trace).grid
+    assert grid is not None
+    np.testing.assert_allclose(grid.x.places_by_theory, middle + 32 * (np.arange(7) - 3))
