@@ -37,7 +37,7 @@ class Classifier:
         classes: the class names in the order of the outputs, or a dict from index to name.
         output: what the scores are: "logits", "softmax" or "log_softmax". None tells from their values.
         probe_images: a few pictures like those that the network was trained on, on which it is measured once where the
-            cells of its layers lie (see `explain.Placement`); in any form that `prepare` takes, or a function that
+            cells of its layers lie (see `explain.Placement`): pictures, paths, arrays or tensors, or a function that
             gives them when they are needed. The first three count. None takes photographs of installed packages.
 
     Attributes:
@@ -73,7 +73,7 @@ class Classifier:
         self._count = sys.maxsize  # of classes, until a prediction tells
         self._preparation = Preparation(self.preprocess)
         self.probe_images = probe_images
-        self._probes: tuple[Any, Any, ProbePictures] | None = None
+        self._probes: ProbePictures | None = None
 
     def __repr__(self) -> str:
         """Return the model's name, the number of classes, and what the scores are."""
@@ -155,11 +155,9 @@ class Classifier:
     @property
     def probes(self) -> ProbePictures:
         """The pictures on which it is measured where the cells of the network lie."""
-        preparation = self.preparation
-        if self._probes is None or self._probes[0] is not preparation or self._probes[1] is not self.probe_images:
-            made = ProbePictures(preparation, self.probe_images)
-            self._probes = (preparation, self.probe_images, made)
-        return self._probes[2]
+        if self._probes is None or not self._probes.are_of(self.preprocess, self.probe_images):
+            self._probes = ProbePictures.shared(self.preprocess, self.preparation, self.probe_images)
+        return self._probes
 
     def predict(self, images: Any, top: int = 5) -> Any:
         """Return the likeliest classes with their probabilities.

@@ -170,15 +170,21 @@ def _axis(stored: dict[str, Any], name: str, stride: float) -> Axis:
 
 
 def _placement(manifest: dict[str, Any]) -> Placement:
-    """Return how the cells are placed; earlier versions placed all by theory and did not say so."""
+    """Return how the cells are placed; earlier versions placed by theory or gradients, and did not say so."""
     stored = manifest.get("placement")
     if stored is None:
-        return Placement("theory" if manifest["layer"] else "input")
+        by_gradient = "gradient" if manifest["grid"]["measured"] else "theory"
+        return Placement(by_gradient if manifest["layer"] else "input")
     (down, across), error = stored["shift"], stored["error"]
     return Placement(
         str(stored["method"]),
         (float(down), float(across)),
-        None if error is None else (float(error[0]), float(error[1])),
-        None if stored["agreement"] is None else float(stored["agreement"]),
+        None if error is None else (_number(error[0]), _number(error[1])),
+        _number(stored["agreement"]),
         str(stored["reason"]),
+        str(stored["origin"]),
     )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

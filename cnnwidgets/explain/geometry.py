@@ -29,19 +29,22 @@ class Placement:
         method: "input" (the cells are pixels, or windows of pixels), "theory" (the centres of the receptive fields),
             "mirror test" (centres moved by the measured shift), "gradient" (measured where nothing can be followed),
             "resize" (an even share of the input each, where nothing else tells).
-        shift: (down, across), from the centres of the receptive fields, in pixels of the input.
+        shift: (down, across), from `origin`, in pixels of the input.
         error: (down, across), standard error of the shift in pixels; None where nothing was measured.
         agreement: of the mirror test: correlation of the channels' maps of a picture and of its mirror image, at the
             shift where they agree best; None without one.
         reason: why it is so placed, for a reader.
+        origin: what the shift is counted from: "theory", or "an even share of the input" for a layer that cannot be
+            followed.
 
     """
 
     method: str = "input"
     shift: tuple[float, float] = (0.0, 0.0)
-    error: tuple[float, float] | None = None
+    error: tuple[float | None, float | None] | None = None
     agreement: float | None = None
     reason: str = ""
+    origin: str = "theory"
 
     @property
     def words(self) -> str:
@@ -52,10 +55,10 @@ class Placement:
             return f"placed by {self.method}" + (f": {self.reason}" if self.reason else "")
         figures: dict[str, list[str]] = {}
         for shift, error, sides in zip(self.shift, self.error, (("down", "up"), ("right", "left")), strict=True):
-            if shift:
+            if shift and error is not None:
                 figures.setdefault(f"{abs(shift):.1f} ± {error:.1f} px", []).append(sides[shift < 0])
         moved = " and ".join(f"{figure} {' and '.join(sides)}" for figure, sides in figures.items())
-        return f"placed by the mirror test, {moved} of theory"
+        return f"placed by the mirror test, {moved} of {self.origin}" if moved else f"placed at {self.origin}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,7 +60,7 @@ class Shift:
 
 @dataclass(eq=False)
 class _Products:
-    """What the correlations of one layer are made of: sums over cells, by shift, sample and channels.
+    """Sums from which a layer's correlations are computed: over cells, by shift, sample and channels.
 
     Attributes:
         shifts: (n,) in pixels.
@@ -91,32 +91,36 @@ class MirrorTest:
         step = max(1, int(coarsest) // 4 + (coarsest >= 8))
         self._moves = ((0, step), (0, 2 * step))
         self._found: dict[int, _Products] = {}
+        self._batches = True
 
     def add(self, network: Network, x: Tensor, chunk: int | None = None) -> None:
         """Run the passes of one picture (1,C,H,W), at most `chunk` images at once, and note the maps' products."""
         if not self._axes:
             return
         one, other = self._moves
-        images = [moved(x, move, self._dimension) for move in one]
-        images += [moved(x, move, self._dimension).flip(self._dimension) for move in other]
+        images = [shift_window(x, move, self._dimension) for move in one]
+        images += [shift_window(x, move, self._dimension).flip(self._dimension) for move in other]
         moves = np.subtract.outer(other, one).T  # of the mirrored picture against the other one, (2, 2)
         for call, maps in self._maps(network, images, chunk or few_images(*x.shape[2:])).items():
             self._note(call, x.shape[self._dimension], moves, maps[: len(one)], maps[len(one) :].flip(3))
 
     def _maps(self, network: Network, images: list[Tensor], at_once: int) -> dict[int, Tensor]:
         """Return each layer's maps, (n, channels, rows, inner cells) along the mirrored direction."""
-        if at_once > 1 and network.trace.stands_alone:
+        if at_once > 1 and network.trace.stands_alone and self._batches:
             try:
-                return self._passes(network, torch.split(torch.cat(images), at_once))
-            except RuntimeError:  # a model that takes one image at a time, by a view(1, -1) for instance
-                pass
+                maps = self._passes(network, torch.split(torch.cat(images), at_once))
+            except (RuntimeError, AssertionError, IndexError, TypeError):  # such as one with a view(1, -1)
+                maps = {}
+            if maps and all(len(some) == len(images) for some in maps.values()):
+                return maps
+            self._batches = False  # the model takes one image at a time, or goes through a batch in a loop
         return self._passes(network, images)
 
     def _passes(self, network: Network, batches: Iterable[Tensor]) -> dict[int, Tensor]:
         parts: dict[int, list[Tensor]] = {call: [] for call in self._axes}
 
         def take(call: int, value: Tensor) -> None:
-            parts[call].append(_sampled(value if self._dimension == 3 else value.transpose(2, 3)))
+            parts[call].append(_sample_map(value if self._dimension == 3 else value.transpose(2, 3)))
 
         with torch.no_grad():
             for batch in batches:
@@ -136,9 +140,9 @@ class MirrorTest:
         rows = one.shape[2]
         # Halves of a picture count as two samples of the error: they show different things.
         for half in (slice(0, rows // 2), slice(rows // 2, rows)) if rows > 1 else (slice(0, 1),):
-            parts = _grouped(one[:, :, half]), _grouped(other[:, :, half])
+            parts = _group_channels(one[:, :, half]), _group_channels(other[:, :, half])
             with np.errstate(over="ignore", invalid="ignore"):  # a network may put out anything; see `_shift`
-                products.sums.append(_lagged(*parts, most)[:, :, within])
+                products.sums.append(_lag_sums(*parts, most)[:, :, within])
 
     def shift(self, call: int) -> Shift | None:
         """Return the shift of a layer; None where its map is too small, or where the test tells nothing."""
@@ -155,7 +159,7 @@ def is_measurable(axis: Axis) -> bool:
     return inner >= _LEAST and bool(np.allclose(steps, axis.stride)) and axis.stride > 0
 
 
-def moved(x: Tensor, pixels: int, dimension: int) -> Tensor:
+def shift_window(x: Tensor, pixels: int, dimension: int) -> Tensor:
     """Return images (N,C,H,W) seen through a window that lies `pixels` further; what comes in is mirrored."""
     if not pixels:
         return x
@@ -177,7 +181,7 @@ def _reach(axis: Axis) -> float:
     return min(axis.width / 2, 1.25 * axis.stride + 8) + axis.stride / 2
 
 
-def _sampled(value: Tensor) -> Tensor:
+def _sample_map(value: Tensor) -> Tensor:
     """Return the inner cells of maps (n,C,h,w) without each channel's mean; of large ones, some channels and rows."""
     _, channels, rows, cells = value.shape
     border, every = _border(cells), -(-rows // _ROWS)
@@ -186,7 +190,7 @@ def _sampled(value: Tensor) -> Tensor:
     return inner - inner.mean((2, 3), keepdim=True)
 
 
-def _grouped(maps: Tensor) -> npt.NDArray[np.float32]:
+def _group_channels(maps: Tensor) -> npt.NDArray[np.float32]:
     """Return maps (n, channels, rows, cells) as (groups, channels x rows, n, cells)."""
     groups = min(_GROUPS, maps.shape[1])
     missing = -maps.shape[1] % groups
@@ -197,7 +201,7 @@ def _grouped(maps: Tensor) -> npt.NDArray[np.float32]:
     return np.asarray(grouped.reshape(groups, -1, count, cells).cpu().numpy())
 
 
-def _lagged(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32], most: int) -> Floats:
+def _lag_sums(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32], most: int) -> Floats:
     """Return the sums of products of two maps, and of the squares of each in them, for every lag in cells.
 
     Args:

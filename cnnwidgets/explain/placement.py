@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import torch
 from scipy import stats
 from torch import nn
 
-from cnnwidgets.errors import Cancelled, CnnWidgetsError, LayerError
+from cnnwidgets.errors import Cancelled, CnnWidgetsError, LayerError, ModelError
 from cnnwidgets.explain.control import Cancel, check_cancelled
 from cnnwidgets.explain.geometry import Grid, Placement
 from cnnwidgets.explain.layers import all_layers, default_layer
@@ -29,17 +29,16 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.network import Network
 
 #: Correlation of the last feature map's channels with those of the mirrored picture, below which a network does not
-#: answer to mirrored pictures alike. Measured: .85 to .92 with ImageNet weights; untrained, .2 to .9, where wide
-#: receptive fields blur everything, but then no shift is significant above .65.
+#: answer to mirrored pictures alike. Measured: .85 to .92 with ImageNet weights, .2 to .9 with random ones.
 AGREEMENT = 0.7
 _CONFIDENCE = 0.998
-_UPSIDE_DOWN = 0.9  # agreement from which the shift down is measured by itself; .2 to .6 with ImageNet weights
-_IN_FULL = 0.95
-_LEARNED = 0.15  # by which mirrored pictures agree better than those upside down: .5 to .6 with ImageNet weights
-_CLEARLY = 5  # times the error
+_AGREEMENT_DOWN = 0.9  # agreement from which the shift down is measured by itself; .2 to .6 with ImageNet weights
+_FULL_AGREEMENT = 0.99
+_LEAD = 0.15  # by which mirrored pictures agree better than those upside down: .5 to .6 with ImageNet weights
+_SIGMAS = 5  # times the error
 _SAMPLES = 4
 _KEPT = 8  # measurements of a model: of its last weights, sizes of input, and probe pictures
-_OWN = ProbePictures()
+_DEFAULT_PROBES = ProbePictures()
 
 
 @dataclass(eq=False)
@@ -48,14 +47,16 @@ class Placements:
 
     Attributes:
         stamp: the weights that were measured.
+        fingerprint: a few of their values.
         size: (height, width) of the input.
         reason: why theory holds for all layers; "" where the shifts were measured.
         columns: the mirror test across; None where it could not be run.
-        rows: the mirror test down, on one picture: a network need not know pictures that stand on their heads.
+        rows: the mirror test down, on one picture: a network need not know pictures that are upside down.
 
     """
 
     stamp: ModelStamp
+    fingerprint: tuple[float, ...]
     size: tuple[int, int]
     reason: str = ""
     columns: MirrorTest | None = None
@@ -75,9 +76,9 @@ class Placements:
         across = self.columns.shift(layer.call)
         if across is None:
             return Placement("theory", reason="its maps of pictures and of their mirror images agree at no shift")
-        down = _down(across, self.rows.shift(layer.call), alike=is_alike(grid))
+        down = None if grid.shape[0] < 2 else _down(across, self.rows.shift(layer.call), alike=is_alike(grid))
         axes = [None if shift is None or not is_significant(shift) else shift for shift in (down, across)]
-        errors = tuple(0.0 if shift is None else shift.error for shift in (down, across))
+        errors = tuple(None if shift is None else shift.error for shift in (down, across))
         if not any(axes):
             why = f"the measured shift, {_figure(across)}, is not significant"
             return Placement("theory", error=(errors[0], errors[1]), agreement=across.agreement, reason=why)
@@ -87,7 +88,7 @@ class Placements:
             (pixels[0], pixels[1]),
             (errors[0], errors[1]),
             across.agreement,
-            "measured on pictures and their mirror images",
+            "rows take the shift of columns, which are padded alike" if down is across else "",
         )
 
     def grid_by_mirror_test(self, layer: Layer) -> Grid | None:
@@ -95,24 +96,23 @@ class Placements:
 
         The test finds places, and needs theory only for the distance of the cells: here the input's size over theirs.
         """
-        if self.columns is None or self.rows is None:
+        if self.reason or self.columns is None or self.rows is None:
             return None
         across, down = self.columns.shift(layer.call), self.rows.shift(layer.call)
-        if across is None or across.agreement < AGREEMENT:
+        even = even_grid(layer, self.size)
+        # A shift of 0 is as good as any here, so that only its error can be judged.
+        if across is None or across.agreement < AGREEMENT or across.error > even.x.stride / 4:
             return None
         down = _down(across, down, alike=True) or across
-        even = even_grid(layer, self.size)
-        axes = even.y.places + down.pixels, even.x.places + across.pixels
-        return replace(
-            Grid.at(*axes),
-            placement=Placement(
-                "mirror test",
-                (down.pixels, across.pixels),
-                (down.error, across.error),
-                across.agreement,
-                "from an even share of the input, as an operation is not known",
-            ),
+        found = Placement(
+            "mirror test",
+            (down.pixels, across.pixels),
+            (down.error, across.error),
+            across.agreement,
+            "an operation on the way to the layer is not known",
+            "an even share of the input",
         )
+        return Grid.at(even.y.places, even.x.places).placed(found)
 
 
 def _down(across: Shift, measured: Shift | None, *, alike: bool) -> Shift | None:
@@ -122,8 +122,8 @@ def _down(across: Shift, measured: Shift | None, *, alike: bool) -> Shift | None
     right, and a picture upside down is another thing to them. Where a layer answers to that one as well, or where rows
     and columns are padded differently, it is what was measured.
     """
-    if measured is not None and measured.agreement >= (_UPSIDE_DOWN if alike else AGREEMENT):
-        differs = abs(measured.pixels - across.pixels) > _CLEARLY * np.hypot(measured.error, across.error)
+    if measured is not None and measured.agreement >= (_AGREEMENT_DOWN if alike else AGREEMENT):
+        differs = abs(measured.pixels - across.pixels) > _SIGMAS * np.hypot(measured.error, across.error)
         return measured if differs or not alike else across
     return across if alike else None
 
@@ -143,10 +143,19 @@ def placed_grid(network: Network, layer: Layer, cancel: Cancel | None = None, ch
     found = placements(network, cancel, chunk)
     if layer.grid is not None:
         return layer.grid.placed(found.of(layer))
-    measured = found.grid_by_mirror_test(layer)
-    if measured is None:
-        measured = measured_grid(network, layer).placed(Placement("gradient", reason="an operation is not known"))
-    return measured
+    by_mirror_test = found.grid_by_mirror_test(layer)
+    try:
+        measured = measured_grid(network, layer)
+    except ModelError:  # no gradient leads back to the input
+        if by_mirror_test is None:
+            raise
+        return by_mirror_test
+    if by_mirror_test is not None and all(
+        np.isclose(one.stride, other.stride, rtol=1e-3)
+        for one, other in ((measured.y, by_mirror_test.y), (measured.x, by_mirror_test.x))
+    ):
+        return by_mirror_test
+    return measured.placed(Placement("gradient", reason="an operation on the way to the layer is not known"))
 
 
 def placements(network: Network, cancel: Cancel | None = None, chunk: int | None = None) -> Placements:
@@ -154,24 +163,44 @@ def placements(network: Network, cancel: Cancel | None = None, chunk: int | None
 
     Arguments as for `placed_grid`.
     """
-    probes = network.subject.probes or _OWN
+    probes = network.subject.probes or _DEFAULT_PROBES
     x = network.x
-    key = (signature(network.module), tuple(x.shape[1:]), x.dtype, x.device, probes)
+    key = (signature(network.module), tuple(x.shape[1:]), x.dtype, x.device)
     store = _store(network.model)
-    with store.lock:  # a second view of the same network waits for the first one's passes instead of running its own
-        found = store.entries.get(key)
-        if found is None or not found.stamp.current:
-            found = store.entries[key] = _measure(network, probes, cancel, chunk)
-        store.entries.move_to_end(key)
-        while len(store.entries) > _KEPT:
-            store.entries.popitem(last=False)
+    # A second view of the same network waits for the first one's passes instead of running its own.
+    while not store.lock.acquire(timeout=0.1):
+        check_cancelled(cancel, 0, 1)
+    try:
+        entries = store.entries.setdefault(probes, OrderedDict())
+        found = entries.get(key)
+        if found is None or not found.stamp.current or found.fingerprint != _fingerprint(network.model):
+            found = entries[key] = _measure(network, probes, cancel, chunk)
+        entries.move_to_end(key)
+        while len(entries) > _KEPT:
+            entries.popitem(last=False)
+    finally:
+        store.lock.release()
     return found
+
+
+def _fingerprint(model: nn.Module) -> tuple[float, ...]:
+    """Return a few values of every weight: a change through `.data`, which PyTorch does not count, shows in them."""
+    parts = []
+    for weight in model.parameters():
+        count = weight.numel()
+        if count and weight.is_floating_point() and weight.layout == torch.strided:
+            few, step = min(4, count), max(1, count // 4)
+            parts.append(weight.detach().as_strided((few,), (step,), weight.storage_offset()).float())
+    return tuple(torch.cat([part.cpu() for part in parts]).tolist()) if parts else ()
 
 
 @dataclass(eq=False)
 class _Store:
     lock: Any = field(default_factory=threading.RLock)
-    entries: OrderedDict[Any, Placements] = field(default_factory=OrderedDict)
+    # The pictures may lead back to the model, by a preprocessing that is a method of it: they are held weakly.
+    entries: weakref.WeakKeyDictionary[ProbePictures, OrderedDict[Any, Placements]] = field(
+        default_factory=weakref.WeakKeyDictionary
+    )
 
 
 _STORES: weakref.WeakKeyDictionary[nn.Module, _Store] = weakref.WeakKeyDictionary()
@@ -188,14 +217,14 @@ def _measure(
 ) -> Placements:
     """Run the mirror tests."""
     stamp, (_, channels, *size) = ModelStamp.of(network.model), network.x.shape
-    made = partial(Placements, stamp, (size[0], size[1]))
+    made = partial(Placements, stamp, _fingerprint(network.model), (size[0], size[1]))
     layers = {layer.call: layer for layer in all_layers(network.trace)}
     grids = {call: layer.grid or even_grid(layer, (size[0], size[1])) for call, layer in layers.items()}
     try:
         last = default_layer(network.trace)
     except LayerError as error:  # a network none of whose maps leads to its scores has layers all the same
         return made(f"it has no last feature map ({error})")
-    if is_fresh(network.module):
+    if has_initial_statistics(network.module):
         return made("it is untrained: its batch normalisations have seen no data")
     if last.call not in grids or not is_measurable(grids[last.call].x):
         return made(f"the last feature map, {last.name!r}, is too small to measure a shift")
@@ -203,18 +232,21 @@ def _measure(
     rows = MirrorTest({call: grid.y for call, grid in grids.items()}, dimension=2)
     try:
         batch = network.taken(probes.batch((channels, size[0], size[1])))
+    except Exception as error:  # noqa: BLE001 - the user's preprocessing, on pictures that it was not made for
+        return made(f"the probe pictures cannot be used ({type(error).__name__}: {error})")
+    try:
         for test, pictures in ((columns, batch), (rows, batch[:1])):
             for x in torch.split(pictures, 1):
                 check_cancelled(cancel, 0, 1)
                 test.add(network, x, chunk)
     except Cancelled:
         raise
-    except (CnnWidgetsError, RuntimeError) as error:
+    except (CnnWidgetsError, RuntimeError, AssertionError, IndexError, TypeError) as error:
         return made(f"the network could not be measured on the probe pictures ({error})")
     return made(_objection(columns.shift(last.call), rows.shift(last.call), last), columns, rows)
 
 
-def is_fresh(module: nn.Module) -> bool:
+def has_initial_statistics(module: nn.Module) -> bool:
     """Whether the statistics of all batch normalisations are those that they are made with; False without any."""
     norms = [
         part
@@ -237,37 +269,37 @@ def _objection(across: Shift | None, down: Shift | None, last: Layer) -> str:
             f"the network does not answer to mirrored pictures alike ({figure}, at {last.name!r}): it is untrained, or "
             "was trained without mirroring"
         )
-    if not _is_learned(across, down):
+    if not _comes_from_training(across, down):
         return (
             "the network answers to pictures upside down as it does to mirrored ones (correlation "
             f"{across.agreement:.2f}, at {last.name!r}), so that nothing shows that it was trained with these"
         )
     if last.grid is None:  # its shift is one from an even share of the input: it may well be 0
         return ""
-    upside_down = down is not None and down.agreement >= _UPSIDE_DOWN and is_significant(down)
+    upside_down = down is not None and down.agreement >= _AGREEMENT_DOWN and is_significant(down)
     if not is_significant(across) and not upside_down:
         return f"the measured shift of the last feature map, {_figure(across)}, is not significant"
     return ""
 
 
-def _is_learned(across: Shift, down: Shift | None) -> bool:
+def _comes_from_training(across: Shift, down: Shift | None) -> bool:
     """Whether a network's agreement on mirrored pictures comes from training, or from its form.
 
     What an untrained network blurs agrees in some measure with any mirror image of itself, left and right as upside
     down; but it says nothing of a shift. Maps that agree in full need no training, as those of one round detector.
     """
-    if across.agreement >= _IN_FULL:
+    if across.agreement >= _FULL_AGREEMENT:
         return True
-    if down is None or down.agreement < across.agreement - _LEARNED:
+    if down is None or down.agreement < across.agreement - _LEAD:
         return True
     apart = abs(down.pixels - across.pixels)
-    return is_significant(down) and apart < _CLEARLY * float(np.hypot(down.error, across.error))
+    return is_significant(down) and apart < _SIGMAS * float(np.hypot(down.error, across.error))
 
 
 def is_significant(shift: Shift) -> bool:
     """Whether a shift is more than its error, by Student's t at the level of 0.2 %."""
     if shift.samples < _SAMPLES:  # of one picture: its spread tells little
-        return abs(shift.pixels) > 2 * _CLEARLY * shift.error
+        return abs(shift.pixels) > 2 * _SIGMAS * shift.error
     t = float(stats.t.ppf((1 + _CONFIDENCE) / 2, shift.samples - 1))
     return abs(shift.pixels) > t * shift.error
 

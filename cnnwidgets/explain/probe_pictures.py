@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import weakref
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,9 @@ _PHOTOGRAPHS = (
 )
 
 
+_SHARED: weakref.WeakValueDictionary[tuple[int, int], ProbePictures] = weakref.WeakValueDictionary()
+
+
 class ProbePictures:
     """Pictures as a network takes them, to be looked at for measuring and never shown.
 
@@ -44,6 +48,30 @@ class ProbePictures:
 
     def __init__(self, prepare: Callable[[Any], Prepared] | None = None, images: Any = None) -> None:
         self._prepare, self._images = prepare, images
+        self._preprocess: Any = None
+
+    @classmethod
+    def shared(cls, preprocess: Any, prepare: Callable[[Any], Prepared], images: Any) -> ProbePictures:
+        """Return the pictures of a preprocessing, the same for every classifier that has it.
+
+        So a network is not measured again where a cell of a notebook makes its classifier anew.
+
+        Args:
+            preprocess: the preprocessing itself.
+            prepare: turns a picture into the network's input by it.
+            images: the user's own, or None.
+
+        """
+        key = id(preprocess), id(images)  # both are kept by what is found, so that nothing else takes their place
+        found = _SHARED.get(key)
+        if found is None or not found.are_of(preprocess, images):
+            found = _SHARED[key] = cls(prepare, images)
+            found._preprocess = preprocess
+        return found
+
+    def are_of(self, preprocess: Any, images: Any) -> bool:
+        """Whether these are the pictures of a preprocessing and of the user's images."""
+        return self._preprocess is preprocess and self._images is images
 
     def batch(self, shape: tuple[int, int, int]) -> Tensor:
         """Return (n,C,H,W) float, at most three images of the given (C,H,W).
@@ -63,7 +91,7 @@ class ProbePictures:
             found = [self._own(image, shape) for image in several]
         if not found:
             raise OptionError("probe_images is empty: give a few natural pictures, or None for photographs at hand.")
-        return torch.cat([_fitted(x, shape) for x in found])
+        return torch.cat([_resize_to(x, shape) for x in found])
 
     def _own(self, image: Any, shape: tuple[int, int, int]) -> Tensor:
         if isinstance(image, Tensor):
@@ -75,8 +103,8 @@ class ProbePictures:
         if self._prepare is not None:
             x = self._prepare(picture).x
             # A preprocessing that keeps the size of pictures gets one of the size of the images that are explained.
-            return x if x.shape[2:] == shape[1:] else self._prepare(_cropped(picture, height, width)).x
-        picture = _cropped(picture, height, width)
+            return x if x.shape[2:] == shape[1:] else self._prepare(_crop_to(picture, height, width)).x
+        picture = _crop_to(picture, height, width)
         pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
         x = pixels.view(1, height, width, 3).permute(0, 3, 1, 2).float()
         if channels != 3:
@@ -108,7 +136,7 @@ def package_folder(package: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _cropped(picture: Image.Image, height: int, width: int) -> Image.Image:
+def _crop_to(picture: Image.Image, height: int, width: int) -> Image.Image:
     """Return the middle of a picture at a size: it looks like a photograph whatever the network's input is."""
     scale = min(picture.width / width, picture.height / height)
     left, top = max(0.0, picture.width - width * scale) / 2, max(0.0, picture.height - height * scale) / 2
@@ -116,7 +144,7 @@ def _cropped(picture: Image.Image, height: int, width: int) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.BICUBIC, box=box)
 
 
-def _fitted(x: Tensor, shape: tuple[int, int, int]) -> Tensor:
+def _resize_to(x: Tensor, shape: tuple[int, int, int]) -> Tensor:
     if x.ndim != 4 or x.shape[1] != shape[0]:
         raise ImageError(f"A probe picture became a tensor of shape {tuple(x.shape)}; the network takes {shape}.")
     if tuple(x.shape[2:]) == shape[1:]:

@@ -19,7 +19,7 @@ from cnnwidgets.errors import Cancelled
 from cnnwidgets.explain import placement
 from cnnwidgets.explain.geometry import Grid, Placement
 from cnnwidgets.explain.layers import all_layers, default_layer, find_layer
-from cnnwidgets.explain.mirror_test import MirrorTest, is_measurable, moved
+from cnnwidgets.explain.mirror_test import MirrorTest, is_measurable, shift_window
 from cnnwidgets.explain.network import Network
 from cnnwidgets.explain.subject import subject_of
 from tests.explain.nets import seeded
@@ -259,9 +259,9 @@ def test_probe_pictures_that_do_not_fit_are_no_obstacle():
 
 def test_windows_are_moved_by_whole_pixels():
     x = torch.arange(7.0).expand(1, 1, 2, 7)
-    assert moved(x, 2, 3)[0, 0, 0].tolist() == [2, 3, 4, 5, 6, 5, 4]
-    assert torch.equal(moved(x, 0, 3), x)
-    assert torch.equal(moved(x.mT, 2, 2), moved(x, 2, 3).mT)
+    assert shift_window(x, 2, 3)[0, 0, 0].tolist() == [2, 3, 4, 5, 6, 5, 4]
+    assert torch.equal(shift_window(x, 0, 3), x)
+    assert torch.equal(shift_window(x.mT, 2, 2), shift_window(x, 2, 3).mT)
 
 
 def test_the_shift_of_a_map_is_found_against_a_loop():
@@ -271,7 +271,7 @@ def test_the_shift_of_a_map_is_found_against_a_loop():
     random = np.random.default_rng(0)
     one, other = random.normal(size=(2, 2, 3, 2, 9)).astype(np.float32)
     most = 4
-    found = mirror_test._lagged(one, other, most)
+    found = mirror_test._lag_sums(one, other, most)
     assert found.shape == (3, 2, 2, 2, 2 * most + 1)
     for group, first, second, lag in np.ndindex(2, 2, 2, 2 * most + 1):
         pairs = [(i, i + lag - most) for i in range(9) if 0 <= i + lag - most < 9]
@@ -352,3 +352,78 @@ def test_theory_goes_by_the_path_that_gradients_take(name, middle):
     grid = default_layer(network.trace).grid
     assert grid is not None
     np.testing.assert_allclose(grid.x.places_by_theory, middle + 32 * (np.arange(7) - 3))
+
+
+class Turned(Detector):
+    """Its map goes through an index that nobody can follow."""
+
+    def forward(self, x):
+        x = F.conv2d(F.pad(x, self.padding), self.kernel, stride=self.stride).relu()
+        n, c, h, w = x.shape
+        return self.fc(self.maps((x.flatten(2) @ torch.eye(h * w)).view(n, c, h, w).relu()).mean((2, 3)))
+
+
+def test_a_layer_that_cannot_be_followed_is_placed_and_kept_so_in_a_file(tmp_path):
+    heatmap = explain.grad_cam(Turned(*PLANTED["at the end of its kernel"]), torch.zeros(1, 3, SIZE, SIZE), 0)
+    assert heatmap.grid.measured
+    np.testing.assert_allclose(heatmap.grid.places[1], 3 + 4 * np.arange(heatmap.grid.shape[1]), atol=1)
+    loaded = explain.Heatmap.load(heatmap.save(tmp_path / "map"))
+    for one, other in zip(loaded.grid.places, heatmap.grid.places, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert loaded.placement == heatmap.placement
+
+
+def test_a_file_keeps_the_placing_and_one_of_an_earlier_version_has_theorys(tmp_path):
+    import json
+
+    heatmap = explain.grad_cam(Detector(*PLANTED["at the end of its kernel"]), torch.zeros(1, 3, SIZE, SIZE), 0)
+    folder = heatmap.save(tmp_path / "map")
+    loaded = explain.Heatmap.load(folder)
+    assert loaded.placement == heatmap.placement
+    np.testing.assert_array_equal(loaded.upsampled(), heatmap.upsampled())
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["placement"]["shift"] == list(heatmap.placement.shift)
+    del manifest["placement"]
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    old = explain.Heatmap.load(folder)
+    assert old.placement.method == "theory"
+    np.testing.assert_array_equal(old.grid.places[1], heatmap.grid.centres[1])
+
+
+def test_weights_that_change_through_data_are_measured_again():
+    net, x = Detector(*PLANTED["at the end of its kernel"]), torch.zeros(1, 3, SIZE, SIZE)
+    assert explain.grad_cam(net, x, 0).placement.shift == pytest.approx((3, 3), abs=0.5)
+    net.kernel.data.copy_(net.kernel.data.flip(3))
+    assert explain.grad_cam(net, x, 0).placement.shift == pytest.approx((3, -3), abs=0.5)
+
+
+def test_a_preprocessing_that_is_a_method_of_the_model_keeps_nothing_alive():
+    class Own(Detector):
+        def prepare(self, picture):
+            return torch.as_tensor(np.asarray(picture.resize((SIZE, SIZE))), dtype=torch.float32).permute(2, 0, 1) / 255
+
+    net = Own(*PLANTED["at the end of its kernel"])
+    clf = cw.Classifier(net, net.prepare)
+    assert explain.grad_cam(clf, torch.zeros(1, 3, SIZE, SIZE), 0).placement.method == "mirror test"
+    gone = weakref.ref(net)
+    del net, clf
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_preprocessing_that_fails_on_photographs_is_no_obstacle():
+    def refuse(picture):
+        raise KeyError("no such sensor")
+
+    clf = cw.Classifier(Detector(*PLANTED["at the end of its kernel"]), refuse)
+    found = explain.grad_cam(clf, torch.zeros(1, 3, SIZE, SIZE), 0).placement
+    assert found.method == "theory"
+    assert "no such sensor" in found.words
+
+
+def test_a_model_that_loops_over_its_batch_is_measured():
+    class Loop(Detector):
+        def forward(self, x):
+            return torch.cat([super(Loop, self).forward(one[None]) for one in x])
+
+    assert grid_for(Loop(*PLANTED["at the end of its kernel"])).placement.shift == pytest.approx((3, 3), abs=0.5)
