@@ -152,9 +152,12 @@ class Glance:
         for lowest, candidates, every in ((False, found.high, found.highest), (True, found.low, found.lowest)):
             every[:, part] = numbers = _numbers(extremes.low if lowest else extremes.high)[: asked.count]
             values = -numbers if lowest else numbers
-            before = look.before(lowest=lowest)
-            before = None if before is None else before[: asked.count]
-            stronger = asked.least[lowest].of(part).exceeded(values, before, asked.keys)
+            least = asked.least[lowest].of(part)
+            if isinstance(look, _Bent):  # what was before is known of a cell that has been found
+                stronger = values >= least.values
+            else:
+                before = look.before(values, lowest=lowest)
+                stronger = least.exceeded(values, before, asked.keys)
             if not stronger.any():
                 continue
             channels, images = np.nonzero(stronger.T)
@@ -185,9 +188,10 @@ class _Plain(NamedTuple):
         """Of the maps."""
         return self.maps.shape[3]
 
-    def before(self, *, lowest: bool) -> None:
-        """Return nothing: there is no value before."""
+    def before(self, values: Floats, *, lowest: bool) -> Floats:
+        """Return the values themselves."""
         del lowest
+        return values
 
     def first(self, images: Ints, channels: Ints, asked: Asked, *, lowest: bool) -> tuple[Places, Numbers]:
         """Return (n,) the cells of the extremes of some maps, and these themselves."""
@@ -211,15 +215,16 @@ class _Ordered(NamedTuple):
         """Of the maps."""
         return self.clipping.argument.shape[3]
 
-    def before(self, *, lowest: bool) -> Floats:
-        """Return (B,C), the values before at the cells of the extremes; of the smallest ones, their negatives."""
-        values = _numbers(self.extremes.low if lowest else self.extremes.high)
-        return -values if lowest else values
+    def before(self, values: Floats, *, lowest: bool) -> Floats:
+        """Return (images, channels), the values before at the cells of the extremes; of the smallest, negatives."""
+        before = _numbers(self.extremes.low if lowest else self.extremes.high)[: len(values)]
+        return -before if lowest else before
 
     def first(self, images: Ints, channels: Ints, asked: Asked, *, lowest: bool) -> tuple[Places, Numbers]:
         """Return (n,) the cells of the extremes of some maps, and what decides between equal ones."""
         cells, _ = self.extremes.cells(self.clipping.argument, images, channels, asked.keys, lowest=lowest)
-        return cells, self.before(lowest=lowest)[images, channels]
+        before = _numbers(self.extremes.low if lowest else self.extremes.high)[images, channels]
+        return cells, -before if lowest else before
 
     def pairs(self, images: Ints, channels: Ints) -> tuple[Numbers, Numbers]:
         """Return (n, cells) values of some maps, and those before."""
@@ -239,11 +244,6 @@ class _Bent(NamedTuple):
     def width(self) -> int:
         """Of the maps."""
         return self.maps.shape[3]
-
-    def before(self, *, lowest: bool) -> Floats:
-        """Return (B,C) infinity: the cell of an extreme has to be found first, so any may be among the strongest."""
-        del lowest
-        return np.full(self.maps.shape[:2], np.inf, np.float32)
 
     def first(self, images: Ints, channels: Ints, asked: Asked, *, lowest: bool) -> tuple[Places, Numbers]:
         """Return (n,) the cells of the extremes of some maps, and what decides between equal ones."""
