@@ -96,7 +96,7 @@ class Glance:
             if clipping is not None and clipping.monotone:  # looked at now: it may write over its argument
                 before = self._before(call, clipping)
                 extremes = before.clipped(clipping)
-                self._compare(own, extremes, _Ordered(clipping, before))
+                self._compare(own, extremes, _Monotone(clipping, before))
             elif clipping is not None:
                 written = any(self._trace.overwritten.get(one) == call.number for one in call.inputs)
                 kept = clipping.argument.clone() if written else clipping.argument
@@ -110,7 +110,9 @@ class Glance:
             maps = floating(value)
             if extremes is None:
                 extremes = self._followed(call, func, args, kwargs, maps) or Extremes.read(maps)
-                self._compare(own, extremes, _Plain(maps, extremes) if kept is None else _Bent(maps, extremes, kept))
+                self._compare(
+                    own, extremes, _Plain(maps, extremes) if kept is None else _NonMonotone(maps, extremes, kept)
+                )
             else:
                 extremes.mean = mean_of(maps)
             self._known[layer.call] = extremes
@@ -146,14 +148,14 @@ class Glance:
         first, second = both if sums else (None, None)
         return first.plus(second, maps) if first is not None and second is not None else None
 
-    def _compare(self, part: slice, extremes: Extremes, look: _Ordered | _Plain | _Bent) -> None:
+    def _compare(self, part: slice, extremes: Extremes, look: _Monotone | _Plain | _NonMonotone) -> None:
         """Write down a layer's extremes, and its candidates for the strongest patches."""
         found, asked = self.found, self._asked
         for lowest, candidates, every in ((False, found.high, found.highest), (True, found.low, found.lowest)):
             every[:, part] = numbers = _numbers(extremes.low if lowest else extremes.high)[: asked.count]
             values = -numbers if lowest else numbers
             least = asked.least[lowest].of(part)
-            if isinstance(look, _Bent):  # what was before is known of a cell that has been found
+            if isinstance(look, _NonMonotone):  # what was before is known of a cell that has been found
                 stronger = values >= least.values
             else:
                 before = look.before(values, lowest=lowest)
@@ -204,7 +206,7 @@ class _Plain(NamedTuple):
         return taken(self.maps.flatten(2), images, channels), None
 
 
-class _Ordered(NamedTuple):
+class _Monotone(NamedTuple):
     """Maps that a function is about to clip which keeps the order: where it is given an extreme, it gives one."""
 
     clipping: Clipping
@@ -233,7 +235,7 @@ class _Ordered(NamedTuple):
         return (behind.float() if behind.dtype in HALF else behind).numpy(), before
 
 
-class _Bent(NamedTuple):
+class _NonMonotone(NamedTuple):
     """Maps behind a function with a plateau that does not keep the order, and what it was given."""
 
     maps: Tensor
@@ -276,7 +278,7 @@ def _numbers(values: Tensor) -> Floats:
 
 
 def _several(
-    look: _Ordered | _Plain | _Bent, images: Ints, channels: Ints, asked: Asked, *, lowest: bool
+    look: _Monotone | _Plain | _NonMonotone, images: Ints, channels: Ints, asked: Asked, *, lowest: bool
 ) -> Candidates:
     """Return the strongest cells of each of some maps."""
     sign = -1 if lowest else 1
