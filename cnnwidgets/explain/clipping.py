@@ -24,7 +24,7 @@ _MONOTONE = frozenset({
     "min", "max",
 })  # fmt: skip
 #: Functions with a plateau that do not keep the order.
-_BENT = frozenset({"hardswish"})
+_NON_MONOTONE = frozenset({"hardswish"})
 
 
 class Clipping:
@@ -89,7 +89,7 @@ class Clipping:
         return made.reshape(values.shape)
 
 
-class Unclipped(NamedTuple):
+class Preactivation(NamedTuple):
     """What a function that clips was given, in a few numbers.
 
     Attributes:
@@ -104,7 +104,7 @@ class Unclipped(NamedTuple):
 
 def can_clip(call: Call) -> bool:
     """Whether a call of the trace may be one that clips, by its name."""
-    return (call.name in _MONOTONE or call.name in _BENT) and call.dtype.is_floating_point
+    return (call.name in _MONOTONE or call.name in _NON_MONOTONE) and call.dtype.is_floating_point
 
 
 def clipped_maxima(clipping: Clipping) -> Tensor:

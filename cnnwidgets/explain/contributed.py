@@ -54,7 +54,7 @@ class Contributed:
             self._known[_key(self._target)] = found
         for call, value in gathered.values().items():
             kept.keep(call, value)
-        kept.unclipped |= gathered.unclipped
+        kept.preactivations |= gathered.preactivations
 
     def to(self, target: TargetLike = None) -> Contributions:
         """Return the contributions to a target, None for that of all."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cnnwidgets.errors import ModelError
-from cnnwidgets.explain.clipping import Unclipped, clipped_maxima
+from cnnwidgets.explain.clipping import Preactivation, clipped_maxima
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +34,7 @@ class Gathered:
     Attributes:
         layers: the layers by call.
         rows: the images of the pass that is running.
-        unclipped: of layers that a function made which clips, by call, what it was given.
+        preactivations: of layers that a function made which clips, by call, what it was given.
 
     """
 
@@ -46,7 +46,7 @@ class Gathered:
         lasting = [network.x, *network.module.parameters(), *network.module.buffers()]
         self._lasting = {tensor.untyped_storage().data_ptr() for tensor in lasting}
         self._found: dict[int, Tensor] = {}
-        self.unclipped: dict[int, Unclipped] = {}
+        self.preactivations: dict[int, Preactivation] = {}
         self._versions: dict[int, int] = {}
 
     def see(self, call: int, value: Tensor) -> None:
@@ -73,10 +73,10 @@ class Gathered:
     def clip(self, call: int, clipping: Clipping) -> None:
         """Take what the running pass is about to clip."""
         maxima = clipped_maxima(clipping).to("cpu", torch.float32).numpy()
-        if call not in self.unclipped:
+        if call not in self.preactivations:
             every = np.full((self._images, maxima.shape[1]), np.nan, np.float32)
-            self.unclipped[call] = Unclipped(every, clipping.cap)
-        self.unclipped[call].maxima[self.rows] = maxima
+            self.preactivations[call] = Preactivation(every, clipping.cap)
+        self.preactivations[call].maxima[self.rows] = maxima
 
     def _alone(self, value: Tensor) -> bool:
         """Whether a value can be kept as it is: in the right form, and all of a memory that the pass made."""

@@ -20,7 +20,7 @@ from cnnwidgets.explain.taps import watch
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cnnwidgets.explain.clipping import Unclipped
+    from cnnwidgets.explain.clipping import Preactivation
     from cnnwidgets.explain.control import Cancel, Progress
     from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.network import Network
@@ -38,14 +38,14 @@ class KeptActivations:
         chunk: images per pass.
 
     Attributes:
-        unclipped: as `Gathered` has it, of all layers that were computed.
+        preactivations: as `Gathered` has it, of all layers that were computed.
 
     """
 
     def __init__(self, network: Network, memory: int, dtype: torch.dtype | None, chunk: int) -> None:
         self.network, self.memory, self.dtype, self.chunk = network, memory, dtype or network.x.dtype, chunk
         self.stamp = ModelStamp.of(network.model)
-        self.unclipped: dict[int, Unclipped] = {}
+        self.preactivations: dict[int, Preactivation] = {}
         self._kept: OrderedDict[int, Tensor] = OrderedDict()
         self._versions: dict[int, int] = {}
         self._bytes = 0
@@ -136,6 +136,6 @@ class KeptActivations:
             if progress is not None:
                 progress(first + len(part), len(x))
         values = found.values()
-        self.unclipped |= found.unclipped
+        self.preactivations |= found.preactivations
         missing = [layer for layer in layers if layer.call not in values]
         return values | self._computed(missing, copying=True) if missing else values

@@ -97,7 +97,7 @@ class LayerActivations:
     def statistics(self) -> ChannelStatistics:
         """Maximum, minimum, mean and share of active cells of every channel, and which ones are dead."""
         values = self.values  # computed where they were not kept, and with them what was clipped
-        return ChannelStatistics.of(values, self.kept.unclipped.get(self.layer.call))
+        return ChannelStatistics.of(values, self.kept.preactivations.get(self.layer.call))
 
     def rank(
         self,

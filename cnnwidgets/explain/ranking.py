@@ -30,8 +30,8 @@ class Ranking:
         by: what was ranked by.
         units: unit of the scores, "" for channel numbers.
         words: what was ranked by, for a reader: "maximum activation".
-        unclipped: (C,) float32, by "maximum" the largest values before a function that clips, such as a ReLU6, which
-            order equal ones; None by anything else.
+        preactivation: (C,) float32, by "maximum" the largest values before a function that clips, such as a ReLU6,
+            which order equal ones; None by anything else.
         cap: by "maximum" what such a function gives at most; infinity without.
 
     """
@@ -41,7 +41,7 @@ class Ranking:
     by: str
     units: str
     words: str
-    unclipped: npt.NDArray[np.float32] | None = None
+    preactivation: npt.NDArray[np.float32] | None = None
     cap: float = float("inf")
 
     @classmethod
@@ -71,9 +71,9 @@ class Ranking:
     def score_words(self, channel: int) -> str:
         """Return a channel's score in words: "5.3", or at the cap of a function that clips "11.2 → 6"."""
         score = f"{self.scores[channel]:.3g}"
-        return (
-            score if self.unclipped is None or not self.at_cap(channel) else f"{self.unclipped[channel]:.3g} → {score}"
-        )
+        if self.preactivation is None or not self.at_cap(channel):
+            return score
+        return f"{self.preactivation[channel]:.3g} → {score}"
 
     def __len__(self) -> int:
         """Return the number of channels."""
@@ -100,10 +100,10 @@ def rank(one: LayerActivations, by: str, asked: Asked) -> Ranking:
     if not isinstance(by, str) or by not in ORDERS:
         raise OptionError(f"by={by!r} is not known.{nearest(by, ORDERS)} Known are: {', '.join(ORDERS)}.")
     scores, units, words = ORDERS[by](one, asked)
-    decide = {"maximum": ("unclipped", "mean"), "active": ("mean",)}.get(by, ())
+    decide = {"maximum": ("preactivation", "mean"), "active": ("mean",)}.get(by, ())
     ties = [getattr(one.statistics, name)[asked.image] for name in decide]
     found = Ranking.of(scores, by, units, words, ties)
-    return replace(found, unclipped=ties[0], cap=one.statistics.cap) if by == "maximum" else found
+    return replace(found, preactivation=ties[0], cap=one.statistics.cap) if by == "maximum" else found
 
 
 _Found = tuple[npt.ArrayLike, str, str]

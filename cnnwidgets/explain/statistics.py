@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from cnnwidgets.explain.clipping import Unclipped
+    from cnnwidgets.explain.clipping import Preactivation
 
 Floats = npt.NDArray[np.float32]
 
@@ -23,8 +23,8 @@ class ChannelStatistics:
         minimum: (N,C), the smallest.
         mean: (N,C), the average over the cells.
         active: (N,C), the share of cells above zero, 0 to 1.
-        unclipped: (N,C), of a layer that a function made which clips, such as a ReLU6, the largest value before it, at
-            a cell that has the maximum; of other layers the maximum itself.
+        preactivation: (N,C), of a layer that a function made which clips, such as a ReLU6, the largest value before it,
+            at a cell that has the maximum; of other layers the maximum itself.
         cap: what such a function gives at most, as a ReLU6 gives 6; infinity where there is no such bound.
         dead: (C,) bool, channels with the same value in every cell of every image: they tell nothing about these.
 
@@ -34,17 +34,17 @@ class ChannelStatistics:
     minimum: Floats
     mean: Floats
     active: Floats
-    unclipped: Floats
+    preactivation: Floats
     cap: float
     dead: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, values: npt.NDArray[np.floating[Any]], unclipped: Unclipped | None = None) -> ChannelStatistics:
+    def of(cls, values: npt.NDArray[np.floating[Any]], preactivation: Preactivation | None = None) -> ChannelStatistics:
         """Return the statistics of maps (N,C,h,w); means are taken in double precision.
 
         Args:
             values: the maps.
-            unclipped: what a function was given that clips, if one made them.
+            preactivation: what a function was given that clips, if one made them.
 
         """
         maximum, minimum = values.max((2, 3)), values.min((2, 3))
@@ -53,8 +53,8 @@ class ChannelStatistics:
             _fixed(minimum.astype(np.float32)),
             _fixed(values.mean((2, 3), dtype=np.float64).astype(np.float32)),
             _fixed((values > 0).mean((2, 3)).astype(np.float32)),
-            _fixed(np.array(maximum if unclipped is None else unclipped.maxima, dtype=np.float32)),
-            float("inf") if unclipped is None else unclipped.cap,
+            _fixed(np.array(maximum if preactivation is None else preactivation.maxima, dtype=np.float32)),
+            float("inf") if preactivation is None else preactivation.cap,
             _fixed(maximum.max(0) == minimum.min(0)),
         )
 

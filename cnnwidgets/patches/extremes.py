@@ -118,28 +118,28 @@ class Extremes:
         sign, chance = -1 if lowest else 1, None
         columns = sign * taken((self.lows if lowest else self.highs).transpose(1, 2), images, channels)
         column = columns.argmax(1)
-        several = tied = _tied(columns, column)
+        several = tied = _ties(columns, column)
         if len(tied):
             chance = tie_keys(keys[images], channels)
-            column[tied] = _drawn(columns[tied], chance[tied], 0)
+            column[tied] = _draw(columns[tied], chance[tied], 0)
         rows = sign * taken(maps.transpose(2, 3), images, channels, column)
         row = rows.argmax(1)
-        tied = _tied(rows, row)
+        tied = _ties(rows, row)
         if len(tied):
             chance = tie_keys(keys[images], channels) if chance is None else chance
-            row[tied] = _drawn(rows[tied], chance[tied], columns.shape[1])
+            row[tied] = _draw(rows[tied], chance[tied], columns.shape[1])
             several = np.union1d(several, tied)
         return row * maps.shape[3] + column, several
 
 
-def _tied(values: Numbers, best: Places) -> Places:
+def _ties(values: Numbers, best: Places) -> Places:
     """Return in which rows of (n, m) values others are as large as the best one, whose place is known."""
     ties = values == values[np.arange(len(best)), best][:, None]
     none = np.count_nonzero(ties) == len(best)  # as mostly
     return np.zeros(0, np.int64) if none else np.flatnonzero(ties.sum(1) > 1)
 
 
-def _drawn(values: Numbers, keys: Keys, first: int) -> Places:
+def _draw(values: Numbers, keys: Keys, first: int) -> Places:
     """Return the place of the largest of each row of (n, m) values, of several one by chance.
 
     Args:

@@ -96,7 +96,7 @@ class Glance:
             if clipping is not None and clipping.monotone:  # looked at now: it may write over its argument
                 before = self._before(call, clipping)
                 extremes = before.clipped(clipping)
-                self._compare(own, extremes, _Ordered(clipping, before))
+                self._compare(own, extremes, _Monotone(clipping, before))
             elif clipping is not None:
                 written = any(self._trace.overwritten.get(one) == call.number for one in call.inputs)
                 kept = clipping.argument.clone() if written else clipping.argument
@@ -111,7 +111,9 @@ class Glance:
             maps = floating(value)
             if extremes is None:
                 extremes = self._followed(call, func, args, kwargs, maps) or Extremes.read(maps)
-                self._compare(own, extremes, _Plain(maps, extremes) if kept is None else _Bent(maps, extremes, kept))
+                self._compare(
+                    own, extremes, _Plain(maps, extremes) if kept is None else _NonMonotone(maps, extremes, kept)
+                )
             else:
                 extremes.mean = mean_of(maps)
             self._known[layer.call] = extremes
@@ -147,15 +149,18 @@ class Glance:
         first, second = both if sums else (None, None)
         return first.plus(second, maps) if first is not None and second is not None else None
 
-    def _compare(self, part: slice, extremes: Extremes, look: _Ordered | _Plain | _Bent) -> None:
+    def _compare(self, part: slice, extremes: Extremes, look: _Monotone | _Plain | _NonMonotone) -> None:
         """Write down a layer's extremes, and its candidates for the strongest patches."""
         found, asked = self.found, self._asked
         for lowest, candidates, every in ((False, found.high, found.highest), (True, found.low, found.lowest)):
             every[:, part] = numbers = _numbers(extremes.low if lowest else extremes.high)[: asked.count]
             values = -numbers if lowest else numbers
-            before = look.before(lowest=lowest)
-            before = None if before is None else before[: asked.count]
-            stronger = asked.least[lowest].of(part).exceeded(values, before, asked.keys)
+            least = asked.least[lowest].of(part)
+            if isinstance(look, _NonMonotone):  # what was before is known of a cell that has been found
+                stronger = values >= least.values
+            else:
+                before = look.before(values, lowest=lowest)
+                stronger = least.exceeded(values, before, asked.keys)
             if not stronger.any():
                 continue
             channels, images = np.nonzero(stronger.T)
@@ -186,9 +191,10 @@ class _Plain(NamedTuple):
         """Of the maps."""
         return self.maps.shape[3]
 
-    def before(self, *, lowest: bool) -> None:
-        """Return nothing: there is no value before."""
+    def before(self, values: Floats, *, lowest: bool) -> Floats:
+        """Return the values themselves."""
         del lowest
+        return values
 
     def first(self, images: Ints, channels: Ints, asked: Asked, *, lowest: bool) -> tuple[Places, Numbers]:
         """Return (n,) the cells of the extremes of some maps, and these themselves."""
@@ -201,7 +207,7 @@ class _Plain(NamedTuple):
         return taken(self.maps.flatten(2), images, channels), None
 
 
-class _Ordered(NamedTuple):
+class _Monotone(NamedTuple):
     """Maps that a function is about to clip which keeps the order: where it is given an extreme, it gives one."""
 
     clipping: Clipping
@@ -212,15 +218,16 @@ class _Ordered(NamedTuple):
         """Of the maps."""
         return self.clipping.argument.shape[3]
 
-    def before(self, *, lowest: bool) -> Floats:
-        """Return (B,C), the values before at the cells of the extremes; of the smallest ones, their negatives."""
-        values = _numbers(self.extremes.low if lowest else self.extremes.high)
-        return -values if lowest else values
+    def before(self, values: Floats, *, lowest: bool) -> Floats:
+        """Return (images, channels), the values before at the cells of the extremes; of the smallest, negatives."""
+        before = _numbers(self.extremes.low if lowest else self.extremes.high)[: len(values)]
+        return -before if lowest else before
 
     def first(self, images: Ints, channels: Ints, asked: Asked, *, lowest: bool) -> tuple[Places, Numbers]:
         """Return (n,) the cells of the extremes of some maps, and what decides between equal ones."""
         cells, _ = self.extremes.cells(self.clipping.argument, images, channels, asked.keys, lowest=lowest)
-        return cells, self.before(lowest=lowest)[images, channels]
+        before = _numbers(self.extremes.low if lowest else self.extremes.high)[images, channels]
+        return cells, -before if lowest else before
 
     def pairs(self, images: Ints, channels: Ints) -> tuple[Numbers, Numbers]:
         """Return (n, cells) values of some maps, and those before."""
@@ -229,7 +236,7 @@ class _Ordered(NamedTuple):
         return (behind.float() if behind.dtype in HALF else behind).numpy(), before
 
 
-class _Bent(NamedTuple):
+class _NonMonotone(NamedTuple):
     """Maps behind a function with a plateau that does not keep the order, and what it was given."""
 
     maps: Tensor
@@ -240,11 +247,6 @@ class _Bent(NamedTuple):
     def width(self) -> int:
         """Of the maps."""
         return self.maps.shape[3]
-
-    def before(self, *, lowest: bool) -> Floats:
-        """Return (B,C) infinity: the cell of an extreme has to be found first, so any may be among the strongest."""
-        del lowest
-        return np.full(self.maps.shape[:2], np.inf, np.float32)
 
     def first(self, images: Ints, channels: Ints, asked: Asked, *, lowest: bool) -> tuple[Places, Numbers]:
         """Return (n,) the cells of the extremes of some maps, and what decides between equal ones."""
@@ -277,7 +279,7 @@ def _numbers(values: Tensor) -> Floats:
 
 
 def _several(
-    look: _Ordered | _Plain | _Bent, images: Ints, channels: Ints, asked: Asked, *, lowest: bool
+    look: _Monotone | _Plain | _NonMonotone, images: Ints, channels: Ints, asked: Asked, *, lowest: bool
 ) -> Candidates:
     """Return the strongest cells of each of some maps."""
     sign = -1 if lowest else 1

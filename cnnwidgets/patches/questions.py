@@ -217,7 +217,7 @@ class Questions(StoredIndex):
         mean: npt.NDArray[np.float32] = (self._tables["sums"][:, part].sum(0) / len(self)).astype(np.float32)
         return mean
 
-    def unclipped(self, layer: str | int | Layer) -> npt.NDArray[np.float32]:
+    def preactivation(self, layer: str | int | Layer) -> npt.NDArray[np.float32]:
         """Return (C,) float32, of each channel the value of the strongest patch before a function that clips.
 
         It is the patch's value itself where nothing clips, or where an earlier version made the index.

@@ -53,25 +53,23 @@ class Least(NamedTuple):
         """Return those of some channels."""
         return Least(self.values[part], self.before[part], self.keys[part])
 
-    def exceeded(self, values: Floats, before: Floats | None, keys: Keys) -> npt.NDArray[np.bool_]:
+    def exceeded(self, values: Floats, before: Floats, keys: Keys) -> npt.NDArray[np.bool_]:
         """Return (images, channels), which values come before the last entries.
 
         Args:
-            values: (images, channels).
-            before: likewise; None where nothing clips.
+            values: (images, channels), which rise with the values before.
+            before: likewise; the values themselves where nothing clips.
             keys: (images,) of `drawn_keys`.
 
         """
-        better: npt.NDArray[np.bool_] = values > self.values
-        ties = values == self.values
+        # Values that are equal before are equal behind, so that the latter are looked at for roundings' sake only.
+        better: npt.NDArray[np.bool_] = before > self.before
+        ties = before == self.before
         if ties.any():
             images, channels = np.nonzero(ties)
-            mine = (values if before is None else before)[images, channels]
-            theirs = self.before[channels]
-            decided = mine > theirs
-            same = np.flatnonzero(mine == theirs)
-            decided[same] = tie_keys(keys[images[same]], channels[same]) < self.keys[channels[same]]
-            better[images, channels] = decided
+            mine, theirs = values[images, channels], self.values[channels]
+            drawn = tie_keys(keys[images], channels) < self.keys[channels]
+            better[images, channels] = (mine > theirs) | ((mine == theirs) & drawn)
         return better
 
 

@@ -31,7 +31,7 @@ def overview(index: PatchIndex, layer: str) -> dict[str, Any]:
         "layer": layer,
         "k": labels.shape[1],
         "maximum": highest.astype("<f4").tobytes(),
-        "unclipped": index.unclipped(layer).astype("<f4").tobytes(),
+        "preactivation": index.preactivation(layer).astype("<f4").tobytes(),
         "dead": dead.tobytes(),
         "labels": labels.astype("<i4").tobytes(),
     }

@@ -197,7 +197,7 @@ def _first_channels(gallery: Any) -> list[int]:
     first: Iterable[int] = ()
     if by == "maximum":
         highest = gallery.index.entries(gallery.layer).values[:, 0]
-        first = np.lexsort((-gallery.index.unclipped(gallery.layer), -highest))  # at a cap by the values before it
+        first = np.lexsort((-gallery.index.preactivation(gallery.layer), -highest))  # at a cap by the values before it
     elif by in ("likeness", "class") and (order.get("layer"), order.get("by")) == (gallery.layer, by):
         first = np.frombuffer(order["channels"], "<i4")
     return list(dict.fromkeys([*map(int, first), *range(gallery.index.layer(gallery.layer).shape[0])]))

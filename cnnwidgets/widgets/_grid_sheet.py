@@ -52,7 +52,7 @@ def pack_sheet(activations: LayerActivations, filters: str) -> dict[str, Any]:
         "scale": scale,
         "merged": side,
         "units": activations.units,
-        **_unclipped(activations.statistics),
+        **_preactivation(activations.statistics),
         "cell_rows": rows.first.tolist(),
         "cell_columns": columns.first.tolist(),
         **_places(activations, rows, columns),
@@ -62,13 +62,13 @@ def pack_sheet(activations: LayerActivations, filters: str) -> dict[str, Any]:
     }
 
 
-def _unclipped(statistics: ChannelStatistics) -> dict[str, Any]:
+def _preactivation(statistics: ChannelStatistics) -> dict[str, Any]:
     """Return every channel's largest value before a function that clips, and what that gives at most.
 
     The former order channels with the same maximum. Where nothing clips, they are the maxima, and the latter is None.
     """
     cap = float(np.float32(statistics.cap))
-    return {"unclipped": statistics.unclipped.astype("<f4").tobytes(), "cap": cap if np.isfinite(cap) else None}
+    return {"preactivation": statistics.preactivation.astype("<f4").tobytes(), "cap": cap if np.isfinite(cap) else None}
 
 
 def pack_contributions(layer: Layer, target: int | None, found: Contributions) -> dict[str, Any]:

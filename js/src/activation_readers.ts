@@ -60,7 +60,7 @@ const facts = record({
   filters: some,
 });
 
-const clipping = record({ unclipped: optional<DataView | null>(binary, null), cap: numberOrNull });
+const clipping = record({ preactivation: optional<DataView | null>(binary, null), cap: numberOrNull });
 
 function sheet(value: unknown, where: string): Sheet {
   const found = stored(value, where);
@@ -83,7 +83,7 @@ function sheet(value: unknown, where: string): Sheet {
     });
     return Object.fromEntries(parts) as CellGrid;
   };
-  const { unclipped, cap } = clipping(value, where);
+  const { preactivation, cap } = clipping(value, where);
   return {
     ...facts(value, where),
     ...record({ cell_rows: just(rows), cell_columns: just(columns) })(value, where),
@@ -93,7 +93,8 @@ function sheet(value: unknown, where: string): Sheet {
     rows,
     columns,
     units: found.units,
-    unclipped: unclipped === null ? null : floats(unclipped, pictures * channels, `${where}.unclipped`),
+    preactivation:
+      preactivation === null ? null : floats(preactivation, pictures * channels, `${where}.preactivation`),
     cap,
     grids: Array.from({ length: pictures }, (_, picture) => gridOf(picture)),
   };

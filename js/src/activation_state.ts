@@ -51,7 +51,7 @@ export interface Sheet {
    * Picture after picture, channel after channel the largest value before a function that clips, such as a ReLU6, exact;
    * the maximum where nothing clips. Null of a sheet that was stored by an earlier version.
    */
-  readonly unclipped: Float32Array | null;
+  readonly preactivation: Float32Array | null;
   /** What that function gives at most; null without such a bound. */
   readonly cap: number | null;
   /** One grid for each picture. */

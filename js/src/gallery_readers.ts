@@ -153,18 +153,19 @@ function overview(value: unknown, where: string): Overview {
     layer: text,
     k: number,
     maximum: binary,
-    unclipped: optional<DataView | null>(binary, null),
+    preactivation: optional<DataView | null>(binary, null),
     dead: binary,
     labels: binary,
   })(value, where);
   const channels = dead.byteLength;
   const maximum = floats(rest.maximum, channels, `${where}.maximum`);
-  const { unclipped } = rest;
+  const { preactivation } = rest;
   return {
     layer,
     k,
     maximum,
-    unclipped: unclipped === null ? maximum : floats(unclipped, channels, `${where}.unclipped`),
+    preactivation:
+      preactivation === null ? maximum : floats(preactivation, channels, `${where}.preactivation`),
     dead: Uint8Array.from({ length: channels }, (_, i) => dead.getUint8(i)),
     labels: integers(rest.labels, channels * k, `${where}.labels`),
   };

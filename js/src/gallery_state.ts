@@ -115,7 +115,7 @@ export interface Overview {
   /** The value of the strongest patch. */
   readonly maximum: Float32Array;
   /** That value before a function that clips, such as a ReLU6, which orders those at its cap. */
-  readonly unclipped: Float32Array;
+  readonly preactivation: Float32Array;
   readonly dead: Uint8Array;
   /** Patches that are kept of each channel. */
   readonly k: number;

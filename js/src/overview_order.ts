@@ -47,9 +47,9 @@ function inOrder(state: GalleryState, overview: Overview, ordered: Ordered | nul
     return [...first, ...ordered.channels];
   }
   if (state.order !== "maximum") return all;
-  const { maximum, unclipped, dead } = overview;
+  const { maximum, preactivation, dead } = overview;
   return all.sort(
-    (a, b) => dead[a] - dead[b] || maximum[b] - maximum[a] || unclipped[b] - unclipped[a] || a - b,
+    (a, b) => dead[a] - dead[b] || maximum[b] - maximum[a] || preactivation[b] - preactivation[a] || a - b,
   );
 }
 

@@ -14,7 +14,7 @@ export interface Ranking {
   readonly by: Sort;
   readonly units: string;
   /** By "maximum", by channel: the value before a function that clips, which orders equal maxima; else null. */
-  readonly unclipped: Float32Array | null;
+  readonly preactivation: Float32Array | null;
   /** What that function gives at most; infinite without. */
   readonly cap: number;
 }
@@ -68,7 +68,7 @@ type Scored = Pick<Ranking, "scores" | "by" | "units">;
 /** What decides between channels with equal scores, the former first: larger ones come first. */
 function tiesOf(sheet: Sheet, by: Sort): readonly (Float32Array | Float64Array)[] {
   const { mean } = statisticsOf(sheet);
-  if (by === "maximum") return sheet.unclipped ? [sheet.unclipped, mean] : [mean];
+  if (by === "maximum") return sheet.preactivation ? [sheet.preactivation, mean] : [mean];
   return by === "active" ? [mean] : [];
 }
 
@@ -124,8 +124,13 @@ export function rank(sheet: Sheet, state: RankingState, shares: Float32Array | n
       return key ? key[b] - key[a] || 0 : 0;
     });
   }
-  const unclipped = scored.by === "maximum" ? sheet.unclipped : null;
-  return { ...scored, order: Int32Array.from(shown), unclipped, cap: sheet.cap ?? Number.POSITIVE_INFINITY };
+  const preactivation = scored.by === "maximum" ? sheet.preactivation : null;
+  return {
+    ...scored,
+    order: Int32Array.from(shown),
+    preactivation,
+    cap: sheet.cap ?? Number.POSITIVE_INFINITY,
+  };
 }
 
 /** Ranks anew only when something changes that the order depends on: pointing at tiles does not. */

@@ -61,9 +61,9 @@ export function scoreWords({ scores, units }: Ranking, channel: number): string 
 }
 
 /** The value before the cap of a function that clips, where a channel's score stands at that; null where not. */
-export function beforeCap({ scores, unclipped, cap }: Ranking, channel: number): string | null {
+export function beforeCap({ scores, preactivation, cap }: Ranking, channel: number): string | null {
   // Scores were rounded on the way: what was larger than the cap before it is at the cap.
-  return scores && unclipped && unclipped[channel] > cap ? significant(unclipped[channel]) : null;
+  return scores && preactivation && preactivation[channel] > cap ? significant(preactivation[channel]) : null;
 }
 
 /** What may stand below a tile, the longest first: "11.2→6" at the cap of a ReLU6. */

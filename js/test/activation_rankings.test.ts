@@ -39,7 +39,7 @@ function sheetOf(channels: number, pictures = 1, value = (i: number) => chance(i
     cell_rows: [],
     cell_columns: [],
     units: "activation",
-    unclipped: null,
+    preactivation: null,
     cap: null,
     grids: Array.from({ length: pictures }, () => grid),
     sees_all: false,
@@ -105,11 +105,11 @@ test("at the cap of a ReLU6 the value before it decides, then the mean, and the 
   // Cell 0 is the largest; the others are the mean's.
   const rest = [0, 1, 2, 3, 1];
   const value = (i: number) => (i % (ROWS * COLUMNS) === 0 ? 6 : rest[Math.floor(i / (ROWS * COLUMNS))]);
-  const sheet = { ...sheetOf(5, 1, value), unclipped: Float32Array.of(7, 11, 6, 11, 40), cap: 6 };
+  const sheet = { ...sheetOf(5, 1, value), preactivation: Float32Array.of(7, 11, 6, 11, 40), cap: 6 };
   const ranking = rank(sheet, state({ sort: "maximum" }), null);
   expect([...ranking.order]).toEqual([4, 3, 1, 0, 2]);
   expect([0, 2, 4].map((channel) => beforeCap(ranking, channel))).toEqual(["7.00", null, "40.0"]);
-  const without = rank({ ...sheet, unclipped: null, cap: null }, state({ sort: "maximum" }), null);
+  const without = rank({ ...sheet, preactivation: null, cap: null }, state({ sort: "maximum" }), null);
   expect([...without.order]).toEqual([3, 2, 1, 4, 0]);
   expect(beforeCap(without, 4)).toBe(null);
   const share = rank(sheet, state({ sort: "active" }), null);

@@ -42,7 +42,7 @@ test("sign and colour map colour the tiles anew in the next frame", async () => 
 test("channels at the cap of a ReLU6 stand in the order of the values before it, which are read out", async () => {
   const values = Array.from({ length: 16 }, (_, i) => (i % 4 === 0 ? 6 : 0));
   const data = new Float32Array([7, 40, 9, 6]);
-  const more = { unclipped: new DataView(data.buffer), cap: 6 };
+  const more = { preactivation: new DataView(data.buffer), cap: 6 };
   const sheet = wireSheet(values, [1, 4, 2, 2], more);
   const view = await renderActivations(await tinyActivations({ sort: "maximum", _sheet: sheet }));
   expect(view.order()).toBe("1");

@@ -130,7 +130,7 @@ test("of the strongest those at the cap of a ReLU6 stand in the order of the val
     );
     return channels(view);
   };
-  expect((await ordered({ unclipped: raw(before) })).slice(0, 5)).toEqual([1, 3, 0, 5, 7]);
+  expect((await ordered({ preactivation: raw(before) })).slice(0, 5)).toEqual([1, 3, 0, 5, 7]);
   expect((await ordered({})).slice(0, 5)).toEqual([0, 1, 3, 5, 7]);
 });
 

@@ -78,7 +78,10 @@ def test_simple_orders(one, image):
     channels = [flat(channel) for channel in maps(one, image)]
     means = [math.fsum(values) / len(values) for values in channels]
     check(
-        one.rank("maximum", image=image), [max(values) for values in channels], one.statistics.unclipped[image], means
+        one.rank("maximum", image=image),
+        [max(values) for values in channels],
+        one.statistics.preactivation[image],
+        means,
     )
     check(one.rank("mean", image=image), means)
     check(one.rank("active", image=image), [sum(v > 0 for v in values) / len(values) for values in channels], means)
@@ -125,7 +128,7 @@ def test_at_a_cap_the_value_before_it_decides(activation, layers):
         assert list(found.rank("maximum", image=1).order) == [1, 5, 3, 7, 4, 6, 0, 2]
         before = x.amax((2, 3)).numpy()
         before[before < -1] = -1  # the smallest cells are larger than that
-        np.testing.assert_array_equal(found.statistics.unclipped, before)
+        np.testing.assert_array_equal(found.statistics.preactivation, before)
 
 
 def test_a_hardswish_is_0_where_it_got_little():
@@ -134,14 +137,14 @@ def test_a_hardswish_is_0_where_it_got_little():
     net = Capped(nn.Hardswish(inplace=True))
     net.pool = nn.Identity()
     found = explain.activations(net, x, "act")["act"]
-    assert found.statistics.unclipped.tolist() == [[-3, -5, -3.5]]
+    assert found.statistics.preactivation.tolist() == [[-3, -5, -3.5]]
     assert list(found.rank("maximum").order) == [0, 2, 1]
 
 
 def test_what_the_contributions_were_computed_with_knows_the_values_before():
     x = capped(*LEVELS)
     plain, other = (explain.activations(Capped(nn.ReLU6()), x, "act", target=t)["act"] for t in (None, 0))
-    np.testing.assert_array_equal(plain.statistics.unclipped, other.statistics.unclipped)
+    np.testing.assert_array_equal(plain.statistics.preactivation, other.statistics.preactivation)
 
 
 def test_where_nothing_clips_the_mean_decides():

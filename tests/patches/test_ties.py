@@ -55,7 +55,7 @@ def test_at_the_cap_the_value_before_it_decides(activation, layers):
         assert set(top.values) == {6.0}
         assert {(patch.row, patch.column) for patch in top} == {(0, 0)}
         assert top.ties == (8, 6.0, "cap")
-        assert top.origin.unclipped("1").tolist() == [100]
+        assert top.origin.preactivation("1").tolist() == [100]
         assert repr(top).startswith(
             "Strongest patches of channel 0 in '1' — 8 pictures at the cap, 5 shown:\n<Patch 6 "
         )
@@ -231,7 +231,7 @@ def test_a_file_of_an_earlier_version_answers_as_it_did():
             assert patches.ties is index.ties("1", channel, kind) is None
             assert "pictures at" not in repr(patches)
     assert not index.ordered
-    np.testing.assert_array_equal(index.unclipped("1"), index.entries("1").values[:, 0])
+    np.testing.assert_array_equal(index.preactivation("1"), index.entries("1").values[:, 0])
 
 
 def test_files_of_earlier_versions_are_merged_as_they_were(tmp_path):

@@ -40,17 +40,17 @@ def test_a_sheet_says_what_was_before_a_cap(inplace):
     grid = grid_of(net, layer="1", other=make_picture(20, 70))
     sheet, x = grid._sheet, torch.cat([grid.clf.prepare(picture).x for picture in grid.activations.pictures])
     before = net[0](x).detach().amax((2, 3))
-    unclipped = np.frombuffer(sheet["unclipped"], "<f4").reshape(2, 6)
-    np.testing.assert_allclose(unclipped, before, rtol=1e-4, atol=1e-4)
+    preactivation = np.frombuffer(sheet["preactivation"], "<f4").reshape(2, 6)
+    np.testing.assert_allclose(preactivation, before, rtol=1e-4, atol=1e-4)
     assert sheet["cap"] == 6
     assert (before > 6).sum() > 3
     order = [int(channel) for channel in grid.ranking.order]
-    assert order == sorted(range(6), key=lambda channel: -unclipped[0, channel])
+    assert order == sorted(range(6), key=lambda channel: -preactivation[0, channel])
     grid.layer = "0"
     grid.wait(20)
     assert grid._sheet["cap"] is None
     np.testing.assert_array_equal(
-        np.frombuffer(grid._sheet["unclipped"], "<f4").reshape(2, 6), grid.activations.statistics.maximum
+        np.frombuffer(grid._sheet["preactivation"], "<f4").reshape(2, 6), grid.activations.statistics.maximum
     )
 
 

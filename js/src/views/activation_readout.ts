@@ -62,11 +62,11 @@ function tileWords(context: ActivationContext, state: ActivationState, sheet: Sh
   const rank = ranking.order.indexOf(channel) + 1;
   const score = withUnits(scoreWords(ranking, channel), ranking.units === "share" ? "active" : ranking.units);
   const before = beforeCap(ranking, channel);
-  const unclipped = before === null ? "" : `, before the cap ${before}`;
+  const preactivation = before === null ? "" : `, before the cap ${before}`;
   const inFirst = sheet.pictures > 1 && ranking.by !== "difference" ? " in the first picture" : "";
   const ranked =
     ranking.scores && rank > 0
-      ? ` · ${rank} of ${ranking.order.length} by ${ranking.by}${inFirst} (${score}${unclipped})`
+      ? ` · ${rank} of ${ranking.order.length} by ${ranking.by}${inFirst} (${score}${preactivation})`
       : "";
   const shares = sheet.grids.map((_, picture) => wholePercent(of(active)(picture))).join(" · ");
   const cut = () => significant(cutOf(sheet, channel, state.quantile));

@@ -131,11 +131,11 @@ def test_ties_are_said_in_the_wall_in_python_and_in_the_still(capped):
 def test_the_overview_orders_channels_at_the_cap_by_the_values_before_it(capped):
     capped.layer, capped.view, capped.order = "3", "overview", "maximum"
     capped.wait(20)
-    before = np.frombuffer(capped._overview["unclipped"], "<f4")
+    before = np.frombuffer(capped._overview["preactivation"], "<f4")
     np.testing.assert_allclose(before, [29.61, 0.987, 26.32], rtol=1e-3)  # of the brightest image, 3.29 above 0
     assert _first_channels(capped) == [0, 2, 1]
     assert min(capped.snapshot().size) > 50
-    np.testing.assert_array_equal(capped.index.unclipped("2"), capped.index.entries("2").values[:, 0])
+    np.testing.assert_array_equal(capped.index.preactivation("2"), capped.index.entries("2").values[:, 0])
 
 
 def test_the_default_of_what_has_no_cap_is_the_last_map():
