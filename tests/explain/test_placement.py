@@ -400,7 +400,8 @@ def test_weights_that_change_through_data_are_measured_again():
 def test_a_preprocessing_that_is_a_method_of_the_model_keeps_nothing_alive():
     class Own(Detector):
         def prepare(self, picture):
-            return torch.as_tensor(np.asarray(picture.resize((SIZE, SIZE))), dtype=torch.float32).permute(2, 0, 1) / 255
+            pixels = np.array(picture.resize((SIZE, SIZE)), np.float32)
+            return torch.as_tensor(pixels).permute(2, 0, 1) / 255
 
     net = Own(*PLANTED["at the end of its kernel"])
     clf = cw.Classifier(net, net.prepare)
