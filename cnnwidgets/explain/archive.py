@@ -147,7 +147,7 @@ def load(folder: Path) -> Heatmap:
                 (int(manifest["grid"]["dims"][0]), int(manifest["grid"]["dims"][1])),
                 sees_all=manifest["grid"]["sees_all"],
                 measured=manifest["grid"]["measured"],
-            ).placed(_placement(manifest)),
+            ).with_placement(_placement(manifest)),
             frames=tuple(
                 Frame(Box(*f["box"]), tuple(f["input_size"]), tuple(f["picture_size"]), f["exact"])
                 for f in manifest["frames"]

@@ -103,7 +103,7 @@ class Grid:
         """Where the content of rows and columns lies, in pixels of the input, (h,) and (w,)."""
         return self.y.places, self.x.places
 
-    def placed(self, placement: Placement) -> Grid:
+    def with_placement(self, placement: Placement) -> Grid:
         """Return the same grid with its cells placed otherwise; the receptive fields stay."""
         down, across = placement.shift
         return replace(self, y=replace(self.y, shift=down), x=replace(self.x, shift=across), placement=placement)

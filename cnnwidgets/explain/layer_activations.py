@@ -13,7 +13,7 @@ import numpy.typing as npt
 from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.geometry import Placement
 from cnnwidgets.explain.measured import grid_of
-from cnnwidgets.explain.placement import placed_grid
+from cnnwidgets.explain.placement import grid_with_places
 from cnnwidgets.explain.ranking import Asked, Ranking, rank
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.statistics import ChannelStatistics
@@ -80,8 +80,8 @@ class LayerActivations:
             self.kept.check_current()
         if not self.kept.stamp.current:
             changed = "the weights have been changed since the activations were computed"
-            return grid_of(self.kept.network, self.layer).placed(Placement("theory", reason=changed))
-        return placed_grid(self.kept.network, self.layer)
+            return grid_of(self.kept.network, self.layer).with_placement(Placement("theory", reason=changed))
+        return grid_with_places(self.kept.network, self.layer)
 
     @property
     def frames(self) -> tuple[Frame, ...]:

@@ -14,7 +14,7 @@ from cnnwidgets.explain.backward import gradients
 from cnnwidgets.explain.control import Cancel, Progress, check_cancelled, progress_params
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.network import Edits, Network, check_finite, few_images
-from cnnwidgets.explain.placement import placed_grid
+from cnnwidgets.explain.placement import grid_with_places
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.subject import subject_of
@@ -195,7 +195,7 @@ def _steps(
     )
     run = method.start(network, bound)
     if run.source is not None:
-        run = replace(run, grid=placed_grid(network, run.source, cancel, at_once))
+        run = replace(run, grid=grid_with_places(network, run.source, cancel, at_once))
     stamp = ModelStamp.of(network.model)
     each = method.steps_per_image(height, width)
     total = each * len(images)

@@ -112,7 +112,7 @@ class Placements:
             "an operation on the way to the layer is not known",
             "an even share of the input",
         )
-        return Grid.at(even.y.places, even.x.places).placed(found)
+        return Grid.at(even.y.places, even.x.places).with_placement(found)
 
 
 def _down(across: Shift, measured: Shift | None, *, alike: bool) -> Shift | None:
@@ -128,7 +128,7 @@ def _down(across: Shift, measured: Shift | None, *, alike: bool) -> Shift | None
     return across if alike else None
 
 
-def placed_grid(network: Network, layer: Layer, cancel: Cancel | None = None, chunk: int | None = None) -> Grid:
+def grid_with_places(network: Network, layer: Layer, cancel: Cancel | None = None, chunk: int | None = None) -> Grid:
     """Return what the cells of a layer can see, and where they lie.
 
     The first call for a network's weights and size of input takes 16 forward passes at most; later ones take none.
@@ -142,7 +142,7 @@ def placed_grid(network: Network, layer: Layer, cancel: Cancel | None = None, ch
     """
     found = placements(network, cancel, chunk)
     if layer.grid is not None:
-        return layer.grid.placed(found.of(layer))
+        return layer.grid.with_placement(found.of(layer))
     by_mirror_test = found.grid_by_mirror_test(layer)
     try:
         measured = measured_grid(network, layer)
@@ -155,13 +155,13 @@ def placed_grid(network: Network, layer: Layer, cancel: Cancel | None = None, ch
         for one, other in ((measured.y, by_mirror_test.y), (measured.x, by_mirror_test.x))
     ):
         return by_mirror_test
-    return measured.placed(Placement("gradient", reason="an operation on the way to the layer is not known"))
+    return measured.with_placement(Placement("gradient", reason="an operation on the way to the layer is not known"))
 
 
 def placements(network: Network, cancel: Cancel | None = None, chunk: int | None = None) -> Placements:
     """Return the placements of a network, measured where that has not been done for its weights and size of input.
 
-    Arguments as for `placed_grid`.
+    Arguments as for `grid_with_places`.
     """
     probes = network.subject.probes or _DEFAULT_PROBES
     x = network.x

@@ -117,23 +117,16 @@ def photographs() -> tuple[Image.Image, ...]:
     """Return three photographs of installed packages; fewer where packages are stripped of their files."""
     found: list[Image.Image] = []
     for package, name in _PHOTOGRAPHS:
-        path = package_folder(package) / name if importlib.util.find_spec(package) else None
-        if path is not None and path.is_file() and len(found) < COUNT:
-            found.append(to_picture(path))
+        folder = package_folder(package)
+        if folder is not None and (folder / name).is_file() and len(found) < COUNT:
+            found.append(to_picture(folder / name))
     return tuple(found)
 
 
-def package_folder(package: str) -> Path:
-    """Return the folder of an installed package, which is not imported.
-
-    Raises:
-        ModuleNotFoundError: it is not installed.
-
-    """
+def package_folder(package: str) -> Path | None:
+    """Return the folder of an installed package, which is not imported; None where it is not installed."""
     spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"The package {package!r} is not installed.", name=package)
-    return Path(spec.origin).parent
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent
 
 
 def _crop_to(picture: Image.Image, height: int, width: int) -> Image.Image:

@@ -126,7 +126,7 @@ def test_territories_of_a_resnet_tile_the_seen_part():
 
 
 def test_territories_follow_the_places_where_these_were_measured():
-    grid = GRIDS["as a ResNet: centres on the border"].placed(Placement("mirror test", (1.0, -0.5), (0.1, 0.1)))
+    grid = GRIDS["as a ResNet: centres on the border"].with_placement(Placement("mirror test", (1.0, -0.5), (0.1, 0.1)))
     rows, columns = regions.territories(grid, Frame.whole(12, 16))
     np.testing.assert_allclose(rows, [0, 3.5, 7.5, 12])
     np.testing.assert_allclose(columns, [0, 2, 6, 10, 16])

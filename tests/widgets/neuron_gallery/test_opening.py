@@ -1,4 +1,4 @@
-"""What a gallery opens on: a layer and a channel whose patches say something; and how many pictures tie."""
+"""The layer and the channel that a gallery opens on, and the number of pictures with the same value."""
 
 from __future__ import annotations
 
