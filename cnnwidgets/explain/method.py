@@ -14,7 +14,7 @@ from cnnwidgets.explain.backward import gradients
 from cnnwidgets.explain.control import Cancel, Progress, check_cancelled, progress_params
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.network import Edits, Network, check_finite, few_images
-from cnnwidgets.explain.placement import grid_with_places
+from cnnwidgets.explain.placement import grid_with_places, provisional_grid
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.subject import subject_of
@@ -130,11 +130,15 @@ class MethodRun:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Work in progress: steps done of a total, and the heat map as it stands (NaN where no step has been made)."""
+    """Work in progress: steps done of a total, and the heat map as it stands (NaN where no step has been made).
+
+    `is_provisional` says that the values are final, but that it has still to be measured where the cells lie.
+    """
 
     done: int
     total: int
     heatmap: Heatmap
+    is_provisional: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,12 +148,17 @@ class _Step:
     done: int
     total: int
     heatmap: Callable[[], Heatmap]
+    is_provisional: bool = False
 
 
 def stream(method: Method, model: Any, x: Any, target: Any = None, **how: Any) -> Iterator[Snapshot]:
-    """Yield a snapshot after every step of a method; the last one holds the result. Arguments as in `_steps`."""
+    """Yield a snapshot after every step of a method; the last one holds the result. Arguments as in `_steps`.
+
+    The values of a layer come first and where its cells lie after that, once per network: till then the snapshot is
+    placed as a plain resize would do it, and its `placement` says so.
+    """
     for step in _steps(method, model, x, target, **how):
-        yield Snapshot(step.done, step.total, step.heatmap())
+        yield Snapshot(step.done, step.total, step.heatmap(), step.is_provisional)
 
 
 def _steps(
@@ -194,8 +203,10 @@ def _steps(
         classes=network.subject.classes,
     )
     run = method.start(network, bound)
+    provisional = None
     if run.source is not None:
-        run = replace(run, grid=grid_with_places(network, run.source, cancel, at_once))
+        provisional = provisional_grid(network, run.source)
+        run = replace(run, grid=provisional or grid_with_places(network, run.source, cancel, at_once))
     stamp = ModelStamp.of(network.model)
     each = method.steps_per_image(height, width)
     total = each * len(images)
@@ -218,9 +229,15 @@ def _steps(
             if progress is not None:
                 progress(before + done, total)
             facts = progress_params(before + done, total, method.progress_unit)
-            yield _Step(before + done, total, partial(_heatmap, run, bound, values, scores, stamp, facts=facts))
+            heatmap = partial(_heatmap, run, bound, values, scores, stamp, facts=facts)
+            yield _Step(before + done, total, heatmap, provisional is not None and before + done == total)
             if before + done < total:
                 check_cancelled(cancel, before + done, total)
+    # The values are there; where they lie may take a slow network longer than they did.
+    if run.source is not None and provisional is not None:
+        check_cancelled(cancel, total, total)
+        run = replace(run, grid=grid_with_places(network, run.source, cancel, at_once))
+        yield _Step(total, total, partial(_heatmap, run, bound, values, scores, stamp, facts=facts))
 
 
 def explain(method: Method, model: Any, x: Any, target: Any, **how: Any) -> Heatmap:

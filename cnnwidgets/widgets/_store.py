@@ -70,10 +70,9 @@ class Store:
         heatmap = self.get_shown(key)
         if heatmap is None:
             return None
-        partial = key not in self._done
-        if not partial:
+        if key in self._done:
             self._done.move_to_end(key)
         known = self._packed.get(key)
         if known is None or known[0] is not heatmap:
-            known = self._packed[key] = (heatmap, protocol.pack_map(heatmap, partial=partial))
+            known = self._packed[key] = (heatmap, protocol.pack_map(heatmap, partial=bool(heatmap.unfinished)))
         return known[1]
