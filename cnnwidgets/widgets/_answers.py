@@ -111,16 +111,18 @@ class Answers:
                         continue
                     shown = time.monotonic()
                     with self._lock:
-                        if last:
-                            self.store.keep(question, snapshot.heatmap)
+                        if last or snapshot.is_provisional:
+                            self.store.keep(question, snapshot.heatmap, provisional=snapshot.is_provisional)
                         elif self._errand.is_latest(job):
                             self.store.preview(question, snapshot.heatmap)
+                        if not last and self._errand.is_latest(job):
                             self._say("busy", question.method, **_progress(question, snapshot))
                         self._show()
             except Cancelled:
                 with self._lock:
                     if latest is not None and not _is_final(latest) and self._errand.is_latest(job):
-                        self.store.preview(question, latest.heatmap)
+                        if not latest.is_provisional:
+                            self.store.preview(question, latest.heatmap)
                         self._stopped = question, latest
                 raise
 
@@ -165,5 +167,5 @@ def _is_final(snapshot: Snapshot) -> bool:
 def _progress(question: Question, snapshot: Snapshot) -> dict[str, Any]:
     """Return how far a map has come, as a view's status says it."""
     if snapshot.is_provisional:
-        return {"message": "measuring where the map's cells lie, once for this network"}
+        return {"message": "Measuring where the map's cells lie, once for this network"}
     return {"done": snapshot.done, "total": snapshot.total, "message": CHOICES[question.method].progress_unit}

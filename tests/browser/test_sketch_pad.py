@@ -88,11 +88,11 @@ class Pad:
 
 @pytest.fixture
 def opened(notebook):
-    return lambda *cells, **options: Pad(notebook(*cells, "pad", **options))
+    return lambda *cells, **options: Pad(notebook(*cells, "pad", **{"shared": True, **options}))
 
 
 def test_a_seven_drawn_by_mouse_is_named_seven(anywhere):
-    pad = Pad(anywhere(PAD, "pad"))
+    pad = Pad(anywhere(PAD, "pad", shared=True))
     pad.wait_words("Draw here")
     pad.draw(*SEVEN)
     pad.nb.wait_python("pad.wait(20)[0].name == '7'")

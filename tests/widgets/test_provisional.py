@@ -50,7 +50,7 @@ def test_a_view_shows_the_map_first(view, measuring):
     assert not view._maps["grad_cam"]["partial"]  # every value is there
     wait_until(lambda: view._status["message"])
     assert view._status["state"] == "busy"
-    assert "measuring where the map's cells lie" in view._status["message"]
+    assert "Measuring where the map's cells lie" in view._status["message"]
     values = view._maps["grad_cam"]["data"]
     measuring.set()
     assert view.wait(WAIT).placement.reason != "its shift has not been measured yet"
@@ -71,9 +71,12 @@ def test_stopping_leaves_the_map_and_asking_again_measures(view, measuring):
     assert view._status["message"] == "Cancelled before it was measured where the map's cells lie."
     wait_until(lambda: view.heatmap is not None)
     assert np.isfinite(view.heatmap.values).all()
-    measuring.set()
+    provisional = view.heatmap
     view.method = "saliency"
+    assert view.wait(WAIT).method == "saliency"
     view.method = "grad_cam"
+    assert view.heatmap is provisional  # at once, while it is measured
+    measuring.set()
     assert view.wait(WAIT).placement.reason != "its shift has not been measured yet"
 
 
