@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from cnnwidgets.errors import Cancelled, ImageError, ModelError
+from cnnwidgets.errors import Cancelled, ImageError, IndexFileError, ModelError
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.patches.glance import Asked
@@ -96,7 +97,7 @@ class Build:
             Cancelled: stopped on request.
 
         """
-        kept = self.partial.load()
+        kept = self._begun()
         facts: dict[str, Any] = {} if kept is None else kept[1]
         if kept is not None:
             self.tally, self.done, self._names_end = kept[0], facts["done"], facts["names_end"]
@@ -115,9 +116,20 @@ class Build:
             self.tally = Tally([layer.shape[0] for layer in self.plan.layers], int(self.settings.k))
         else:
             self.partial.check(self.plan.identity, facts["identity"])
+        self.partial.resume()
         yield from self._passes(items)
         if not self.tally.images:
             raise _nothing(self.source.total, self._skipped)
+
+    def _begun(self) -> tuple[Tally, dict[str, Any]] | None:
+        """Return the work that was begun; with a warning none where it is damaged."""
+        try:
+            return self.partial.load()
+        except IndexFileError as error:
+            why = str(error).removesuffix(" Begin anew: PatchIndex.build(..., restart=True).").removesuffix(" Build it anew.")
+            warnings.warn(f"{why} It cannot be gone on with, and the build begins anew.", UserWarning, stacklevel=2)
+            self.partial.empty()
+            return None
 
     def _passes(self, items: Iterator[Item]) -> Iterator[BuildProgress]:
         plan, clock = self.plan, Clock(self.done)

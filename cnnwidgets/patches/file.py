@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cnnwidgets.explain.provenance import versions
 from cnnwidgets.patches import tensors
@@ -14,10 +16,8 @@ from cnnwidgets.patches.partial import RECORD
 from cnnwidgets.patches.sketch import BINS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    import numpy.typing as npt
 
     from cnnwidgets.patches.build import Build
     from cnnwidgets.patches.grown import Grown
@@ -100,6 +100,7 @@ def write(build: Build, path: Path) -> None:
             source=build.source.describe(),
             total=build.done,
         ),
+        sealed=partial.sealed,
     )
 
 
@@ -113,6 +114,7 @@ def write_index(
     skipped: Sequence[Sequence[Any]],
     edges: npt.NDArray[np.float64],
     facts: dict[str, Any],
+    sealed: bool = True,
 ) -> None:
     """Write the file of an index.
 
@@ -125,6 +127,7 @@ def write_index(
         skipped: number, name and reason of every item that was left out, and its part.
         edges: of the layers' grids.
         facts: as `facts_of` gives them.
+        sealed: whether all of it was found here, by this user.
 
     """
     arrays: dict[str, tensors.Column | npt.NDArray[Any]] = dict(tally.arrays())
@@ -136,7 +139,7 @@ def write_index(
     arrays["features"] = features
     arrays["skipped"] = np.frombuffer(json.dumps([list(entry) for entry in skipped]).encode(), np.uint8)
     arrays["geometry"] = edges
-    tensors.write(path, arrays, facts)
+    tensors.write(path, arrays, facts, sealed=sealed)
 
 
 def _blocks(records: npt.NDArray[Any] | Grown, field: str) -> Iterator[npt.NDArray[Any]]:
@@ -144,7 +147,44 @@ def _blocks(records: npt.NDArray[Any] | Grown, field: str) -> Iterator[npt.NDArr
         yield records[first : first + _BLOCK][field]
 
 
-def tallied(file: tensors.Tensors, name: str, sizes: dict[str, int]) -> npt.NDArray[Any]:
-    """Return one array of a tally, not to be written to."""
-    dtype, shape = {**TALLIED, **ADDED}[name]
-    return file.get(name, dtype, *(sizes[size] if isinstance(size, str) else size for size in shape))
+class Tables(Mapping[str, npt.NDArray[Any]]):
+    """The arrays of a tally by name, not to be written to: each is read, and its checksum compared, when it is asked for.
+
+    Args:
+        file: the file of the index.
+        names: of the arrays.
+        sizes: what the sizes in `TALLIED` and `ADDED` are in this index.
+
+    Raises:
+        IndexFileError: an array is missing, or of another size.
+
+    """
+
+    def __init__(self, file: tensors.Tensors, names: Sequence[str], sizes: Mapping[str, int]) -> None:
+        self._file, self._read = file, dict[str, npt.NDArray[Any]]()
+        every = {**TALLIED, **ADDED}
+        self._forms = {
+            name: (dtype, [sizes[size] if isinstance(size, str) else size for size in shape])
+            for name, (dtype, shape) in ((name, every[name]) for name in names)
+        }
+        for name, (dtype, shape) in self._forms.items():
+            file.expect(name, dtype, *shape)
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        """Return an array; `IndexFileError` where it is not what was written."""
+        if name not in self._read:
+            dtype, shape = self._forms[name]
+            self._read[name] = self._file.get(name, dtype, *shape)
+        return self._read[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is an array of a name; it is not read."""
+        return name in self._forms
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names."""
+        return iter(self._forms)
+
+    def __len__(self) -> int:
+        """Return the number of arrays."""
+        return len(self._forms)

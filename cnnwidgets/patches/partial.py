@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
-import shutil
+import re
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnwidgets.errors import IndexMismatchError
+from cnnwidgets.errors import CnnWidgetsError, IndexFileError, IndexMismatchError
+from cnnwidgets.files import FILE, in_words, kind_of, make_folder, new_file, open_own, open_regular
 from cnnwidgets.patches import tensors
 from cnnwidgets.patches.grown import Grown
 from cnnwidgets.patches.plan import FORMAT, compare
@@ -26,55 +29,150 @@ RECORD = np.dtype([
     ("item", "<i8"), ("label", "<i4"), ("predicted", "<i4"), ("height", "<i4"), ("width", "<i4"),
     ("box", "<f8", 4), ("exact", "<i4"), ("part", "<i4"), ("digest", "<u8"), ("name_end", "<i8"),
 ])  # fmt: skip
-_STATE = "state"
+_STATE, _LOCK, MARKER = "state", "lock", "cnnwidgets.json"
+FINISHED = "finished"  # the file of the index before it takes its place
 _GROWING = ("images", "names", "features", "skipped")
+_NAMES = {_STATE, _LOCK, MARKER, FINISHED, *_GROWING}
+#: Names of files that were being written when a process was killed; the second is that of earlier versions.
+_UNFINISHED = re.compile(r"\.\w[\w.]*\.[0-9a-f]{12}\.tmp|(state|finished)\.\d+\.tmp")
+_MARKER_BYTES = 1000
+_BLOCK = 2**22
 
 
 class Partial:
     """The folder: the tally as it was at the last save, and files that only grow.
 
+    Nothing in the folder is believed before it is checked: it holds files of known names only, none of them a link, and
+    no file is written to or cut off before what it belongs to has been compared (`check`) and `resume` is called.
+
     Args:
         folder: it is made where it is missing, and held until `close`.
 
+    Attributes:
+        sealed: whether all of the work was done here, by this user.
+
     Raises:
-        IndexMismatchError: another process is at work in it.
+        IndexMismatchError: another process is at work in it, or it holds what is no part of such work.
+        FileError: it cannot be made or written to.
 
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock: IO[bytes] = (folder / "lock").open("wb")
+        self.sealed = True
+        self._files: dict[str, IO[bytes]] = {}
+        self._checksums = {name: hashlib.sha256() for name in _GROWING}
+        self._lengths: dict[str, int] = {}
+        with in_words(folder, "written to"):
+            if not kind_of(folder, links=False):
+                make_folder(folder)
+                _mark(folder)
+            self._refuse_foreign()
+            self._lock = open_own(folder / _LOCK, "r+b")
         if not _held(self._lock):
             self._lock.close()
             raise IndexMismatchError(
                 f"Another process is building an index in {str(folder)!r}. Wait for it, or give another path=."
             )
-        self._files: dict[str, IO[bytes]] = {}
+
+    def _refuse_foreign(self) -> None:
+        """Raise `IndexMismatchError` where the folder is not one that this library made, or holds what is not its own.
+
+        A marker names the folder; those of earlier versions have none and are told by what lies in them.
+        """
+        remedy = "Give another path=, or move it away."
+        if (kind := kind_of(self.folder, links=False)) != "a folder":
+            raise IndexMismatchError(f"{str(self.folder)!r} is {kind} and no folder of begun work. {remedy}")
+        for path in sorted(self.folder.iterdir()):
+            kind = kind_of(path, links=False)
+            if not _is_own(path.name):
+                raise IndexMismatchError(
+                    f"The folder {str(self.folder)!r} holds {path.name!r}, which is no part of the work on an index. "
+                    f"{remedy}"
+                )
+            if kind not in (FILE, ""):  # "": a process that has just ended took it away
+                raise IndexMismatchError(
+                    f"{path.name!r} in the folder {str(self.folder)!r} is {kind}; in begun work it is a file. {remedy}"
+                )
+        marker = self.folder / MARKER
+        if kind_of(marker, links=False):
+            with open_regular(marker, links=False) as file:
+                text = file.read(_MARKER_BYTES + 1)
+            if text != _marker():
+                raise IndexMismatchError(
+                    f"The marker {MARKER!r} in the folder {str(self.folder)!r} names it otherwise than as begun work on "
+                    f"an index. {remedy}"
+                )
 
     def load(self) -> tuple[Tally, dict[str, Any]] | None:
-        """Return the tally and the facts of the last save, None where there is none yet.
-
-        What had been written after it is cut off, and all of it if there was no save.
+        """Return the tally and the facts of the last save, None where there is none yet; nothing is changed.
 
         Raises:
             IndexMismatchError: another version of cnnwidgets began the work.
+            IndexFileError: the last save is damaged, or its files are not what they were then.
 
         """
         path = self.folder / _STATE
-        if not path.exists():
-            self.empty()
+        if not kind_of(path, links=False):
             return None
         state = tensors.Tensors(path)
         facts = state.facts
-        self.check({"format": FORMAT}, facts["progress"]["identity"])
-        arrays = {name: state.get(name, dtype, *shape) for name, (dtype, shape) in facts["arrays"].items()}
-        if "top_keys" not in arrays:  # it ordered equal values by image, and did not count them
-            self.check({"format": FORMAT}, {"format": None})
-        tally = Tally.of_state(arrays, facts["images"], facts["seen"])
-        for name, length in facts["files"].items():
-            os.truncate(self.folder / name, length)
-        return tally, facts["progress"]
+        try:
+            self.check({"format": FORMAT}, facts["progress"]["identity"])
+            arrays = {name: state.get(name, dtype, *shape) for name, (dtype, shape) in facts["arrays"].items()}
+            if "top_keys" not in arrays:  # it ordered equal values by image, and did not count them
+                self.check({"format": FORMAT}, {"format": None})
+            tally = Tally.of_state(arrays, tensors.whole(facts["images"]), tensors.whole(facts["seen"]))
+            lengths = {name: tensors.whole(length) for name, length in facts["files"].items()}
+            if set(lengths) != set(_GROWING):
+                raise ValueError(f"it has files named {', '.join(map(repr, lengths))}")
+            sums, progress = facts.get("checksums", {}), dict(facts["progress"])
+            tensors.whole(progress["done"])
+            tensors.whole(progress["names_end"])
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            if isinstance(error, CnnWidgetsError):
+                raise
+            raise state.damaged(f"its facts do not fit ({type(error).__name__}: {error})") from error
+        for name, length in lengths.items():
+            self._read_over(name, length, sums.get(name))
+        if lengths["images"] != tally.images * RECORD.itemsize or lengths["names"] != progress["names_end"]:
+            raise self.damaged("its files do not hold as many images as it says")
+        self.sealed, self._lengths = state.sealed, lengths
+        return tally, progress
+
+    def _read_over(self, name: str, length: int, wanted: Any) -> None:
+        """Read a growing file up to the last save, and go on with its checksum from there."""
+        path, left, checksum = self.folder / name, length, hashlib.sha256()
+        if not kind_of(path, links=False):
+            there = 0
+        else:
+            with open_regular(path, links=False) as file:
+                there = os.fstat(file.fileno()).st_size
+                while left and (block := file.read(min(left, _BLOCK))):
+                    checksum.update(block)
+                    left -= len(block)
+        if left:
+            raise self.damaged(f"the file {name!r} has {there:,} bytes; at the last save it had {length:,}")
+        if wanted is not None and checksum.hexdigest() != wanted:
+            raise self.damaged(f"the file {name!r} is not what was written: its checksum differs")
+        self._checksums[name] = checksum
+
+    def damaged(self, why: str) -> IndexFileError:
+        """Return the error for begun work that cannot be gone on with."""
+        return IndexFileError(
+            f"The work begun in {str(self.folder)!r} is damaged: {why}. Begin anew: PatchIndex.build(..., restart=True)."
+        )
+
+    def resume(self) -> None:
+        """Cut off what was written after the last save, and all of it if there was none; the work is then gone on with.
+
+        To be called once the work has been compared with what is asked for.
+        """
+        if not self._lengths:
+            self.empty()
+        for name, length in self._lengths.items():
+            with open_own(self.folder / name, "r+b") as file:
+                file.truncate(length)
 
     def check(self, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
         """Raise `IndexMismatchError` where the identity of the work that was begun is not what is asked for."""
@@ -83,32 +181,43 @@ class Partial:
 
     def empty(self) -> None:
         """Forget the work that was begun."""
-        for name in (_STATE, *_GROWING):
-            (self.folder / name).unlink(missing_ok=True)
+        for file in self._files.values():
+            file.close()
+        self._files, self._lengths, self.sealed = {}, {}, True
+        self._checksums = {name: hashlib.sha256() for name in _GROWING}
+        with in_words(self.folder, "emptied"):
+            for path in list(self.folder.iterdir()):
+                if path.name not in (_LOCK, MARKER):
+                    path.unlink(missing_ok=True)  # of a link it is the link that goes
+            _mark(self.folder)
 
     def append(self, name: str, data: bytes) -> None:
         """Add bytes to one of the growing files."""
-        if name not in self._files:
-            self._files[name] = (self.folder / name).open("ab")
-        self._files[name].write(data)
+        with in_words(self.folder / name, "written"):
+            if name not in self._files:
+                self._files[name] = open_own(self.folder / name, "ab")
+            self._files[name].write(data)
+        self._checksums[name].update(data)
 
     def save(self, tally: Tally, progress: dict[str, Any]) -> None:
         """Keep all that was found so far; done whole or not at all."""
         lengths = {}
         for name in _GROWING:
             self.append(name, b"")
-            self._files[name].flush()
-            os.fsync(self._files[name].fileno())
-            lengths[name] = self._files[name].tell()
+            with in_words(self.folder / name, "written"):
+                self._files[name].flush()
+                os.fsync(self._files[name].fileno())
+                lengths[name] = self._files[name].tell()
         arrays = tally.state()
         facts = {
             "images": tally.images,
             "seen": tally.sketch.seen,
             "files": lengths,
+            "checksums": {name: checksum.hexdigest() for name, checksum in self._checksums.items()},
             "arrays": {name: [array.dtype.str, list(array.shape)] for name, array in arrays.items()},
             "progress": progress,
         }
-        tensors.write(self.folder / _STATE, arrays, facts)
+        tensors.write(self.folder / _STATE, arrays, facts, sealed=self.sealed)
 
     def grown(self, name: str, dtype: npt.DTypeLike, *row: int) -> Grown:
         """Return one of the growing files as an array with rows of a shape."""
@@ -117,19 +226,57 @@ class Partial:
         return Grown(self.folder / name, dtype, *row)
 
     def skipped(self) -> list[list[Any]]:
-        """Return number, name and reason of every item that was left out."""
-        return [json.loads(line) for line in self.grown("skipped", np.uint8)[:].tobytes().splitlines()]
+        """Return number, name and reason of every item that was left out, as far as the work goes.
+
+        Raises:
+            IndexFileError: the list is damaged.
+
+        """
+        path, end = self.folder / "skipped", self._lengths.get("skipped")
+        if "skipped" in self._files:
+            self._files["skipped"].flush()
+            end = None
+        if not kind_of(path, links=False):
+            return []
+        with open_regular(path, links=False) as file:
+            text = file.read() if end is None else file.read(end)
+        try:
+            found = [json.loads(line) for line in text.splitlines()]
+            return [[tensors.whole(number), str(name), str(reason)] for number, name, reason in found]
+        except (TypeError, ValueError, RecursionError) as error:
+            raise self.damaged("its list of skipped images is none") from error
 
     def close(self) -> None:
         """Let go of the folder; what was not saved stays behind for nothing."""
         for file in [*self._files.values(), self._lock]:
-            file.close()
+            with contextlib.suppress(OSError):  # a full disk: what was not saved is lost as it is
+                file.close()
         self._files = {}
 
     def remove(self) -> None:
-        """Take the folder away."""
+        """Take the folder away, and nothing else than what belongs to the work."""
         self.close()
-        shutil.rmtree(self.folder)
+        for path in list(self.folder.iterdir()):
+            if _is_own(path.name):
+                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody has put something there meanwhile
+            self.folder.rmdir()
+
+
+def _is_own(name: str) -> bool:
+    """Whether a file in the folder is one of the work: one of its names, or one that was being written."""
+    return name in _NAMES or _UNFINISHED.fullmatch(name) is not None
+
+
+def _marker() -> bytes:
+    return json.dumps({"kind": "work in progress on a patch index of cnnwidgets", "format": FORMAT}).encode() + b"\n"
+
+
+def _mark(folder: Path) -> None:
+    """Have a folder name itself one of this library."""
+    if not kind_of(folder / MARKER, links=False):
+        with new_file(folder / MARKER) as file:
+            file.write(_marker())
 
 
 def _held(file: IO[bytes]) -> bool:
