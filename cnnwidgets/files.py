@@ -59,7 +59,7 @@ def expand(path: str | os.PathLike[str]) -> Path:
     if not isinstance(text, str):
         raise FileError(f"The path {text!r} is of type {type(text).__name__}. Give a text: os.fsdecode(path).")
     if "\0" in text:
-        raise FileError(f"The path {text[:100]!r} holds a NUL character, which no file name has. Check where it is from.")
+        raise FileError(f"The path {text[:100]!r} holds a NUL character, which no file name has. Leave it out.")
     plain = Path(text)
     try:
         return plain.expanduser()
@@ -72,7 +72,7 @@ def home_hint(path: Path) -> str:
     first = path.parts[0] if path.parts else ""
     if not first.startswith("~"):
         return ""
-    return f" Nor is there a user {first[1:]!r} on this machine: your own home folder is '~', a folder here './{first}'."
+    return f" There is no user {first[1:]!r} on this machine: your own home folder is '~', a folder here './{first}'."
 
 
 def kind_of(path: Path, *, links: bool = True) -> str:
@@ -87,7 +87,7 @@ def kind_of(path: Path, *, links: bool = True) -> str:
 
     """
     try:
-        mode = os.stat(path, follow_symlinks=links).st_mode
+        mode = path.stat(follow_symlinks=links).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return ""
     if stat.S_ISLNK(mode):
@@ -111,8 +111,8 @@ def open_regular(path: Path, *, links: bool = True) -> IO[bytes]:
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | (_CLOSED if not links else _CLOSED & ~_no_follow())
     handle = os.open(path, flags)
     try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):  # it was put in its place meanwhile
-            _refuse_other(path, "no file")
+        # Asked again: something else may have been put in its place meanwhile.
+        _refuse_other(path, FILE if stat.S_ISREG(os.fstat(handle).st_mode) else "no file")
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
@@ -136,13 +136,8 @@ def open_own(path: Path, mode: str) -> IO[bytes]:
     handle = os.open(path, way | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | _CLOSED, 0o666)
     try:
         status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            _refuse_other(path, "no file")
-        if status.st_nlink > 1:
-            raise FileError(
-                f"{str(path)!r} is a file that has a second name elsewhere (a hard link), and would be changed there, "
-                "too. Copy it, or remove it."
-            )
+        _refuse_other(path, FILE if stat.S_ISREG(status.st_mode) else "no file")
+        _refuse_other(path, FILE if status.st_nlink < 2 else "a file with a second name elsewhere, a hard link")
         return os.fdopen(handle, mode)
     except BaseException:
         os.close(handle)
@@ -212,7 +207,8 @@ def reason_of(error: BaseException) -> str:
     """Return why the operating system refused something, and what to do about it, as the end of a sentence."""
     number = getattr(error, "errno", None)
     known = _REASONS.get(number) if isinstance(number, int) else None
-    return known or f"{getattr(error, 'strerror', None) or error or type(error).__name__}. Check its name and your rights"
+    said = getattr(error, "strerror", None) or error or type(error).__name__
+    return known or f"{said}. Check its name and your rights"
 
 
 @contextlib.contextmanager

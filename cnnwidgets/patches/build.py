@@ -102,8 +102,6 @@ class Build:
         if kept is not None:
             self.tally, self.done, self._names_end = kept[0], facts["done"], facts["names_end"]
             self._skipped = [Skipped(*entry) for entry in self.partial.skipped()]
-            known = {"model": model_identity(self.model), "preprocess": preprocess_hash(self.model)}
-            self.partial.check({**known, "data": self.source.stamp()}, facts["identity"])
         items = self.source.items(self.done, facts.get("classes", ()))
         first, items, skipped = _first_readable(items)
         if first is None and kept is None:
@@ -122,14 +120,19 @@ class Build:
             raise _nothing(self.source.total, self._skipped)
 
     def _begun(self) -> tuple[Tally, dict[str, Any]] | None:
-        """Return the work that was begun; with a warning none where it is damaged."""
+        """Return the work that was begun, once it is that on this model and these images; none where it is damaged."""
         try:
-            return self.partial.load()
+            kept = self.partial.load()
+            if kept is not None:
+                known = {"model": model_identity(self.model), "preprocess": preprocess_hash(self.model)}
+                self.partial.check({**known, "data": self.source.stamp()}, kept[1]["identity"])
+                self.partial.verify()
+                self.partial.skipped()
         except IndexFileError as error:
-            why = str(error).removesuffix(" Begin anew: PatchIndex.build(..., restart=True).").removesuffix(" Build it anew.")
-            warnings.warn(f"{why} It cannot be gone on with, and the build begins anew.", UserWarning, stacklevel=2)
+            warnings.warn(f"{error} It cannot be gone on with: the build begins anew.", UserWarning, stacklevel=2)
             self.partial.empty()
             return None
+        return kept
 
     def _passes(self, items: Iterator[Item]) -> Iterator[BuildProgress]:
         plan, clock = self.plan, Clock(self.done)

@@ -13,7 +13,7 @@ from cnnwidgets.explain.provenance import versions
 from cnnwidgets.patches import tensors
 from cnnwidgets.patches.indexed_layer import described
 from cnnwidgets.patches.partial import RECORD
-from cnnwidgets.patches.sketch import BINS
+from cnnwidgets.patches.tally import ADDED, TALLIED, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,27 +22,8 @@ if TYPE_CHECKING:
     from cnnwidgets.patches.build import Build
     from cnnwidgets.patches.grown import Grown
     from cnnwidgets.patches.plan import Plan
-    from cnnwidgets.patches.tally import Tally
 
 _BLOCK = 2**16
-#: Every array of a tally: its numbers, and its sizes by name.
-TALLIED: dict[str, tuple[str, tuple[str | int, ...]]] = {
-    "top_values": ("<f4", ("channels", "k")), "top_images": ("<i4", ("channels", "k")),
-    "top_cells": ("<i4", ("channels", "k")), "bottom_values": ("<f4", ("channels", "k")),
-    "bottom_images": ("<i4", ("channels", "k")), "bottom_cells": ("<i4", ("channels", "k")),
-    "sample_keys": ("<u8", ("k",)), "sample_images": ("<i4", ("k",)), "sample_cells": ("<i4", ("k", "layers")),
-    "sample_values": ("<f4", ("k", "channels")), "histogram_counts": ("<i4", ("channels", BINS)),
-    "histogram_first": ("<i8", ("channels",)), "histogram_exponent": ("<i4", ("channels",)),
-    "sums": ("<f8", ("rows", "channels")), "squares": ("<f8", ("channels",)), "counts": ("<i8", ("rows",)),
-    "unfolded_behind": ("<i4", ("channels",)), "unfolded_scale": ("<f8", ("channels",)),
-    "unfolded_shift": ("<f8", ("channels",)),
-}  # fmt: skip
-#: Arrays that files of earlier versions lack: channels whose values are not those before a function that clips, what
-#: these were, which decided between equal values; and how many images reach the first value.
-ADDED: dict[str, tuple[str, tuple[str | int | None, ...]]] = {
-    "top_clipped": ("<i4", (None,)), "bottom_clipped": ("<i4", (None,)), "top_before": ("<f4", (None, "k")),
-    "bottom_before": ("<f4", (None, "k")), "top_ties": ("<i8", ("channels",)), "bottom_ties": ("<i8", ("channels",)),
-}  # fmt: skip
 
 
 def facts_of(
@@ -148,7 +129,7 @@ def _blocks(records: npt.NDArray[Any] | Grown, field: str) -> Iterator[npt.NDArr
 
 
 class Tables(Mapping[str, npt.NDArray[Any]]):
-    """The arrays of a tally by name, not to be written to: each is read, and its checksum compared, when it is asked for.
+    """The arrays of a tally by name, read-only: each is read, and its checksum compared, when it is asked for.
 
     Args:
         file: the file of the index.

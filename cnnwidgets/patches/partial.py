@@ -11,12 +11,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnwidgets.errors import CnnWidgetsError, IndexFileError, IndexMismatchError
+from cnnwidgets.errors import IndexFileError, IndexMismatchError
 from cnnwidgets.files import FILE, in_words, kind_of, make_folder, new_file, open_own, open_regular
 from cnnwidgets.patches import tensors
 from cnnwidgets.patches.grown import Grown
 from cnnwidgets.patches.plan import FORMAT, compare
-from cnnwidgets.patches.tally import Tally
+from cnnwidgets.patches.tally import TALLIED, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,13 +37,15 @@ _NAMES = {_STATE, _LOCK, MARKER, FINISHED, *_GROWING}
 _UNFINISHED = re.compile(r"\.\w[\w.]*\.[0-9a-f]{12}\.tmp|(state|finished)\.\d+\.tmp")
 _MARKER_BYTES = 1000
 _BLOCK = 2**22
+_LARGEST = 2**31  # values of one image, as the network gets it
 
 
 class Partial:
     """The folder: the tally as it was at the last save, and files that only grow.
 
     Nothing in the folder is believed before it is checked: it holds files of known names only, none of them a link, and
-    no file is written to or cut off before what it belongs to has been compared (`check`) and `resume` is called.
+    no file is written to or cut off before the work has been compared with what is asked for (`check`, `verify`) and
+    `resume` is called.
 
     Args:
         folder: it is made where it is missing, and held until `close`.
@@ -62,7 +64,7 @@ class Partial:
         self.sealed = True
         self._files: dict[str, IO[bytes]] = {}
         self._checksums = {name: hashlib.sha256() for name in _GROWING}
-        self._lengths: dict[str, int] = {}
+        self._saved_files: dict[str, tuple[int, Any]] = {}  # length and checksum of each at the last save
         with in_words(folder, "written to"):
             if not kind_of(folder, links=False):
                 make_folder(folder)
@@ -100,8 +102,7 @@ class Partial:
                 text = file.read(_MARKER_BYTES + 1)
             if text != _marker():
                 raise IndexMismatchError(
-                    f"The marker {MARKER!r} in the folder {str(self.folder)!r} names it otherwise than as begun work on "
-                    f"an index. {remedy}"
+                    f"{MARKER!r} in the folder {str(self.folder)!r} does not name it as begun work on an index. {remedy}"
                 )
 
     def load(self) -> tuple[Tally, dict[str, Any]] | None:
@@ -109,36 +110,63 @@ class Partial:
 
         Raises:
             IndexMismatchError: another version of cnnwidgets began the work.
-            IndexFileError: the last save is damaged, or its files are not what they were then.
+            IndexFileError: the last save is damaged.
 
         """
         path = self.folder / _STATE
         if not kind_of(path, links=False):
             return None
-        state = tensors.Tensors(path)
-        facts = state.facts
         try:
-            self.check({"format": FORMAT}, facts["progress"]["identity"])
-            arrays = {name: state.get(name, dtype, *shape) for name, (dtype, shape) in facts["arrays"].items()}
-            if "top_keys" not in arrays:  # it ordered equal values by image, and did not count them
+            state = tensors.Tensors(path)
+            self.check({"format": FORMAT}, state.facts["progress"]["identity"])
+            if "top_keys" not in state:  # it ordered equal values by image, and did not count them
                 self.check({"format": FORMAT}, {"format": None})
-            tally = Tally.of_state(arrays, tensors.whole(facts["images"]), tensors.whole(facts["seen"]))
-            lengths = {name: tensors.whole(length) for name, length in facts["files"].items()}
-            if set(lengths) != set(_GROWING):
-                raise ValueError(f"it has files named {', '.join(map(repr, lengths))}")
-            sums, progress = facts.get("checksums", {}), dict(facts["progress"])
-            tensors.whole(progress["done"])
-            tensors.whole(progress["names_end"])
+            tally, progress = self._saved(state)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            if isinstance(error, CnnWidgetsError):
+            if isinstance(error, IndexMismatchError):
                 raise
-            raise state.damaged(f"its facts do not fit ({type(error).__name__}: {error})") from error
-        for name, length in lengths.items():
-            self._read_over(name, length, sums.get(name))
-        if lengths["images"] != tally.images * RECORD.itemsize or lengths["names"] != progress["names_end"]:
-            raise self.damaged("its files do not hold as many images as it says")
-        self.sealed, self._lengths = state.sealed, lengths
+            said = str(error).partition("damaged one: ")[2].removesuffix(". Build it anew.")
+            raise self.damaged(said or f"its facts do not fit ({type(error).__name__}: {error})") from error
+        self.sealed = state.sealed
         return tally, progress
+
+    def _saved(self, state: tensors.Tensors) -> tuple[Tally, dict[str, Any]]:
+        """Return the tally and the facts in a file of the last save, once all of them are of the right form."""
+        facts = state.facts
+        arrays = {str(name): state.get(name, dtype, *shape) for name, (dtype, shape) in facts["arrays"].items()}
+        sizes = {
+            "channels": len(arrays["squares"]), "k": arrays["top_values"].shape[1],
+            "layers": len(arrays["layer_starts"]), "rows": len(arrays["counts"]),
+        }  # fmt: skip
+        for name, (_, shape) in {**TALLIED, "top_keys": ("<u8", ("channels", "k"))}.items():
+            wanted = tuple(sizes[size] if isinstance(size, str) else size for size in shape)
+            if arrays[name].shape != wanted:
+                raise ValueError(f"{name} is {arrays[name].shape}, not {wanted}")
+        tally = Tally.of_state(arrays, tensors.whole(facts["images"]), tensors.whole(facts["seen"]))
+        lengths = {str(name): tensors.whole(length) for name, length in facts["files"].items()}
+        if set(lengths) != set(_GROWING):
+            raise ValueError(f"it has files named {', '.join(map(repr, lengths))}")
+        progress = dict(facts["progress"])
+        done, names_end = tensors.whole(progress["done"]), tensors.whole(progress["names_end"])
+        channels, height, width = (tensors.whole(size, 1) for size in progress["identity"]["input"])
+        classes = progress["classes"]
+        if channels * height * width > _LARGEST or not all(isinstance(name, str) for name in classes):
+            raise ValueError("its images or classes are none")
+        if lengths["images"] != tally.images * RECORD.itemsize or lengths["names"] != names_end or tally.images > done:
+            raise ValueError("its files do not hold as many images as it says")
+        sums = facts.get("checksums", {})  # earlier versions had none
+        self._saved_files = {name: (length, sums.get(name)) for name, length in lengths.items()}
+        return tally, progress
+
+    def verify(self) -> None:
+        """Compare the growing files with what they were at the last save; nothing is changed.
+
+        Raises:
+            IndexFileError: one is shorter, or holds something else.
+
+        """
+        for name, (length, checksum) in self._saved_files.items():
+            self._read_over(name, length, checksum)
 
     def _read_over(self, name: str, length: int, wanted: Any) -> None:
         """Read a growing file up to the last save, and go on with its checksum from there."""
@@ -159,18 +187,16 @@ class Partial:
 
     def damaged(self, why: str) -> IndexFileError:
         """Return the error for begun work that cannot be gone on with."""
-        return IndexFileError(
-            f"The work begun in {str(self.folder)!r} is damaged: {why}. Begin anew: PatchIndex.build(..., restart=True)."
-        )
+        return IndexFileError(f"The work begun in {str(self.folder)!r} is damaged: {why}.")
 
     def resume(self) -> None:
         """Cut off what was written after the last save, and all of it if there was none; the work is then gone on with.
 
         To be called once the work has been compared with what is asked for.
         """
-        if not self._lengths:
+        if not self._saved_files:
             self.empty()
-        for name, length in self._lengths.items():
+        for name, (length, _) in self._saved_files.items():
             with open_own(self.folder / name, "r+b") as file:
                 file.truncate(length)
 
@@ -183,7 +209,7 @@ class Partial:
         """Forget the work that was begun."""
         for file in self._files.values():
             file.close()
-        self._files, self._lengths, self.sealed = {}, {}, True
+        self._files, self._saved_files, self.sealed = {}, {}, True
         self._checksums = {name: hashlib.sha256() for name in _GROWING}
         with in_words(self.folder, "emptied"):
             for path in list(self.folder.iterdir()):
@@ -232,7 +258,7 @@ class Partial:
             IndexFileError: the list is damaged.
 
         """
-        path, end = self.folder / "skipped", self._lengths.get("skipped")
+        path, (end, _) = self.folder / "skipped", self._saved_files.get("skipped", (None, None))
         if "skipped" in self._files:
             self._files["skipped"].flush()
             end = None

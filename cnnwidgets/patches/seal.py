@@ -46,7 +46,7 @@ def _key(folder: Path) -> bytes:
         with contextlib.suppress(OSError):
             _make(path)
         key = _stored(path)
-    return key or secrets.token_bytes(_BYTES)  # none can be kept there: what is sealed now is known to this process only
+    return key or secrets.token_bytes(_BYTES)  # none can be kept: what is sealed now is known to this process only
 
 
 def _stored(path: Path) -> bytes | None:

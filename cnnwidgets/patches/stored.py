@@ -11,14 +11,14 @@ import numpy as np
 from cnnwidgets.errors import LayerError, nearest
 from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.layer import Layer
-from cnnwidgets.patches.file import ADDED, TALLIED, Tables
+from cnnwidgets.patches.file import Tables
 from cnnwidgets.patches.indexed_layer import IndexedLayer, layers_of
 from cnnwidgets.patches.lots import drawn_keys, tie_keys
 from cnnwidgets.patches.plan import COMPARED, FORMAT, compare, model_identity, preprocess_hash
 from cnnwidgets.patches.progress import Skipped
 from cnnwidgets.patches.sources import source_of
 from cnnwidgets.patches.table import Images
-from cnnwidgets.patches.tally import Tally
+from cnnwidgets.patches.tally import ADDED, TALLIED, Tally
 from cnnwidgets.patches.tensors import Tensors, whole
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnwidgets.errors import CnnWidgetsError, IndexFileError
-from cnnwidgets.files import expand, home_hint, kind_of, new_file, open_regular, reason_of
+from cnnwidgets.files import expand, home_hint, new_file, open_regular, reason_of
 from cnnwidgets.patches.seal import SEALED, is_sealed, seal_of
 
 if TYPE_CHECKING:
@@ -137,14 +137,12 @@ class Tensors:
     def __init__(self, path: Path) -> None:
         self.path = path = expand(path)
         try:
-            if not kind_of(path):
-                raise IndexFileError(
-                    f"There is no file {str(path)!r}. PatchIndex.build(..., path=...) makes one.{home_hint(path)}"
-                )
             with open_regular(path) as file:
                 data = np.memmap(file, dtype=np.uint8, mode="r")
-        except IndexFileError:
-            raise
+        except FileNotFoundError as error:
+            raise IndexFileError(
+                f"There is no file {str(path)!r}. PatchIndex.build(..., path=...) makes one.{home_hint(path)}"
+            ) from error
         except (OSError, ValueError) as error:  # empty files cannot be mapped
             known = isinstance(error, CnnWidgetsError | ValueError)
             raise self.damaged(str(error).rstrip(".") if known else f"it cannot be read: {reason_of(error)}") from error
@@ -252,7 +250,7 @@ class Tensors:
         found, _, start, end = self._entries[name]
         raw = self._data[self._start + start : self._start + end]
         if name in self.checksums and name not in self._checked:
-            if hashlib.sha256(raw).hexdigest() != self.checksums[name]:
+            if hashlib.sha256(raw.data).hexdigest() != self.checksums[name]:
                 raise self.damaged(f"the array {name!r} is not what was written: its checksum differs")
             self._checked.add(name)
         array: npt.NDArray[Any] = raw.view(found).reshape(sizes)
