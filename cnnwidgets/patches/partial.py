@@ -102,7 +102,7 @@ class Partial:
                 text = file.read(_MARKER_BYTES + 1)
             if text != _marker():
                 raise IndexMismatchError(
-                    f"{MARKER!r} in the folder {str(self.folder)!r} does not name it as begun work on an index. {remedy}"
+                    f"{MARKER!r} in the folder {str(self.folder)!r} does not name it as work on an index. {remedy}"
                 )
 
     def load(self) -> tuple[Tally, dict[str, Any]] | None:
