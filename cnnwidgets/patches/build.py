@@ -119,13 +119,16 @@ class Build:
         if not self.tally.images:
             raise _nothing(self.source.total, self._skipped)
 
+    def _known(self) -> dict[str, Any]:
+        """Return the part of the identity that is known before an image is read."""
+        model = {"model": model_identity(self.model), "preprocess": preprocess_hash(self.model)}
+        return {**model, "data": self.source.stamp()}
+
     def _begun(self) -> tuple[Tally, dict[str, Any]] | None:
         """Return the work that was begun, once it is that on this model and these images; none where it is damaged."""
         try:
-            kept = self.partial.load()
+            kept = self.partial.load(self._known)
             if kept is not None:
-                known = {"model": model_identity(self.model), "preprocess": preprocess_hash(self.model)}
-                self.partial.check({**known, "data": self.source.stamp()}, kept[1]["identity"])
                 self.partial.verify()
                 self.partial.skipped()
         except IndexFileError as error:

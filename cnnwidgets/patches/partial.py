@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnwidgets.errors import IndexFileError, IndexMismatchError
+from cnnwidgets.errors import CnnWidgetsError, IndexFileError, IndexMismatchError
 from cnnwidgets.files import FILE, in_words, kind_of, make_folder, new_file, open_own, open_regular
 from cnnwidgets.patches import tensors
 from cnnwidgets.patches.grown import Grown
@@ -19,7 +19,7 @@ from cnnwidgets.patches.plan import FORMAT, compare
 from cnnwidgets.patches.tally import TALLIED, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import numpy.typing as npt
@@ -105,11 +105,14 @@ class Partial:
                     f"{MARKER!r} in the folder {str(self.folder)!r} does not name it as work on an index. {remedy}"
                 )
 
-    def load(self) -> tuple[Tally, dict[str, Any]] | None:
+    def load(self, wanted: Callable[[], Mapping[str, Any]]) -> tuple[Tally, dict[str, Any]] | None:
         """Return the tally and the facts of the last save, None where there is none yet; nothing is changed.
 
+        Args:
+            wanted: gives what is known of the identity that is asked for; it is compared before all else.
+
         Raises:
-            IndexMismatchError: another version of cnnwidgets began the work.
+            IndexMismatchError: the work belongs to something else, or another version of cnnwidgets began it.
             IndexFileError: the last save is damaged.
 
         """
@@ -119,11 +122,12 @@ class Partial:
         try:
             state = tensors.Tensors(path)
             self.check({"format": FORMAT}, state.facts["progress"]["identity"])
+            self.check(wanted(), state.facts["progress"]["identity"])
             if "top_keys" not in state:  # it ordered equal values by image, and did not count them
                 self.check({"format": FORMAT}, {"format": None})
             tally, progress = self._saved(state)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            if isinstance(error, IndexMismatchError):
+            if isinstance(error, CnnWidgetsError) and not isinstance(error, IndexFileError):
                 raise
             said = str(error).partition("damaged one: ")[2].removesuffix(". Build it anew.")
             raise self.damaged(said or f"its facts do not fit ({type(error).__name__}: {error})") from error
