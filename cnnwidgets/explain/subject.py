@@ -129,8 +129,8 @@ def _refuse_unreadable(x: Tensor) -> None:
     """Raise `ImageError` for a tensor that does not hold its values one by one."""
     if x.device.type == "meta":
         raise ImageError(
-            f"x of shape {_shape(x)} lies on the device 'meta': it has a shape and no values. Give a tensor with values, "
-            "such as torch.zeros(x.shape)."
+            f"x of shape {_shape(x)} lies on the device 'meta': it has a shape and no values. Give one with "
+            "values, such as torch.zeros(x.shape)."
         )
     if x.is_nested:
         raise ImageError(
@@ -147,8 +147,8 @@ def _refuse_spread(x: Tensor) -> None:
     size = x.numel() * x.element_size()
     if size > _MOST_SPREAD and size > x.untyped_storage().nbytes():
         raise ImageError(
-            f"x of shape {_shape(x)} is {x.untyped_storage().nbytes():,} bytes in memory, spread out by expand or views; "
-            f"each value by itself, they are {size / 2**30:.0f} GiB. Give fewer or smaller images."
+            f"x of shape {_shape(x)} is {x.untyped_storage().nbytes():,} bytes in memory, spread out by expand; "
+            f"one by one its values are {size / 2**30:.0f} GiB. Give fewer or smaller images."
         )
 
 

@@ -44,7 +44,7 @@ def to_rgb(array: NDArray[np.generic], name: str = "The array") -> Image.Image:
 def _plain(array: NDArray[np.generic], name: str) -> NDArray[np.generic]:
     """Return an array of any subclass as it is in memory: matrices have rules of their own, masks hide values."""
     if isinstance(array, np.ma.MaskedArray):
-        hidden = int(np.ma.count_masked(array))
+        hidden = int(np.ma.getmaskarray(array).sum())
         if hidden:
             raise ImageError(
                 f"{name} is a masked array that hides {hidden} of its {array.size} values, which have no colour. Say "
@@ -55,15 +55,15 @@ def _plain(array: NDArray[np.generic], name: str) -> NDArray[np.generic]:
 
 
 def check_size(height: int, width: int, name: str) -> None:
-    """Raise `ImageError` for a picture of more pixels than Pillow decodes from a file; see `PIL.Image.MAX_IMAGE_PIXELS`.
+    """Raise `ImageError` for a picture of more pixels than Pillow decodes: `PIL.Image.MAX_IMAGE_PIXELS`.
 
     An array that repeats one value (`numpy.broadcast_to`) takes no memory before it becomes a picture.
     """
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and height * width > 2 * limit:
         raise ImageError(
-            f"{name} has {width} x {height} pixels, more than the {2 * limit} that Pillow decodes. Make it smaller, or, "
-            "if it is meant so, raise PIL.Image.MAX_IMAGE_PIXELS."
+            f"{name} has {width} x {height} pixels, more than the {2 * limit} that Pillow decodes. Make it smaller, "
+            "or, if it is meant so, raise PIL.Image.MAX_IMAGE_PIXELS."
         )
 
 

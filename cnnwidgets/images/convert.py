@@ -22,9 +22,9 @@ def to_picture(source: PictureSource) -> Image.Image:
     Understood are
 
     - a PIL image of any mode (of an animated one: the frame that it is on);
-    - a path, or the encoded bytes of a file, in any raster format that starts no other program (PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF,
-      JPEG 2000, ...; of an animated GIF, WebP or
-      APNG and of a TIFF with several pages: the first frame);
+    - a path, or the encoded bytes of a file, in a raster format that starts no other program: PNG, JPEG, WebP,
+      GIF, BMP, TIFF, AVIF, JPEG 2000 and others, see `images.formats` (of an animated GIF, WebP or APNG and of a
+      TIFF with several pages: the first frame);
     - an array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8 (0..255), uint16 (0..65535), bool,
       or float with values in 0..1.
 

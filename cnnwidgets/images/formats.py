@@ -14,8 +14,8 @@ from cnnwidgets.errors import ImageError
 
 #: HEIF and JXL are read where the user has registered a decoder for them.
 ALLOWED = (
-    "PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "ICO", "AVIF", "JPEG2000", "PCX", "SGI", "QOI",
-    "HEIF", "JXL",
+    "PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "ICO", "AVIF", "JPEG2000", "PCX", "SGI",
+    "QOI", "HEIF", "JXL",
 )  # fmt: skip
 _LISTED = "PNG, JPEG, WebP, GIF, BMP, TIFF, PPM, TGA, ICO, AVIF, JPEG 2000, PCX, SGI, QOI"
 
