@@ -163,7 +163,7 @@ class Sheet:
 
     def __init__(self, packed: dict[str, Any]) -> None:
         self._places = packed.get("places", [])
-        self._picture = Image.open(io.BytesIO(packed["data"])).convert("RGB") if packed else None
+        self._picture = Image.open(io.BytesIO(packed["data"]), formats=readable()).convert("RGB") if packed else None
 
     def size(self, number: int) -> tuple[int, int]:
         """Return (width, height) of a tile."""
