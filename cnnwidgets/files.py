@@ -90,6 +90,10 @@ def kind_of(path: Path, *, links: bool = True) -> str:
         mode = path.stat(follow_symlinks=links).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return ""
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself leads to nothing
+            return ""
+        raise
     if stat.S_ISLNK(mode):
         return "a link"
     return FILE if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "no file")

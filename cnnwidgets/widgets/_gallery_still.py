@@ -12,6 +12,7 @@ from cnnwidgets.explain.drawing import beside, stacked
 from cnnwidgets.explain.frame import Box
 from cnnwidgets.explain.geometry import interpolation
 from cnnwidgets.images.font import font
+from cnnwidgets.images.formats import readable
 from cnnwidgets.images.tiles import contact_sheet
 from cnnwidgets.patches.cut import cut
 from cnnwidgets.widgets._gallery_tiles import Missing
