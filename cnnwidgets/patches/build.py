@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from cnnwidgets.errors import Cancelled, ImageError, ModelError
+from cnnwidgets.errors import Cancelled, ImageError, IndexFileError, ModelError
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.patches.glance import Asked
@@ -96,13 +97,11 @@ class Build:
             Cancelled: stopped on request.
 
         """
-        kept = self.partial.load()
+        kept = self._begun()
         facts: dict[str, Any] = {} if kept is None else kept[1]
         if kept is not None:
             self.tally, self.done, self._names_end = kept[0], facts["done"], facts["names_end"]
             self._skipped = [Skipped(*entry) for entry in self.partial.skipped()]
-            known = {"model": model_identity(self.model), "preprocess": preprocess_hash(self.model)}
-            self.partial.check({**known, "data": self.source.stamp()}, facts["identity"])
         items = self.source.items(self.done, facts.get("classes", ()))
         first, items, skipped = _first_readable(items)
         if first is None and kept is None:
@@ -115,9 +114,28 @@ class Build:
             self.tally = Tally([layer.shape[0] for layer in self.plan.layers], int(self.settings.k))
         else:
             self.partial.check(self.plan.identity, facts["identity"])
+        self.partial.resume()
         yield from self._passes(items)
         if not self.tally.images:
             raise _nothing(self.source.total, self._skipped)
+
+    def _known(self) -> dict[str, Any]:
+        """Return the part of the identity that is known before an image is read."""
+        model = {"model": model_identity(self.model), "preprocess": preprocess_hash(self.model)}
+        return {**model, "data": self.source.stamp()}
+
+    def _begun(self) -> tuple[Tally, dict[str, Any]] | None:
+        """Return the work that was begun, once it is that on this model and these images; none where it is damaged."""
+        try:
+            kept = self.partial.load(self._known)
+            if kept is not None:
+                self.partial.verify()
+                self.partial.skipped()
+        except IndexFileError as error:
+            warnings.warn(f"{error} It cannot be gone on with: the build begins anew.", UserWarning, stacklevel=2)
+            self.partial.empty()
+            return None
+        return kept
 
     def _passes(self, items: Iterator[Item]) -> Iterator[BuildProgress]:
         plan, clock = self.plan, Clock(self.done)
