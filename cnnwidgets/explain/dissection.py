@@ -22,7 +22,7 @@ from cnnwidgets.explain.taps import watch
 if TYPE_CHECKING:
     from cnnwidgets.explain.control import Cancel, Progress
     from cnnwidgets.explain.layer import Layer
-    from cnnwidgets.explain.layers import LayerLike
+    from cnnwidgets.explain.layers import check_paths, LayerLike
     from cnnwidgets.explain.network import Network
 
 
@@ -104,8 +104,9 @@ class _Stream:
             sample.add(part.float().cpu().numpy())
 
         for done, batch in enumerate(batches(self._network, images), 1):
-            for part in torch.split(batch, self._chunk or few_images(*batch.shape[2:])):
+            for part in torch.split(batch, self._network.at_once(self._chunk or few_images(*batch.shape[2:]))):
                 check_cancelled(cancel, done - 1, total)
+                check_paths(self._network, [self._layer], part, f"an image of item {done - 1} of over=, number")
                 with torch.no_grad():
                     watch(self._network, part, [self._layer.call], see)
             self.images += len(batch)

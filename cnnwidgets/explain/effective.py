@@ -30,7 +30,7 @@ def effective_field(
     signs = _signs(layer.shape[0], channel, probes, seed).to(network.x.device, network.x.dtype)
     total = torch.zeros(network.x.shape[2:], dtype=torch.float64)
     counted = 0
-    for part in torch.split(network.x, _CHUNK):
+    for part in torch.split(network.x, network.at_once(_CHUNK)):
         for squared in _squared(network, layer, cell, part, signs):
             weight = float(squared.sum())
             if weight > 0:

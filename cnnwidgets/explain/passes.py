@@ -118,6 +118,8 @@ def _passes(network: Network, base: Tensor, *, incremental: bool) -> Passes:
         return FullPasses(network, base)
     mixes = "it normalises over the batch, so the images of a batch influence each other"
     reason = "its forward pass draws random numbers" if network.trace.draws else mixes
+    if network.trace.branches:
+        reason = "its forward pass depends on the values of the picture"
     if network.trace.stands_alone:
         # Loading what writes a graph takes a second, which whole passes need not pay.
         from cnnwidgets.explain.incremental import NotIncrementalError, incremental_passes

@@ -224,6 +224,8 @@ def _measure(
         last = default_layer(network.trace)
     except LayerError as error:  # a network none of whose maps leads to its scores has layers all the same
         return made(f"it has no last feature map ({error})")
+    if network.trace.branches:
+        return made("its forward pass depends on the values of the picture: other pictures may take another path")
     if has_initial_statistics(network.module):
         return made("it is untrained: its batch normalisations have seen no data")
     if last.call not in grids or not is_measurable(grids[last.call].x):

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _HIDDEN = {
     "ReluBackward0": "a ReLU that no call of a PyTorch function shows (is part of the model a TorchScript module?)",
     "DifferentiableGraphBackward": "a TorchScript module, whose ReLUs cannot be seen",
-    "CheckpointFunctionBackward": "gradient checkpointing, which runs its part of the model again, with plain ReLUs",
 }
 
 
@@ -76,12 +75,19 @@ class Rectifying:
 
         return edit
 
-    def check(self, value: Tensor, layer: str) -> None:
-        """Raise `ModelError` where no gradient leads back from a value, or where it would pass a ReLU unseen."""
+    def check(self, value: Tensor, layer: str, obstacle: Callable[[], str]) -> None:
+        """Raise `ModelError` where no gradient leads back from a value, or where it would pass a ReLU unseen.
+
+        Args:
+            value: the value.
+            layer: what it is called.
+            obstacle: says what stops gradients.
+
+        """
         if not value.requires_grad:
             raise ModelError(
-                f"No gradient leads from the layer {layer!r} back to the input. Is there a torch.no_grad(), a rounding "
-                "or a detach() in between, or gradient checkpointing? Without that, units of it can be projected."
+                f"No gradient leads from the layer {layer!r} back to the input: {obstacle()} Without that, units of it "
+                "can be projected."
             )
         todo, seen = [value.grad_fn], set()
         while todo:

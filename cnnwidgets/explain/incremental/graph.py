@@ -134,6 +134,8 @@ def _tried(network: Network, before: Graph | Reason | None) -> Graph | Reason:
 def _export(network: Network) -> Graph:
     if network.trace.draws:
         raise NotIncrementalError("its forward pass draws random numbers")
+    if network.trace.branches:
+        raise NotIncrementalError("its forward pass depends on the values of the picture")
     if any(isinstance(part, torch.jit.ScriptModule) for part in network.module.modules()):
         raise NotIncrementalError("it holds TorchScript")
     example = network.x[:1].detach().expand(2, -1, -1, -1).contiguous()
