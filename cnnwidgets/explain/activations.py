@@ -13,7 +13,7 @@ from cnnwidgets.errors import LayerError, OptionError
 from cnnwidgets.explain.activation_set import Activations
 from cnnwidgets.explain.kept import KeptActivations
 from cnnwidgets.explain.keywords import spelled
-from cnnwidgets.explain.layers import LayerLike, default_layer, check_paths, find_layer, layer_list
+from cnnwidgets.explain.layers import LayerLike, check_paths, default_layer, find_layer, layer_list
 from cnnwidgets.explain.method import check_chunk
 from cnnwidgets.explain.network import Network, few_images
 from cnnwidgets.explain.passes import checked_dtype

@@ -117,6 +117,7 @@ class CallMode(TorchFunctionMode):
         super().__init__()
         self.count = 0
         self.inside: OpaqueCall | None = None
+        self._afterwards: list[Callable[[], Any]] = []
         self._interception = Interception()
 
     def __enter__(self) -> Any:
@@ -128,6 +129,7 @@ class CallMode(TorchFunctionMode):
         """Leave the mode, and then what it needs of PyTorch."""
         try:
             super().__exit__(kind, error, trace)
+            self._finish()
         finally:
             self._interception.__exit__(kind, error, trace)
 
@@ -137,6 +139,8 @@ class CallMode(TorchFunctionMode):
         """Number the call."""
         del types
         kwargs = kwargs or {}
+        if self.inside is None and self._afterwards:
+            self._finish()
         if self.inside is not None or (
             not (args and isinstance(args[0], Tensor)) and first_tensor((args, kwargs)) is None
         ):
@@ -147,11 +151,18 @@ class CallMode(TorchFunctionMode):
         """Number a call that no torch function shows."""
         if self.inside is not None or first_tensor((args, kwargs)) is None:
             return call(*args, **kwargs)
+        self._finish()
         self.inside = call
         try:
             return self.called(call, args, kwargs)
         finally:
             self.inside = None
+            self._afterwards = call.afterwards
+
+    def _finish(self) -> None:
+        """Do what the last call wanted done with its results, which by now are part of the graph of gradients."""
+        while self._afterwards:
+            self._afterwards.pop()()
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the call."""

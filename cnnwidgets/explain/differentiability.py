@@ -6,16 +6,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
-from cnnwidgets.explain.calls import CallMode, function_name, is_numbered, tensors_in
+from cnnwidgets.explain.calls import CallMode, is_numbered, tensors_in
+from cnnwidgets.explain.interception import OpaqueCall
 from cnnwidgets.explain.trace import INPUT
 
 if TYPE_CHECKING:
     from cnnwidgets.explain.network import Network
     from cnnwidgets.explain.trace import Trace
-
-_CUTS = {"detach", "data", "argmax", "argmin", "argsort", "bucketize", "searchsorted"}
 
 
 class _Obstacles(CallMode):
@@ -23,6 +21,7 @@ class _Obstacles(CallMode):
 
     Attributes:
         found: number of the call, and whether gradients were switched off when it was made.
+        off: the calls that were made while gradients were switched off.
 
     """
 
@@ -30,17 +29,22 @@ class _Obstacles(CallMode):
         super().__init__()
         self._several = trace.several
         self.found: dict[int, bool] = {}
+        self.off: set[int] = set()
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = any(tensor.requires_grad for tensor in tensors_in((args, kwargs)))
         result = func(*args, **kwargs)
         if not is_numbered(func, result):
             return result
+        if isinstance(func, OpaqueCall) and func.within:  # its results become part of the graph when it has ended
+            self.count += self._several.get(self.count, 1)
+            return result
         outs = [out for out in tensors_in(result) if out.is_floating_point()]
+        off = not torch.is_grad_enabled()
+        if off:
+            self.off.add(self.count)
         if given and not any(out.requires_grad for out in outs):
-            off = not torch.is_grad_enabled()
-            if off or function_name(func) in _CUTS or outs or any(tensors_in(result)):
-                self.found[self.count] = off
+            self.found[self.count] = off
         for out in outs:
             if not out.requires_grad:
                 with suppress(RuntimeError):  # a view of one that is a leaf
@@ -75,7 +79,7 @@ def gradient_obstacle(network: Network, start: int = INPUT) -> str:
     if not mode.found[number]:
         where = f" in the module {call.owner!r}" if call.owner else " in the model's forward"
         return f"{call.name}(){where} hands no gradient on."
-    owner = _outermost(trace, mode.found, call.owner)
+    owner = _outermost(trace, mode.off, call.owner)
     where = f"the module {owner!r} ({type(network.model.get_submodule(owner)).__name__})"
     if not owner:
         where = f"the forward of the model ({type(network.model).__name__})"
@@ -94,9 +98,8 @@ def _behind(trace: Trace, start: int) -> set[int]:
     return reached - {start}
 
 
-def _outermost(trace: Trace, found: dict[int, bool], owner: str) -> str:
+def _outermost(trace: Trace, off: set[int], owner: str) -> str:
     """Return the outermost module all of whose calls were made without gradients, given an inner one."""
-    off = {number for number, switched in found.items() if switched}
     paths = [".".join(owner.split(".")[:depth]) for depth in range(owner.count(".") + 2 if owner else 1)]
     for path in ["", *paths] if owner else [""]:
         inside = [

@@ -22,7 +22,7 @@ from cnnwidgets.explain.taps import watch
 if TYPE_CHECKING:
     from cnnwidgets.explain.control import Cancel, Progress
     from cnnwidgets.explain.layer import Layer
-    from cnnwidgets.explain.layers import check_paths, LayerLike
+    from cnnwidgets.explain.layers import LayerLike, check_paths
     from cnnwidgets.explain.network import Network
 
 

@@ -44,11 +44,19 @@ class OpaqueCall:
         name: what it is called.
         run: runs it.
         module: the TorchScript module that is called, None for a custom autograd function.
+        within: whether only the forward of a custom autograd function is seen, from within: its results become part of
+            the graph of gradients when it has ended.
+
+    Attributes:
+        afterwards: what is to be done with the results once they are part of the graph.
 
     """
 
-    def __init__(self, name: str, run: Callable[..., Any], module: nn.Module | None = None) -> None:
-        self.__name__, self._run, self.module = name, run, module
+    def __init__(
+        self, name: str, run: Callable[..., Any], module: nn.Module | None = None, *, within: bool = False
+    ) -> None:
+        self.__name__, self._run, self.module, self.within = name, run, module, within
+        self.afterwards: list[Callable[[], Any]] = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it."""
@@ -63,7 +71,7 @@ def opaque_name(cls: type) -> str:
 class Interception:
     """A context in which the calls of this thread are those of a pass of ours. May be entered again inside itself."""
 
-    _patches: list[tuple[Any, str, Any]] = []  # noqa: RUF012 - one list for all threads, guarded by the lock
+    _patches: list[tuple[Any, str, Any]] = []
     _users = 0
 
     def __enter__(self) -> Self:
@@ -89,10 +97,18 @@ class Interception:
                     delattr(owner, name) if before is _MISSING else setattr(owner, name, before)
 
 
+_CALLS_SUPER = hasattr(vars(_function.Function).get("apply"), "__func__")
+_C_APPLY: Any = vars(torch._C._FunctionBase)["apply"]  # noqa: SLF001
+
+
 def _install(patches: list[tuple[Any, str, Any]]) -> None:
     """Exchange the functions, noting what stood there."""
+    # Of a PyTorch whose `Function.apply` is Python, what that one calls is exchanged: it serves all that was kept of it.
+    # Where it is C, an `apply` that was kept under another name, as `swish = Swish.apply`, is only seen from within.
+    owner_of_apply = _function._SingleLevelFunction if _CALLS_SUPER else _function.Function  # noqa: SLF001
     exchanged: list[tuple[Any, str, Any]] = [
-        (_function._SingleLevelFunction, "apply", classmethod(_apply)),  # noqa: SLF001
+        (owner_of_apply, "apply", classmethod(_apply)),
+        *(() if _CALLS_SUPER else ((_function.FunctionMeta, "__getattribute__", _get_forward),)),
         (torch.jit.ScriptModule, "__call__", _call_script),
         (torch._C, "_InferenceMode", _inference_mode),  # noqa: SLF001
         *((_checkpoint, name, _without_recomputation(getattr(_checkpoint, name, None))) for name in _CHECKPOINTS),
@@ -139,13 +155,26 @@ def _apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
         function, _preserve, *given = args
         return function(*given)
 
-    def run(*args: Any, **kwargs: Any) -> Any:
-        return super(_function._SingleLevelFunction, cls).apply(*args, **kwargs)  # noqa: SLF001
-
+    run = _C_APPLY.__get__(None, cls)
     mode = _active_mode()
     if mode is None:
         return run(*args, **kwargs)
     return mode.opaque(OpaqueCall(opaque_name(cls), run), args, kwargs)
+
+
+def _get_forward(cls: Any, name: str) -> Any:
+    """Return an attribute of a custom autograd function; its forward is one call of the pass, if nothing else was."""
+    value = type.__getattribute__(cls, name)
+    if name != "forward" or cls is _checkpoint.CheckpointFunction:
+        return value
+    mode = _active_mode()
+    if mode is None or mode.inside is not None:
+        return value
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        return mode.opaque(OpaqueCall(opaque_name(cls), value, within=True), args, kwargs)
+
+    return forward
 
 
 def _call_script(self: nn.Module, *args: Any, **kwargs: Any) -> Any:

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from cnnwidgets.errors import ModelError
-from cnnwidgets.explain.rectifiers import candidates, chooses, is_masked, rectified
+from cnnwidgets.explain.interception import OpaqueCall
+from cnnwidgets.explain.rectifiers import candidates, chooses, gives_rectified, is_masked, rectified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,14 @@ class Rectifying:
 
             if is_masked(name) and not _gives_maximum(call, x):
                 return plainly(func, args, kwargs)
+            if isinstance(func, OpaqueCall):
+                if not gives_rectified(call, x):
+                    return plainly(func, args, kwargs)
+                if func.within:
+                    raise ModelError(
+                        f"{name}() is a ReLU, written as a custom autograd function, and kept under another name, where "
+                        f"its gradient cannot be cut. Call it as {name}(x), or use nn.ReLU."
+                    )
             result = _Rectified.apply(x, call, self._gated, lambda: self.reached.setdefault(number, name))
             return None if func is Tensor.__setitem__ else result
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.calls import Edit, function_name, not_reached, value_made
+from cnnwidgets.explain.interception import OpaqueCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +67,8 @@ class Tap:
                 "numbers, so no gradient can be taken of it. Choose another one of explain.layers(model, x)."
             )
         leaf = self._starts(out)
+        if isinstance(func, OpaqueCall) and func.within:
+            return self._take_later(func, result, out, leaf=leaf)
         if result is None:  # an assignment, x[mask] = 0: its result is x, for which no copy can be slipped in
             if self._copy:
                 raise ModelError(
@@ -83,6 +86,20 @@ class Tap:
             return _exchanged(result, out, self._value.clone())
         # Nothing writes over it: mark the tensor itself, which also serves code that kept another name for it.
         self._value = out.requires_grad_(True)
+        return result
+
+    def _take_later(self, func: OpaqueCall, result: Any, out: Tensor, *, leaf: bool) -> Any:
+        """Take a result of a custom autograd function that is seen from within, before it is part of the graph."""
+        if self._copy:
+            name = func.__name__
+            raise ModelError(
+                f"This layer is made by {name}(), a custom autograd function that was kept under another name, and a "
+                "later in-place operation writes over it, so it cannot be taken hold of. Call the function as "
+                f"{name}(x), or choose another one of explain.layers(model, x)."
+            )
+        self._value = out
+        if leaf:
+            func.afterwards.append(lambda: out.requires_grad_(True))
         return result
 
 
