@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.interception import Interception, OpaqueCall
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 Edit = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
@@ -123,12 +126,14 @@ class CallMode(TorchFunctionMode):
     def __enter__(self) -> Any:
         """Begin to count."""
         self._interception.__enter__()
-        return super().__enter__()
+        return super().__enter__()  # type: ignore[no-untyped-call]
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Leave the mode, and then what it needs of PyTorch."""
         try:
-            super().__exit__(kind, error, trace)
+            super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
             self._finish()
         finally:
             self._interception.__exit__(kind, error, trace)

@@ -15,6 +15,7 @@ from cnnwidgets.explain.batches import batches, count_of
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.highlight import Highlight, checked_quantile
 from cnnwidgets.explain.keywords import spelled
+from cnnwidgets.explain.layers import check_paths
 from cnnwidgets.explain.network import check_finite, few_images
 from cnnwidgets.explain.samples import MOST, Sample, quantile_of
 from cnnwidgets.explain.taps import watch
@@ -22,7 +23,7 @@ from cnnwidgets.explain.taps import watch
 if TYPE_CHECKING:
     from cnnwidgets.explain.control import Cancel, Progress
     from cnnwidgets.explain.layer import Layer
-    from cnnwidgets.explain.layers import LayerLike, check_paths
+    from cnnwidgets.explain.layers import LayerLike
     from cnnwidgets.explain.network import Network
 
 

@@ -1,11 +1,11 @@
 """What a forward pass of ours meets other than elsewhere: opaque calls, no recomputation, no inference mode.
 
-A mode of torch functions sees neither a `torch.autograd.Function` nor a TorchScript module as a call: of the one it sees
-the functions inside, whose results are not those that come out of it, of the other nothing. Gradient checkpointing runs
-a part of the forward pass again during the backward pass, without the edits that were in force. And tensors of
-`torch.inference_mode()` have no version, by which writing in place is noticed. So while a pass of ours runs, four
-functions of PyTorch are exchanged for ones that, in the pass's own thread, do otherwise; in every other thread, and once
-the pass has ended, they do what they did.
+A mode of torch functions sees neither a `torch.autograd.Function` nor a TorchScript module as a call: of the one it
+sees the functions inside, whose results are not those that come out of it, of the other nothing. Gradient checkpointing
+runs a part of the forward pass again during the backward pass, without the edits that were in force. And tensors of
+`torch.inference_mode()` have no version, by which writing in place is noticed. So while a pass of ours runs, some
+functions of PyTorch are exchanged for ones that, in the pass's own thread, do otherwise; in every other thread, and
+once the pass has ended, they do what they did.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-_Apply = Any
 _CHECKPOINTS = ("_checkpoint_without_reentrant_generator", "_checkpoint_without_reentrant_generator_impl")
 _LOCK = threading.Lock()
 _MISSING = object()
@@ -103,7 +102,7 @@ _C_APPLY: Any = vars(torch._C._FunctionBase)["apply"]  # noqa: SLF001
 
 def _install(patches: list[tuple[Any, str, Any]]) -> None:
     """Exchange the functions, noting what stood there."""
-    # Of a PyTorch whose `Function.apply` is Python, what that one calls is exchanged: it serves all that was kept of it.
+    # Of a PyTorch whose `Function.apply` is Python, what that one calls is exchanged: it serves whatever was kept.
     # Where it is C, an `apply` that was kept under another name, as `swish = Swish.apply`, is only seen from within.
     owner_of_apply = _function._SingleLevelFunction if _CALLS_SUPER else _function.Function  # noqa: SLF001
     exchanged: list[tuple[Any, str, Any]] = [
@@ -134,9 +133,9 @@ def _inference_mode(mode: Any = True) -> Any:  # noqa: FBT002 - as PyTorch has i
 def _without_recomputation(original: Any) -> Callable[..., Iterator[None]]:
     def generator(*args: Any, **kwargs: Any) -> Iterator[None]:
         if not _THREAD.passes:
-            return (yield from original(*args, **kwargs))
-        yield
-        return None
+            yield from original(*args, **kwargs)
+        else:
+            yield
 
     return generator
 
@@ -145,7 +144,8 @@ def _active_mode() -> Any:
     """Return the innermost mode of this thread that numbers calls, None outside of one and inside a call of one."""
     if not _THREAD.passes:
         return None
-    modes = [mode for mode in _get_current_function_mode_stack() if hasattr(mode, "opaque")]
+    stack: list[Any] = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+    modes = [mode for mode in stack if hasattr(mode, "opaque")]
     return modes[-1] if modes else None
 
 

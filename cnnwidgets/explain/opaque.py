@@ -21,6 +21,7 @@ def is_cellwise(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     source: Tensor,
+    *,
     dims: tuple[int, int],
     part: int = 0,
 ) -> bool:

@@ -69,16 +69,8 @@ class Rectifying:
                     **{key: given if value is x else value for key, value in kwargs.items()},
                 )
 
-            if is_masked(name) and not _gives_maximum(call, x):
+            if not _is_rectifier(func, name, call, x):
                 return plainly(func, args, kwargs)
-            if isinstance(func, OpaqueCall):
-                if not gives_rectified(call, x):
-                    return plainly(func, args, kwargs)
-                if func.within:
-                    raise ModelError(
-                        f"{name}() is a ReLU, written as a custom autograd function, and kept under another name, where "
-                        f"its gradient cannot be cut. Call it as {name}(x), or use nn.ReLU."
-                    )
             result = _Rectified.apply(x, call, self._gated, lambda: self.reached.setdefault(number, name))
             return None if func is Tensor.__setitem__ else result
 
@@ -145,6 +137,20 @@ class _Rectified(torch.autograd.Function):
 
 def _as_it_is(tensor: Tensor) -> Tensor:
     return tensor
+
+
+def _is_rectifier(func: Any, name: str, call: Callable[[Tensor], Any], x: Tensor) -> bool:
+    """Whether a call that may be a ReLU is one, where its values have to tell."""
+    if not isinstance(func, OpaqueCall):
+        return not is_masked(name) or _gives_maximum(call, x)
+    if not gives_rectified(call, x):
+        return False
+    if func.within:
+        raise ModelError(
+            f"{name}() is a ReLU, written as a custom autograd function and kept under another name, where its "
+            f"gradient cannot be cut. Call it as {name}(x), or use nn.ReLU."
+        )
+    return True
 
 
 def _gives_maximum(call: Callable[[Tensor], Any], x: Tensor) -> bool:

@@ -236,7 +236,7 @@ class _Recorder(CallMode):
         for source in tensors_in((args, kwargs)):
             grid: Grid | None = self.follower.grids.get(source)
             if grid is not None and source.shape == out.shape and fits(grid, out):
-                if is_cellwise(func, args, kwargs, source, grid.dims, part):
+                if is_cellwise(func, args, kwargs, source, dims=grid.dims, part=part):
                     self.follower.grids[out] = grid
                     return grid
                 break
