@@ -150,7 +150,14 @@ def _cut(network: Network, model: nn.Module, layer: LayerLike) -> Trunk:
         )
     found = find_layer(network, layer)
     copy = own_copy(make_twin(unwrap(model)))
-    return Trunk(copy, network.trace, found.call, found.name).eval()
+    trunk = Trunk(copy, network.trace, found.call, found.name)
+    try:
+        return trunk.eval()
+    except NotImplementedError as error:
+        raise ModelError(
+            "The model is a graph that torch.export made, which cannot be put into evaluation mode. Give the nn.Module "
+            "that was exported."
+        ) from error
 
 
 def _fit(

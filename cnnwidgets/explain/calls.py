@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -33,14 +33,16 @@ def function_name(function: Any) -> str:
 
 
 def tensors_in(values: Any) -> Iterator[Tensor]:
-    """Yield the tensors among arguments or results, also inside lists, tuples and dicts."""
+    """Yield the tensors among arguments or results, also inside lists, tuples, dicts and dataclasses."""
     if isinstance(values, Tensor):
         yield values
     elif isinstance(values, list | tuple):
         for value in values:
             yield from tensors_in(value)
-    elif isinstance(values, dict):
+    elif isinstance(values, Mapping):
         yield from tensors_in(list(values.values()))
+    elif is_dataclass(values) and not isinstance(values, type):
+        yield from tensors_in([getattr(values, one.name) for one in fields(values)])
 
 
 def first_tensor(values: Any) -> Tensor | None:

@@ -80,12 +80,12 @@ def gradient_obstacle(network: Network, start: int = INPUT) -> str:
         where = f" in the module {call.owner!r}" if call.owner else " in the model's forward"
         return f"{call.name}(){where} hands no gradient on."
     owner = _outermost(trace, mode.off, call.owner)
-    where = f"the module {owner!r} ({type(network.model.get_submodule(owner)).__name__})"
-    if not owner:
-        where = f"the forward of the model ({type(network.model).__name__})"
+    where = f"the forward of the model ({type(network.model).__name__})"
+    if owner:
+        where = f"the module {owner!r} ({type(network.model.get_submodule(owner)).__name__}), or what calls it,"
     return (
-        f"{where} computes under torch.no_grad() or torch.inference_mode(), as a decorator of its forward or in a "
-        "with block. Take that away, and use it around the calls of the model instead."
+        f"{where} computes under torch.no_grad() or torch.inference_mode(), by a decorator or in a with block. Take "
+        "that away, and use it around the calls of the model instead."
     )
 
 

@@ -59,7 +59,7 @@ def _squared(network: Network, layer: Layer, cell: tuple[int, int], part: Tensor
     summed = torch.zeros((len(x), *x.shape[2:]), dtype=torch.float64)
     with torch.enable_grad():
         network.run(x, tap.edits)
-        check_leads_back(tap.value, layer)
+        check_leads_back(network, tap.value, layer)
         unit = tap.value[:, :, cell[0], cell[1]]
         for row in signs:
             (gradient,) = gradients((unit * row).sum(), x, retain_graph=True)

@@ -172,6 +172,13 @@ def default_layer(trace: Trace) -> Layer:
     """
     on_path, maps = _ancestors(trace), _maps(trace)
     if not maps & on_path:
+        script = any(call.name.startswith("TorchScript.") for call in trace.calls)
+        if script:
+            raise LayerError(
+                "This network has no layer with rows and columns that can be seen: it is, or holds, a TorchScript "
+                "module, whose inside is shown to nobody. Give the nn.Module that it was made of; explain.saliency and "
+                "explain.occlusion work with this one."
+            )
         raise LayerError(
             "This network has no layer with rows and columns, of an input of this size, that leads to its scores, so "
             "there is no map to show. Grad-CAM needs a convolutional network; explain.saliency works with any."

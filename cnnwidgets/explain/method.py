@@ -283,7 +283,10 @@ def gradient(score: Tensor, of: Tensor, what: str, network: Network, start: int 
     check_differentiable(score, what, network, start)
     (result,) = gradients(score.sum(), of, allow_unused=True)
     if result is None:
-        raise ModelError(f"The score does not depend on {what}: no gradient leads there.")
+        raise ModelError(
+            f"The score does not depend on {what}: no gradient leads there. (Quantised layers, for one, hand none on; "
+            "give the model as it was before.) explain.occlusion needs no gradients."
+        )
     return result
 
 

@@ -145,7 +145,15 @@ class Network:
             stack.enter_context(Interception())
             if edits:
                 stack.enter_context(Editing(edits, self.trace.several, self.trace.path, self._weight_names()))
-            return self.module(x)
+            try:
+                return self.module(x)
+            except RuntimeError as error:
+                if "numpy() on Tensor that requires grad" not in str(error):
+                    raise
+                raise ModelError(
+                    "The model's forward pass hands values to NumPy, which knows no gradients, so none can be taken. "
+                    "Written in PyTorch it can be explained; explain.occlusion and explain.activations need none."
+                ) from error
 
     def _weight_names(self) -> dict[int, str]:
         if self._names[0] is not self.module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, Literal, get_args
 
 import torch
@@ -36,7 +37,7 @@ def class_name(index: int, classes: Sequence[str]) -> str:
 def class_scores(output: Any) -> Tensor:
     """Return the (N, classes) tensor of real numbers in a model's output.
 
-    It may be the output itself, one entry of a dict ("logits", "out", "output", "scores", or the only two-dimensional
+    It may be the output itself, one entry of a dict or dataclass ("logits", "out", "output", "scores", or the only two-dimensional
     one) or the first two-dimensional entry of a tuple (the main output, before auxiliary ones).
 
     Raises:
@@ -58,9 +59,9 @@ def _checked(scores: Tensor) -> Tensor:
     dtype = str(scores.dtype).removeprefix("torch.")
     what = "truth values" if dtype == "bool" else "integers, such as an argmax gives"
     what = "complex numbers, which have no order," if scores.is_complex() else what
-    remedy = (
-        "its real part or its magnitude" if scores.is_complex() else "the logits before they are compared or counted"
-    )
+    remedy = "the logits before they are compared or counted"
+    if scores.is_complex():
+        remedy = "its real part or its magnitude"
     raise ScoreTypeError(
         f"The model's output of shape {tuple(scores.shape)} holds {what} ({dtype}), and class scores are floating "
         f"point numbers. Let the model return {remedy}, or give a function as target that makes a float of the output, "
@@ -79,6 +80,8 @@ def _score_table(output: Any) -> Tensor:
             "function as target that turns this output into one number per image, such as "
             "target=lambda output: output[:, 3].mean(dim=(1, 2))."
         )
+    if is_dataclass(output) and not isinstance(output, type):
+        output = {one.name: getattr(output, one.name) for one in fields(output)}
     if isinstance(output, Mapping):
         named = [output[key] for key in _KEYS if key in output]
         flat = _tables(output.values())
@@ -87,7 +90,7 @@ def _score_table(output: Any) -> Tensor:
         if len(flat) == 1:
             return flat[0]
         raise ModelError(
-            f"The model's output is a dict with the keys {list(output)}; none of them is clearly the class scores. "
+            f"The model's output has the keys {list(output)}; none of them is clearly the class scores. "
             "Give a function as target, such as target=lambda output: output['key'][:, 3]."
         )
     if isinstance(output, list | tuple):

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.trace import Trace
 
 _HIDDEN = {
-    "ReluBackward0": "a ReLU that no call of a PyTorch function shows (is part of the model a TorchScript module?)",
+    "ReluBackward0": (
+        "a ReLU that no call of a PyTorch function shows (is part of the model a TorchScript module, or a graph that "
+        "torch.export made?)"
+    ),
     "DifferentiableGraphBackward": "a TorchScript module, whose ReLUs cannot be seen",
 }
 

@@ -124,6 +124,7 @@ class Trace:
         branches: whether the forward pass looked at values that depend on the picture or on chance, so that it may take
             another path for another picture.
         unseen: modules that were called where no call shows what they do, by path, and what hides them.
+        told: values that were handed to NumPy or to Python, which takes none that have a gradient.
 
     """
 
@@ -139,6 +140,7 @@ class Trace:
     rigid: bool = False
     branches: bool = False
     unseen: dict[str, str] = field(default_factory=dict, repr=False)
+    told: frozenset[int] = field(default=frozenset(), repr=False)
 
     @cached_property
     def path(self) -> tuple[Step, ...]:
@@ -168,6 +170,7 @@ class _Recorder(CallMode):
         follower.values = self.values
         self.modules: list[ModuleCall] = []
         self.unseen: dict[str, str] = {}
+        self.told: set[int] = set()
         self._times: dict[str, int] = {}
         self._weights = weight_names(module)
         self._paths = {id(part): path for path, part in module.named_modules()}
@@ -183,9 +186,14 @@ class _Recorder(CallMode):
         script = func.module if isinstance(func, OpaqueCall) else None
         if script is not None:
             self.enter(self._paths.get(id(script), ""), script)
+        reads = self.follower.reads
         result = func(*args, **kwargs)
+        if isinstance(func, OpaqueCall) and self.follower.reads:  # its path is its own; its values may be the batch's
+            self.mixes, self.follower.reads = True, reads
         if not is_numbered(func, result):
-            self.follower.reads |= function_name(func) in _READING and given[0] in self.follower.grids
+            if function_name(func) in _READING and given[0] in self.follower.grids:
+                self.follower.reads = True
+                self.told |= set(self._inputs(given[:1])[0])
             if script is not None:
                 self.within.pop()
             return result
@@ -236,10 +244,12 @@ class _Recorder(CallMode):
         for source in tensors_in((args, kwargs)):
             grid: Grid | None = self.follower.grids.get(source)
             if grid is not None and source.shape == out.shape and fits(grid, out):
-                if is_cellwise(func, args, kwargs, source, dims=grid.dims, part=part):
+                reads = self.follower.reads
+                found = is_cellwise(func, args, kwargs, source, dims=grid.dims, part=part)
+                self.follower.reads = reads  # the measurement's own
+                if found:
                     self.follower.grids[out] = grid
-                    return grid
-                break
+                return grid if found else None
         return None
 
     def enter(self, path: str, module: nn.Module) -> None:
@@ -252,7 +262,7 @@ class _Recorder(CallMode):
         """Note what a module gives."""
         self.within.pop()
         out = first_tensor(result)
-        if out is not None and out in self.values:
+        if path and out is not None and out in self.values:
             nth = self._times[path] = self._times.get(path, -1) + 1
             scripted = isinstance(module, torch.jit.ScriptModule)
             kind = str(module.original_name) if scripted else type_before_parametrizations(module).__name__
@@ -340,7 +350,8 @@ def _traced(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
         scores = None
     out = first_tensor(result)
     if scores is not None:  # as the network gave them: (N,classes,1,1) is flattened to become `scores`
-        out = next(t for t in tensors_in(result) if t.data_ptr() == scores.data_ptr() and t.numel() == scores.numel())
+        same = (t for t in tensors_in(result) if t.data_ptr() == scores.data_ptr() and t.numel() == scores.numel())
+        out = next(same, None)
     consumers: dict[int, list[int]] = {}
     for call in recorder.calls:
         for value in () if call.part else call.inputs:
@@ -357,6 +368,7 @@ def _traced(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
         recorder.overwritten,
         branches=follower.reads,
         unseen=recorder.unseen,
+        told=frozenset(recorder.told),
     )
 
 
