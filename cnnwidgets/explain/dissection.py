@@ -105,9 +105,9 @@ class _Stream:
             sample.add(part.float().cpu().numpy())
 
         for done, batch in enumerate(batches(self._network, images), 1):
+            check_paths(self._network, [self._layer], batch, f"item {done - 1} of over=, image")
             for part in torch.split(batch, self._network.at_once(self._chunk or few_images(*batch.shape[2:]))):
                 check_cancelled(cancel, done - 1, total)
-                check_paths(self._network, [self._layer], part, f"an image of item {done - 1} of over=, number")
                 with torch.no_grad():
                     watch(self._network, part, [self._layer.call], see)
             self.images += len(batch)

@@ -211,8 +211,11 @@ def check_paths(network: Network, layers: Iterable[Layer], x: Tensor | None = No
     trace = network.trace
     if not trace.branches:
         return
+    if x is None:
+        layers = [layer for layer in layers if layer.name not in network.passed_layers]
+    layers = list(layers)
     last = max((layer.call for layer in layers), default=-1)
-    for index, image in enumerate(torch.split(network.x if x is None else x, 1)):
+    for index, image in enumerate(torch.split(network.x if x is None else x, 1) if layers else ()):
         own = network.trace_of(image)
         named = _named(own)
         for layer in layers:
@@ -228,6 +231,8 @@ def check_paths(network: Network, layers: Iterable[Layer], x: Tensor | None = No
                     f"the values of the picture, and it takes another path for this one than for image 0"
                     f"{_difference(trace, own)}. Explain pictures of different paths one by one, in calls of their own."
                 )
+    if x is None:
+        network.passed_layers.update(layer.name for layer in layers)
 
 
 def _same_path(one: Trace, other: Trace, last: int) -> bool:

@@ -34,6 +34,7 @@ class Network:
         model: the user's model, for reading names only.
         module: the frozen twin in evaluation mode.
         x: (N,C,H,W).
+        passed_layers: layers that all images were found to come to as the first one does.
 
     """
 
@@ -44,6 +45,7 @@ class Network:
         self.module = make_twin(self.model, share_hooks=True)
         self._light = self._is_light()
         self._branches = False  # as far as is known
+        self.passed_layers: set[str] = set()
         self._names: tuple[nn.Module | None, dict[int, str]] = (None, {})
         self.x = self.taken(subject.images.x)
 

@@ -37,8 +37,8 @@ def class_name(index: int, classes: Sequence[str]) -> str:
 def class_scores(output: Any) -> Tensor:
     """Return the (N, classes) tensor of real numbers in a model's output.
 
-    It may be the output itself, one entry of a dict or dataclass ("logits", "out", "output", "scores", or the only two-dimensional
-    one) or the first two-dimensional entry of a tuple (the main output, before auxiliary ones).
+    It may be the output itself, one entry of a dict or dataclass ("logits", "out", "output", "scores", or the only
+    two-dimensional one) or the first two-dimensional entry of a tuple (the main output, before auxiliary ones).
 
     Raises:
         ModelError: there is none, or a dict has several without a telling name.

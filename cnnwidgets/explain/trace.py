@@ -180,22 +180,22 @@ class _Recorder(CallMode):
         self.mixes = False
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        script = func.module if isinstance(func, OpaqueCall) else None
+        if script is None:
+            return self._numbered(func, args, kwargs)
+        path = self._paths.get(id(script), "")
+        self.enter(path, script)
+        result = self._numbered(func, args, kwargs)
+        self.leave(path, script, result)
+        return result
+
+    def _numbered(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a call and note the values that it makes."""
         given = list(tensors_in((args, kwargs)))
         inputs, hidden = self._inputs(given)
         versions = [(tensor, tensor._version) for tensor in self._writable(given, kwargs)]  # noqa: SLF001
-        script = func.module if isinstance(func, OpaqueCall) else None
-        if script is not None:
-            self.enter(self._paths.get(id(script), ""), script)
-        reads = self.follower.reads
-        result = func(*args, **kwargs)
-        if isinstance(func, OpaqueCall) and self.follower.reads:  # its path is its own; its values may be the batch's
-            self.mixes, self.follower.reads = True, reads
+        result = self._watched(func, args, kwargs)
         if not is_numbered(func, result):
-            if function_name(func) in _READING and given[0] in self.follower.grids:
-                self.follower.reads = True
-                self.told |= set(self._inputs(given[:1])[0])
-            if script is not None:
-                self.within.pop()
             return result
         written = [tensor for tensor, version in versions if tensor._version != version]  # noqa: SLF001
         for tensor in written:
@@ -220,8 +220,19 @@ class _Recorder(CallMode):
             if new:
                 self.values[out] = self.count
             self.count += 1
-        if script is not None:
-            self.leave(path, script, result)
+        return result
+
+    def _watched(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a call and note whether it tells Python values."""
+        reads = self.follower.reads
+        result = func(*args, **kwargs)
+        if isinstance(func, OpaqueCall):
+            if self.follower.reads and not reads:  # its path is its own; its values may be those of the whole batch
+                self.mixes, self.follower.reads = True, False
+        elif function_name(func) in _READING and not is_numbered(func, result):
+            told = [tensor for tensor in tensors_in((args, kwargs)) if tensor in self.follower.grids]
+            self.follower.reads |= bool(told)
+            self.told |= set(self._inputs(told)[0])
         return result
 
     def _inputs(self, given: list[Tensor]) -> tuple[tuple[int, ...], bool]:
