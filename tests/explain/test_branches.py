@@ -1,4 +1,4 @@
-"""Networks whose path depends on the picture: right values for each image, or a refusal that names layer and picture."""
+"""Networks whose path depends on the picture: right values for each, or a refusal that names layer and picture."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_an_index_names_layer_and_picture():
         cw.PatchIndex.build(net, BOTH, k=1, progress=False)
     alike = torch.cat([BRIGHT, BRIGHT * 0.5])
     index = cw.PatchIndex.build(net, alike, k=1, progress=False)
-    assert [layer.name for layer in index.layers][0] == "first"
+    assert index.layers[0].name == "first"
 
 
 def test_pictures_of_a_quantile_take_the_path_too():

@@ -53,6 +53,7 @@ def odd(request):
 
 def reference(net, x):
     """Return each image's scores and the magnitude of its gradient, by PyTorch alone; None where it has none."""
+    net = getattr(net, "_orig_mod", net)  # compiling takes long
     fixed = isinstance(net, torch.fx.GraphModule)  # of torch.export, which has no modes
     try:
         plain = net if fixed else copy.deepcopy(net).eval()
@@ -73,13 +74,13 @@ def reference(net, x):
 @pytest.mark.filterwarnings("ignore")  # of what is old in PyTorch, on which some of these networks are built
 def test_right_or_refused(odd):
     net, x = odd
-    found = {}
+    found, words = {}, {}
     for name, function in FUNCTIONS.items():
         try:
             found[name] = function(net, x)
-        except (CnnWidgetsError, ValueError, TypeError) as error:  # any other one fails the test
-            assert isinstance(error, CnnWidgetsError), (name, error)
-            assert len(str(error)) > 40, (name, error)
+        except CnnWidgetsError as error:  # any other one fails the test
+            words[name] = str(error)
+    assert all(len(text) > 40 for text in words.values()), words
     drawn = any(kind in type(net).__name__ for kind in ("Noisy", "StochasticDepth"))
     try:
         scores, slopes, share = reference(net, x)
