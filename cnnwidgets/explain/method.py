@@ -12,6 +12,7 @@ import numpy as np
 from cnnwidgets.errors import ModelError, OptionError, refuse_unknown
 from cnnwidgets.explain.backward import gradients
 from cnnwidgets.explain.control import Cancel, Progress, check_cancelled, progress_params
+from cnnwidgets.explain.differentiability import gradient_obstacle
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.network import Edits, Network, check_finite, few_images
 from cnnwidgets.explain.placement import grid_with_places, provisional_grid
@@ -19,6 +20,7 @@ from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.subject import subject_of
 from cnnwidgets.explain.targets import Target, resolve
+from cnnwidgets.explain.trace import INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,6 +45,7 @@ class Method(ABC):
     title: ClassVar[str]
     paper: ClassVar[str]
     progress_unit: ClassVar[str] = "images"  # what a step is called
+    passes_apart: ClassVar[bool] = False  # its passes see to it that no image disturbs another, whatever the chunk
     has_gaps: ClassVar[bool] = False  # `steps` gives NaN for what is still to come, and checks the other values itself
 
     @classmethod
@@ -193,6 +196,7 @@ def _steps(
     height, width = images.shape[2:]
     at_once = chunk or few_images(height, width)
     chunk = chunk or method.default_chunk(height, width)
+    chunk = chunk if method.passes_apart else network.at_once(chunk)
     bound = resolve(
         target,
         why,
@@ -282,20 +286,32 @@ def _heatmap(
     )
 
 
-def gradient(score: Tensor, of: Tensor, what: str) -> Tensor:
-    """Return the gradient of the summed scores with respect to `of`, refusing where there is none."""
-    check_differentiable(score, what)
+def gradient(score: Tensor, of: Tensor, what: str, network: Network, start: int = INPUT) -> Tensor:
+    """Return the gradient of the summed scores with respect to `of`, refusing where there is none.
+
+    Args:
+        score: the scores.
+        of: what to differentiate with respect to.
+        what: the same in words.
+        network: the network.
+        start: the value of the network that `of` is.
+
+    """
+    check_differentiable(score, what, network, start)
     (result,) = gradients(score.sum(), of, allow_unused=True)
     if result is None:
-        raise ModelError(f"The score does not depend on {what}: no gradient leads there.")
+        raise ModelError(
+            f"The score does not depend on {what}: no gradient leads there. (Quantised layers, for one, hand none on; "
+            "give the model as it was before.) explain.occlusion needs no gradients."
+        )
     return result
 
 
-def check_differentiable(score: Tensor, what: str) -> None:
-    """Raise `ModelError` if no gradient of the score leads to `what`."""
+def check_differentiable(score: Tensor, what: str, network: Network, start: int = INPUT) -> None:
+    """Raise `ModelError` if no gradient of the score leads to `what`, which is the value `start` of the network."""
     if not score.requires_grad:
         raise ModelError(
-            f"The score does not depend on {what} in a way that PyTorch can differentiate. Does the model's forward "
-            "compute under torch.no_grad() or detach its values, or take an argmax? Without that, it can be "
-            "explained."
+            f"The score does not depend on {what} in a way that PyTorch can differentiate: "
+            f"{gradient_obstacle(network, start)} Without that, it can be explained; explain.occlusion and "
+            "explain.activations need no gradients."
         )

@@ -37,6 +37,7 @@ _FULL_AGREEMENT = 0.99
 _LEAD = 0.15  # by which mirrored pictures agree better than those upside down: .5 to .6 with ImageNet weights
 _SIGMAS = 5  # times the error
 _SAMPLES = 4
+_BRANCHES = "its forward pass depends on the values of the picture: other pictures may take another path"
 _KEPT = 8  # measurements of a model: of its last weights, sizes of input, and probe pictures
 _DEFAULT_PROBES = ProbePictures()
 
@@ -260,8 +261,9 @@ def _measure(
         last = default_layer(network.trace)
     except LayerError as error:  # a network none of whose maps leads to its scores has layers all the same
         return made(f"it has no last feature map ({error})")
-    if has_initial_statistics(network.module):
-        return made("it is untrained: its batch normalisations have seen no data")
+    if network.trace.branches or has_initial_statistics(network.module):
+        untrained = "it is untrained: its batch normalisations have seen no data"
+        return made(_BRANCHES if network.trace.branches else untrained)
     if last.call not in grids or not is_measurable(grids[last.call].x):
         return made(f"the last feature map, {last.name!r}, is too small to measure a shift")
     columns = MirrorTest({call: grid.x for call, grid in grids.items()})

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from cnnwidgets.errors import Cancelled, ImageError, IndexFileError, ModelError
+from cnnwidgets.explain.calls import PathError
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.patches.glance import Asked
@@ -206,7 +207,13 @@ class Build:
             filled = torch.stack(images + images[-1:] * (self.plan.batch - len(images)))
             x = filled.to(memory_format=torch.channels_last)
             asked = Asked(group.keys, group.cells, least, int(self.settings.per_image))
-            group.found = survey.look(self.plan.network.taken(x), asked)
+            try:
+                group.found = survey.look(self.plan.network.taken(x), asked)
+            except PathError as error:
+                names = ", ".join(repr(item.name) for item in group.items[:3]) + (
+                    ", ..." if len(group.items) > 3 else ""
+                )
+                raise PathError(f"The index cannot be made: of {names}, {error}") from error
             return group
 
         return work
