@@ -52,12 +52,12 @@ def expand(path: str | os.PathLike[str]) -> Path:
     """Return a path with `~` and `~user` replaced by the home folder, where there is such a user.
 
     Raises:
-        FileError: what is no path: bytes, or a text with a NUL character.
+        FileError: what is no path: a number, bytes, or a text with a NUL character.
 
     """
-    text = os.fspath(path)
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else path
     if not isinstance(text, str):
-        raise FileError(f"The path {text!r} is of type {type(text).__name__}. Give a text: os.fsdecode(path).")
+        raise FileError(f"The path {text!r} is of type {type(text).__name__}. Give a text or a pathlib.Path.")
     if "\0" in text:
         raise FileError(f"The path {text[:100]!r} holds a NUL character, which no file name has. Leave it out.")
     plain = Path(text)

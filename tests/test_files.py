@@ -141,11 +141,11 @@ def test_a_home_that_there_is_not(tmp_path, monkeypatch):
     assert to_picture("~nosuch/x.png").size == (4, 4)  # as a shell takes it
 
 
-@pytest.mark.parametrize("path", [b"a.patches", "a\0b.patches"])
+@pytest.mark.parametrize("path", [b"a.patches", "a\0b.patches", 3, None])
 def test_what_is_no_path(path):
     for call in (PatchIndex.open, cw.Heatmap.load, files.expand):
         with pytest.raises(CnnWidgetsError, match="path"):
-            call(path if isinstance(path, str) else FsPath(path))
+            call(FsPath(path) if isinstance(path, bytes) else path)
 
 
 class FsPath:
@@ -273,7 +273,10 @@ def test_arrays_of_other_classes():
     ids=["meta", "sparse", "giant", "many"],
 )
 def test_tensors_without_values_of_their_own(x, words):
-    for call in (lambda: classifier().predict(x), lambda: explain.saliency(NET, x, 0), lambda: explain.layers(NET, x)):
+    for call in (
+        lambda: classifier().predict(x), lambda: explain.saliency(NET, x, 0), lambda: explain.layers(NET, x),
+        lambda: PatchIndex.build(NET, x, progress=False),
+    ):  # fmt: skip
         with pytest.raises(ImageError, match=words):
             call()
 

@@ -3,10 +3,10 @@
 A folder holds `manifest.json` (what it is, in words and numbers), `arrays.npz` (values, scores, cell centres; no
 pickle), and for each image `picture-N.png` (the original) and `overlay-N.png` (what it looks like).
 
-A save is whole or not at all. The files are written into a folder of their own in the folder, which is then given the
-name `.next`: from this moment on the new heat map is the one that is read. What is in it is then moved to its place,
-the manifest last; where that is interrupted, the next save goes on with it, and `load` looks into both. Other files in
-the folder are left alone.
+A save is whole or not at all. The files are written into a folder of their own in the folder, which is then renamed to
+`NEXT`: from this moment on the new heat map is the one that is read. What is in it is then moved to its place, the
+manifest last; where that is interrupted, the next save goes on with it, and `load` looks into both. Other files in the
+folder are left alone.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from cnnwidgets.explain.result import Heatmap
 
-MANIFEST, ARRAYS, NEXT = "manifest.json", "arrays.npz", ".next"
+MANIFEST, ARRAYS, NEXT = "manifest.json", "arrays.npz", ".cnnwidgets-next"
 _EDGES = ("low", "high", "first", "last", "path", "places")
 _UNFINISHED = re.compile(r"\.[0-9a-f]{12}\.part")
 _STALE = 3600.0  # seconds after which what a killed save has left is taken away
@@ -220,7 +220,7 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 class _Folder:
-    """The files of a saved heat map, where they are: in their place, or still in `.next`."""
+    """The files of a saved heat map, where they are: in their place, or still in `NEXT`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -325,7 +325,7 @@ def _heatmap(manifest: Part, arrays: dict[str, Any], frames: tuple[Any, ...], pi
 
     count = len(frames)
     layer, grid = manifest.item("layer"), manifest.item("grid")
-    rows, columns = (each.whole(0, 7) for each in grid.item("dims").items(2))
+    rows, columns = (each.whole(-8, 7) for each in grid.item("dims").items(2))
     down, across = (float(stride) for stride in arrays["strides"])
     placed = Grid(
         _axis(arrays, "y", down),

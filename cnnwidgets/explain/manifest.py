@@ -27,7 +27,7 @@ _CHECKSUMS = "checksums"
 #: What every manifest has, also those of versions that did not write its kind.
 _ALWAYS = {"format", "method", "title", "target", "params", "grid", "frames", "versions"}
 _FARTHEST = 2.0**40  # of pixels
-_LONGEST = 2**16  # characters of a text
+_LONGEST = 2**24  # characters of a text
 _SIDE, _PICTURE_SIDE = 2**15, 2**17  # pixels: of the network's input, and of a picture
 
 
@@ -159,8 +159,14 @@ def described(heatmap: Heatmap, files: Mapping[str, Any]) -> dict[str, Any]:
         "versions": versions(),
         "files": dict(files),
     }
-    plain = json.loads(json.dumps(found))  # as it will be read: tuples are lists
-    return {**found, _CHECKSUMS: {key: _checksum(value) for key, value in plain.items()}}
+    plain = {key: _writable(value) for key, value in found.items()}
+    return {**plain, _CHECKSUMS: {key: _checksum(value) for key, value in plain.items()}}
+
+
+def _writable(value: Any) -> Any:
+    """Return a value as it will be read: tuples are lists, and what a file's name has besides text is replaced."""
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+    return json.loads(text)
 
 
 def _plain(value: Any) -> Any:

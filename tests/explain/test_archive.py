@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import random
@@ -394,7 +395,6 @@ def test_manifests_that_are_none(folder, text):
 
 
 def test_what_would_not_be_read_is_not_written(one, tmp_path):
-    import dataclasses
 
     odd = dataclasses.replace(one, values=np.full_like(one.values, np.inf))
     with pytest.raises(ArchiveError, match="infinite"):
@@ -417,3 +417,10 @@ def test_what_a_killed_save_has_left_goes_in_time(one, folder):
 def test_pictures_are_as_they_were(folder, one):
     with Image.open(folder / "overlay-0.png") as overlay:
         assert overlay.tobytes() == one.overlay().tobytes()
+
+
+def test_names_that_are_no_text_are_written_as_text(one, tmp_path):
+    odd = dataclasses.replace(one, target=("caf\udce9\n$x$ \u202e",), params={"a": "\ud800", "long": "x" * 10**5})
+    loaded = cw.Heatmap.load(odd.save(tmp_path / "map"))
+    assert loaded.target == ("caf?\n$x$ \u202e",)
+    assert loaded.params == {"a": "?", "long": "x" * 10**5}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnwidgets.explain.provenance import tensor_hash
-from cnnwidgets.explain.subject import prepared_tensor
+from cnnwidgets.explain.subject import check_readable, prepared_tensor
 from cnnwidgets.patches.sources.map_source import MapSource
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class TensorSource(MapSource):
     kind = "tensor"
 
     def __init__(self, reader: Reader, x: Tensor) -> None:
+        check_readable(x)
         if len(x):
             prepared_tensor(x[:1].nan_to_num())  # the form is checked here, the values image by image
         super().__init__(reader)
