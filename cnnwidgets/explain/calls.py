@@ -223,8 +223,8 @@ class Editing(CallMode):
                 was, found = (traced.words, step.words) if traced is not None else (repr(name), repr(now))
                 raise PathError(
                     f"The model took another path than when it was traced: call {self.count} was {was} and is now "
-                    f"{found}. Models whose forward pass depends on chance or on the input's values "
-                    "cannot be explained layer by layer; explain.saliency needs no layers."
+                    f"{found}. Models whose forward pass depends on chance or on the input's values cannot be "
+                    "explained layer by layer (on how many images there are: with chunk=1); explain.saliency needs no layers."
                 )
         if is_numbered(func, result):
             self.count += self.several.get(self.count, 1)

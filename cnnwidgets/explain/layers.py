@@ -289,6 +289,8 @@ def find_layer(network: Network, wanted: LayerLike) -> Layer:
     if name in paths:
         shapes = [module.shape for module in trace.modules if module.path == name]
         why = "it is not called in a forward pass, or gives no tensor"
+        if trace.branches:
+            why = "the forward pass of this picture, whose values decide on the path, does not call it"
         if shapes:
             single = len(shapes[-1]) == 4 and shapes[-1][2:] == (1, 1)
             what = "one cell (would a larger image give more?)" if single else "without rows and columns"
