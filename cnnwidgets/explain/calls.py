@@ -226,9 +226,10 @@ class Editing(CallMode):
             if wrong and is_numbered(func, result):
                 was = traced or Step(name)
                 raise PathError(
-                    f"The model took another path than when it was traced: call {self.count} was {was.words} and is now "
-                    f"{Step(now, found).words}. Models whose forward pass depends on chance or on the input's values "
-                    "cannot be explained layer by layer; those that depend on the number of images can, with chunk=1. "
+                    f"The model took another path than when it was traced: call {self.count} was {was.words} and is "
+                    f"now {Step(now, found).words}. Models whose forward pass depends on chance or on the input's "
+                    "values cannot be explained layer by layer; those that depend on the number of images can, with "
+                    "chunk=1. "
                     "explain.saliency needs no layers."
                 )
         if is_numbered(func, result):

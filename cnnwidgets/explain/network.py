@@ -95,8 +95,8 @@ class Network:
         return remembered(self.model, (*key, tensor_hash(x)), watch) if self._branches else found
 
     def at_once(self, chunk: int) -> int:
-        """Return how many images of `chunk` one pass may take that each is treated as it would be alone."""
-        return chunk if self.trace.stands_alone and not self._takes_one else 1
+        """Return how many images of `chunk` one pass may take that none changes what the network makes of another."""
+        return 1 if self.trace.mixes or self.trace.branches or self._takes_one else chunk
 
     @cached_property
     def _takes_one(self) -> bool:
