@@ -228,7 +228,7 @@ def check_paths(network: Network, layers: Iterable[Layer], x: Tensor | None = No
             ):
                 raise PathError(
                     f"The layer {layer.name!r} cannot be shown for {what} {index}: the model's forward pass depends on "
-                    f"the values of the picture, and it takes another path for this one than for image 0"
+                    f"the values of the picture, and it takes another path for this one than for the first one"
                     f"{_difference(trace, own)}. Explain pictures of different paths one by one, in calls of their own."
                 )
     if x is None:
