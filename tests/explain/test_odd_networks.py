@@ -424,7 +424,3 @@ def test_the_default_dtype_does_not_count(function):
         torch.set_default_dtype(torch.float32)
     np.testing.assert_array_equal(found.values, expected.values)
     assert all(values.dtype == np.float32 for values in measured.values())
-
-
-def test_a_dataclass_is_looked_into():
-    near(explain.saliency(seeded(odd.AsDataclass()), X, 1).values, explain.saliency(seeded(odd.Base()), X, 1).values)
