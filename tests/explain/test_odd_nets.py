@@ -106,5 +106,6 @@ def test_most_are_explained():
                 refused.append(name)
     assert set(refused) == {
         "InferenceForward", "NoGradBody", "InferenceBlock", "Detached", "InPlace", "AsDataclass", "AsText",
-        "NumpyInside", "complex scores", "boolean scores", "integer scores", "NaN scores", "a class number", "dynamic quantisation",
+        "NumpyInside", "complex scores", "boolean scores", "integer scores", "NaN scores", "a class number",
+        "dynamic quantisation",
     }  # fmt: skip
