@@ -58,7 +58,8 @@ class Classifier:
         probe_images: Any = None,
     ) -> None:
         if not isinstance(model, nn.Module):
-            raise OptionError(f"The model is a {type(model).__name__}; a Classifier takes a torch.nn.Module.")
+            hint = " Of an ExportedProgram, that is its .module()." if type(model).__name__ == "ExportedProgram" else ""
+            raise OptionError(f"The model is a {type(model).__name__}; a Classifier takes a torch.nn.Module.{hint}")
         if isinstance(classes, str):
             raise OptionError(f"classes={classes!r} is one text; give a list of names, one per class.")
         self.model = model

@@ -85,9 +85,12 @@ class Step:
         return f"{self.name!r}" + (f" with {', '.join(map(repr, self.weights))}" if self.weights else "")
 
 
-def weights_of(values: Any, names: Mapping[int, str]) -> tuple[str, ...]:
+def weights_of(args: tuple[Any, ...], kwargs: Mapping[str, Any], names: Mapping[int, str]) -> tuple[str, ...]:
     """Return the names of the weights among a call's arguments; `names` has them by the ids of the tensors."""
-    return tuple(names[id(tensor)] for tensor in tensors_in(values) if id(tensor) in names)
+    found = [names[id(one)] for one in args if id(one) in names]  # whatever has the id of a living weight is it
+    if kwargs:
+        found += [names[id(one)] for one in kwargs.values() if id(one) in names]
+    return tuple(found)
 
 
 def weight_names(module: nn.Module) -> dict[int, str]:
@@ -208,11 +211,12 @@ class Editing(CallMode):
         if self.count > self.last:
             return func(*args, **kwargs)
         name, edit = self.edits.get(self.count, ("", None))
-        traced = self.path[self.count] if self.count < len(self.path) else None
         now = function_name(func)
+        found: tuple[str, ...] = ()
+        traced = self.path[self.count] if self.count < len(self.path) else None
         if traced is not None:
-            step = Step(now, weights_of((args, kwargs), self.weights))
-            wrong = step != traced
+            found = weights_of(args, kwargs, self.weights)
+            wrong = now != traced.name or found != traced.weights
         else:
             wrong = edit is not None and now != name
         if edit is not None and not wrong:
@@ -220,11 +224,13 @@ class Editing(CallMode):
         else:
             result = func(*args, **kwargs)
             if wrong and is_numbered(func, result):
-                was, found = (traced.words, step.words) if traced is not None else (repr(name), repr(now))
+                was = traced or Step(name)
                 raise PathError(
-                    f"The model took another path than when it was traced: call {self.count} was {was} and is now "
-                    f"{found}. Models whose forward pass depends on chance or on the input's values "
-                    "cannot be explained layer by layer; explain.saliency needs no layers."
+                    f"The model took another path than when it was traced: call {self.count} was {was.words} and is "
+                    f"now {Step(now, found).words}. Models whose forward pass depends on chance or on the input's "
+                    "values cannot be explained layer by layer; those that depend on the number of images can, with "
+                    "chunk=1. "
+                    "explain.saliency needs no layers."
                 )
         if is_numbered(func, result):
             self.count += self.several.get(self.count, 1)

@@ -78,7 +78,8 @@ def gradient_obstacle(network: Network, start: int = INPUT) -> str:
     call = trace.calls[number]
     if not mode.found[number]:
         where = f" in the module {call.owner!r}" if call.owner else " in the model's forward"
-        return f"{call.name}(){where} hands no gradient on."
+        what = "an attribute of a tensor, such as .data," if call.name == "get" else f"{call.name}()"
+        return f"{what}{where} hands no gradient on."
     owner = _outermost(trace, mode.off, call.owner)
     where = f"the forward of the model ({type(network.model).__name__})"
     if owner:

@@ -60,7 +60,7 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         given = list(tensors_in((args, kwargs)))
         sources = {t: self.grids[t] for t in given if t in self.grids}
         outs = list(tensors_in(result))
-        if torch.Tag.data_dependent_output in func.tags and (sources or self.draws):
+        if (sources or self.draws) and _tells_values(func, args):
             self.reads = True
         origin = frozenset[int]().union(*(self.made_of(t) for t in given))
         for out in outs if origin else ():
@@ -94,6 +94,15 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if torch.Tag.pointwise in func.tags or kind in CELLWISE:
             return [_merged(list(sources.items()), outs[0])] * len(outs)
         return [None] * len(outs)
+
+
+def _tells_values(func: Any, args: tuple[Any, ...]) -> bool:
+    """Whether an operation tells Python values: by a number, or by how many of them there are in its result."""
+    if torch.Tag.data_dependent_output in func.tags:
+        return True
+    if func.overloadpacket is torch.ops.aten.index:
+        return any(one.dtype in (torch.bool, torch.uint8) for one in tensors_in(args[1]))
+    return torch.Tag.dynamic_output_shape in func.tags
 
 
 def fits(grid: Grid, out: Tensor) -> bool:

@@ -228,7 +228,7 @@ def check_paths(network: Network, layers: Iterable[Layer], x: Tensor | None = No
             ):
                 raise PathError(
                     f"The layer {layer.name!r} cannot be shown for {what} {index}: the model's forward pass depends on "
-                    f"the values of the picture, and it takes another path for this one than for image 0"
+                    f"the values of the picture, and it takes another path for this one than for the first one"
                     f"{_difference(trace, own)}. Explain pictures of different paths one by one, in calls of their own."
                 )
     if x is None:
@@ -289,6 +289,8 @@ def find_layer(network: Network, wanted: LayerLike) -> Layer:
     if name in paths:
         shapes = [module.shape for module in trace.modules if module.path == name]
         why = "it is not called in a forward pass, or gives no tensor"
+        if trace.branches:
+            why = "the forward pass of this picture, whose values decide on the path, does not call it"
         if shapes:
             single = len(shapes[-1]) == 4 and shapes[-1][2:] == (1, 1)
             what = "one cell (would a larger image give more?)" if single else "without rows and columns"

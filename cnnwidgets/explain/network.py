@@ -80,8 +80,14 @@ class Network:
         key: tuple[Any, ...] = (signature(self.module), tuple(x.shape[1:]), x.dtype, x.device)
 
         def watch() -> Trace:
-            with PrivateRandomness():
-                return trace(lambda: make_twin(self.model), x)
+            try:
+                with PrivateRandomness():
+                    return trace(lambda: make_twin(self.model), x)
+            except (RuntimeError, AssertionError) as error:
+                words = _words_of(error, self.module, x)
+                if not words:
+                    raise
+                raise ModelError(words) from error
 
         if not self._branches:
             found = remembered(self.model, key, watch)
@@ -89,13 +95,13 @@ class Network:
         return remembered(self.model, (*key, tensor_hash(x)), watch) if self._branches else found
 
     def at_once(self, chunk: int) -> int:
-        """Return how many images of `chunk` one pass may take that each is treated as it would be alone."""
-        return chunk if self.trace.stands_alone and not self._takes_one else 1
+        """Return how many images of `chunk` one pass may take that none changes what the network makes of another."""
+        return 1 if self.trace.mixes or self.trace.branches or self._takes_one else chunk
 
     @cached_property
     def _takes_one(self) -> bool:
         """Whether the network takes single images only, as a graph does that was exported with one."""
-        if not isinstance(self.module, torch.fx.GraphModule):
+        if not _is_exported(self.module):
             return False
         try:
             with torch.no_grad(), PrivateRandomness():
@@ -167,6 +173,28 @@ class Network:
         with torch.no_grad():
             parts = [class_scores(self.run(part)) for part in torch.split(self.x, self.at_once(chunk))]
         return torch.cat(parts)
+
+
+def _is_exported(module: nn.Module) -> bool:
+    """Whether a model is a graph, as torch.export and torch.fx make them."""
+    return isinstance(module, torch.fx.GraphModule) or type(module).__module__.startswith("torch.export")
+
+
+def _words_of(error: Exception, module: nn.Module, x: Tensor) -> str:
+    """Return what a first pass that failed means, "" for an error of the model's own."""
+    first = (str(error).strip().splitlines() or [""])[0][:200]
+    if "HigherOrderOperator" in first:
+        return (
+            "The model calls torch.cond, torch.while_loop or another operator of higher order, whose inside is not "
+            f"shown to anybody who watches a pass ({first}). Written with Python's if and for, it can be explained."
+        )
+    if _is_exported(module) and not isinstance(error, ModelError):
+        return (
+            f"The model is an exported graph, and it does not take one image of shape {tuple(x.shape[1:])}: {first}. "
+            "Export it with images of this size and with a dynamic number of them (dynamic_shapes=...), or with one, "
+            "or give the nn.Module that was exported."
+        )
+    return ""
 
 
 def few_images(height: int, width: int) -> int:

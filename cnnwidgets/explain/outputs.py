@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from typing import Any, Literal, get_args
 
 import torch
@@ -37,7 +36,7 @@ def class_name(index: int, classes: Sequence[str]) -> str:
 def class_scores(output: Any) -> Tensor:
     """Return the (N, classes) tensor of real numbers in a model's output.
 
-    It may be the output itself, one entry of a dict or dataclass ("logits", "out", "output", "scores", or the only
+    It may be the output itself, one entry of a dict ("logits", "out", "output", "scores", or the only
     two-dimensional one) or the first two-dimensional entry of a tuple (the main output, before auxiliary ones).
 
     Raises:
@@ -80,8 +79,6 @@ def _score_table(output: Any) -> Tensor:
             "function as target that turns this output into one number per image, such as "
             "target=lambda output: output[:, 3].mean(dim=(1, 2))."
         )
-    if is_dataclass(output) and not isinstance(output, type):
-        output = {one.name: getattr(output, one.name) for one in fields(output)}
     if isinstance(output, Mapping):
         named = [output[key] for key in _KEYS if key in output]
         flat = _tables(output.values())
@@ -90,7 +87,7 @@ def _score_table(output: Any) -> Tensor:
         if len(flat) == 1:
             return flat[0]
         raise ModelError(
-            f"The model's output has the keys {list(output)}; none of them is clearly the class scores. "
+            f"The model's output is a dict with the keys {list(output)}; none of them is clearly the class scores. "
             "Give a function as target, such as target=lambda output: output['key'][:, 3]."
         )
     if isinstance(output, list | tuple):

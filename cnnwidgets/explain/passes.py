@@ -72,7 +72,7 @@ class FullPasses:
     @cached_property
     def at_once(self) -> int:
         """How many images one pass takes: one, where a network's output for an image depends on those beside it."""
-        alone = self._network.at_once(self._most) > 1 and is_undisturbed(self)
+        alone = self._network.trace.stands_alone and self._network.at_once(self._most) > 1 and is_undisturbed(self)
         return self._most if alone else 1
 
     def outputs(self, tops: Sequence[int], lefts: Sequence[int], patches: Tensor) -> Any:

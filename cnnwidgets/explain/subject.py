@@ -97,7 +97,10 @@ def subject_of(model: Any, x: Any) -> Subject:
         images = prepared_tensor(x) if isinstance(x, Tensor) else model.prepare(x)
         probes = getattr(model, "probes", None)
         return Subject(model.model, images, tuple(model.classes), model.stated_output, model.prepare, probes)
-    raise OptionError(f"The model is a {type(model).__name__}; give a torch.nn.Module or a cnnwidgets.Classifier.")
+    hint = " Of an ExportedProgram, that is its .module()." if type(model).__name__ == "ExportedProgram" else ""
+    raise OptionError(
+        f"The model is a {type(model).__name__}; give a torch.nn.Module or a cnnwidgets.Classifier.{hint}"
+    )
 
 
 def prepared_tensor(x: Any) -> Prepared:

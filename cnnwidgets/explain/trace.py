@@ -204,7 +204,7 @@ class _Recorder(CallMode):
         path, module = self.within[-1]
         affine = name == "batch_norm" and is_affine(module, args, kwargs)
         self.mixes |= name.split(".")[0] == "batch_norm" and argument(args, kwargs, 5, "training") is True
-        weights = weights_of((args, kwargs), self._weights)
+        weights = weights_of(args, kwargs, self._weights)
         # x[mask] = 0 gives nothing and makes a new x
         for part, out in enumerate([args[0]] if result is None else tensors_in(result)):
             grid = self.follower.grids.get(out)

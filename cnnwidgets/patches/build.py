@@ -213,7 +213,7 @@ class Build:
                 names = ", ".join(repr(item.name) for item in group.items[:3]) + (
                     ", ..." if len(group.items) > 3 else ""
                 )
-                raise PathError(f"The index cannot be made: of {names}, {error}") from error
+                raise PathError(f"The index cannot be made, for {names}: {error}") from error
             return group
 
         return work

@@ -82,7 +82,7 @@ class Survey:
 
         """
         trace = self._network.trace
-        check_paths(self._network, self._layers, x, "this picture, of the batch number")
+        check_paths(self._network, self._layers, x, "picture")
         looking: dict[int, tuple[str, Edit]] = {}
         glance = Glance(asked, trace, self.channels)
         for layer in self._looked:

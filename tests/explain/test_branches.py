@@ -220,6 +220,31 @@ def test_networks_that_look_at_no_values_take_several_pictures_at_once():
         assert network.at_once(4) == 1
 
 
+class Counting(Two):
+    """The number of places above a bound tells the path: no single value is looked at."""
+
+    def body(self, x):
+        places = torch.nonzero(x.mean((1, 2, 3)) > 0)
+        x = self.first(x) if len(places) else self.other(x)
+        return self.second(x.relu()).relu()
+
+
+class Masking(Two):
+    def body(self, x):
+        x = self.first(x) if x[x > 0].numel() else self.other(x)
+        return self.second(x.relu()).relu()
+
+
+@pytest.mark.parametrize("kind", [Counting, Masking])
+def test_how_many_values_there_are_tells_a_path(kind):
+    net = seeded(kind())
+    with pytest.raises(ModelError, match=f"'first' {IN_WORDS}"):
+        explain.activations(net, BOTH, "first")
+    np.testing.assert_allclose(explain.activations(net, DARK, "other").values, net.other(DARK).detach(), atol=1e-6)
+    expected = np.concatenate([gradient_alone(net, x) for x in (BRIGHT, DARK)])
+    np.testing.assert_allclose(explain.saliency(net, BOTH, 1).values, expected, rtol=1e-4, atol=1e-7)
+
+
 def test_the_remedy_works():
     net = seeded(Two())
     with pytest.raises(ModelError) as caught:

@@ -13,7 +13,7 @@ from torch.utils import checkpoint as checkpoints
 
 import cnnwidgets as cw
 from cnnwidgets import explain
-from cnnwidgets.errors import LayerError, ModelError
+from cnnwidgets.errors import LayerError, ModelError, OptionError
 from tests.explain import odd_nets as odd
 from tests.explain.explained import assert_explained_as
 from tests.explain.nets import seeded
@@ -341,6 +341,76 @@ def test_an_exported_program():
         cw.gap_classifier(model, X, [0, 1], epochs=2)
 
 
+def test_an_exported_program_of_other_images():
+    net = seeded(odd.chain())
+    program = torch.export.export(net, (X,))
+    for model in (program.module(), torch.export.unflatten(program)):
+        with pytest.raises(ModelError, match=r"does not take one image of shape \(3, 16, 16\).*dynamic number of them"):
+            explain.saliency(model, X, 1)
+    with pytest.raises(OptionError, match=r"ExportedProgram.*its .module\(\)"):
+        explain.saliency(program, X, 1)
+    with pytest.raises(OptionError, match=r"ExportedProgram.*its .module\(\)"):
+        cw.Classifier(program)
+
+
+def test_an_operator_of_higher_order():
+    class Cond(odd.Base):
+        def body(self, x):
+            return torch.cond(x.mean() > 0, self.first, lambda x: self.first(-x), (x,)).relu()
+
+    with pytest.raises(ModelError, match=r"torch.cond.*Written with Python's if"):
+        explain.saliency(seeded(Cond()), X, 1)
+
+
+class InPlaceReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.mark_dirty(x)
+        ctx.save_for_backward(x > 0)
+        return x.clamp_(min=0)
+
+    @staticmethod
+    def backward(ctx, slope):
+        return slope * ctx.saved_tensors[0]
+
+
+def test_a_custom_function_that_writes_over_its_input():
+    net, plain = seeded(odd.activated(lambda x: InPlaceReLU.apply(x))), seeded(odd.activated(F.relu))  # noqa: PLW0108
+    mine, theirs = (explain.activations(one, X, [0, 1, 2, 3], target=1) for one in (net, plain))
+    for name in "0123":
+        near(mine[name].values, theirs[name].values)
+        near(mine.contributions()[name], theirs.contributions()[name])
+    for cut in (1, 2, 3, 4):
+        near(explain.grad_cam(net, X, 1, layer=cut - 1).values, cam_by_hand(plain, X, cut))
+    near(explain.guided_backprop(net, X, 3, 0).values, explain.guided_backprop(plain, X, 3, 0).values)
+
+
+def test_a_custom_function_with_several_results():
+    class Both(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, factor, x):
+            ctx.factor = factor
+            return x * factor, x + factor
+
+        @staticmethod
+        def backward(ctx, one, other):
+            return None, one * ctx.factor + other
+
+    class Net(odd.Base):
+        def body(self, x):
+            one, other = Both.apply(2.0, self.first(x))
+            return self.second(one.relu() + other).relu()
+
+    net = seeded(Net())
+    first = net.first(X).detach()
+    found = explain.activations(net, X, ["Both.apply()", "Both.apply()[1]"], target=1)
+    near(found["Both.apply()"].values, (2 * first).numpy())
+    near(found["Both.apply()[1]"].values, (first + 2).numpy())
+    value = (first + 2).requires_grad_(True)
+    (slope,) = torch.autograd.grad(net.head(net.second((2 * first).relu() + value).relu())[:, 1].sum(), value)
+    near(found.contributions()["Both.apply()[1]"], (slope * value).sum((2, 3)).detach().numpy())
+
+
 @pytest.mark.parametrize("function", ["saliency", "smoothgrad", "grad_cam", "occlusion", "cam"])
 def test_the_default_dtype_does_not_count(function):
     net = seeded(odd.chain(nn.BatchNorm2d(6)))
@@ -354,7 +424,3 @@ def test_the_default_dtype_does_not_count(function):
         torch.set_default_dtype(torch.float32)
     np.testing.assert_array_equal(found.values, expected.values)
     assert all(values.dtype == np.float32 for values in measured.values())
-
-
-def test_a_dataclass_is_looked_into():
-    near(explain.saliency(seeded(odd.AsDataclass()), X, 1).values, explain.saliency(seeded(odd.Base()), X, 1).values)
