@@ -74,7 +74,9 @@ def _answer(job: Job, error: BaseException | None) -> None:
         job.context.run(job.done, job, error)
     except BaseException:  # noqa: BLE001 - whatever it is
         # At the end of Python there may be no page any more, and nobody to read of it.
-        _LOG.log(logging.DEBUG if _ENDING.is_set() else logging.ERROR, "An answer could not be delivered.", exc_info=True)
+        _LOG.log(
+            logging.DEBUG if _ENDING.is_set() else logging.ERROR, "An answer could not be delivered.", exc_info=True
+        )
 
 
 @dataclass(eq=False)

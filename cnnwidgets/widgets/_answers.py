@@ -85,6 +85,10 @@ class Answers:
                 self._drop()
             return self._errand.start(missing, lambda job: self._compute(job, missing, images), begin, again=again)
 
+    def fail(self, error: BaseException) -> None:
+        """Stop the work: the picture cannot be scored any more."""
+        self._errand.fail(error)
+
     def _drop(self) -> None:
         """Drop what is left of earlier work."""
         self._stopped = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.images.strokes import Stroke
 
-    State = tuple[tuple[int, int], ...]  # of the weights
+    State = tuple[Any, ...]  # of the model
 
 SIDE = 320  # pixels of a pad without a photograph
 _SMALLEST, _LARGEST = 320, 480  # pixels that a picture's longer side has on the page

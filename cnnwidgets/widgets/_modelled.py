@@ -9,7 +9,7 @@ import traitlets
 from torch import nn
 
 from cnnwidgets.classifier import Classifier
-from cnnwidgets.errors import CnnWidgetsError, OptionError
+from cnnwidgets.errors import OptionError
 from cnnwidgets.widgets._base import Widget
 from cnnwidgets.widgets._lock import ViewLock
 
@@ -43,10 +43,6 @@ class ModelWidget(Widget):
     def __init__(self, **options: Any) -> None:
         self._lock = ViewLock()
         super().__init__(**options)
-
-    def _refuse(self, message: str) -> None:
-        """Say in the cell why a value from the browser was not taken."""
-        raise NotImplementedError
 
     def _put_back(self, change: Any, handler: Callable[[Any], None]) -> None:
         """Give a trait the value that it had, unheard by the handler that refuses the new one."""
@@ -86,11 +82,3 @@ class ModelWidget(Widget):
 
     def _failed_to_hear(self, name: str, words: str) -> None:
         """Take note that an observer of a result has failed; it has been logged."""
-
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Take what the browser sends; what is refused is said in the cell, and nothing is changed by it."""
-        try:
-            super().set_state(sync_data)
-        except (CnnWidgetsError, traitlets.TraitError) as error:
-            self._refuse(str(error))
-            self.send_state([name for name in sync_data if name in self.keys])

@@ -18,6 +18,7 @@ from cnnwidgets.widgets._grid_region import checked_region
 from cnnwidgets.widgets._grid_still import grid_still, plain
 from cnnwidgets.widgets._grid_traits import Arranging, Looking, Painted
 from cnnwidgets.widgets._looked import Looked
+from cnnwidgets.widgets._page_tables import ACTIVATION_GRID
 from cnnwidgets.widgets._traits import Overlay, refusing
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
     """
 
     _bundle: ClassVar[str] = "activation_grid"
+    _page = ACTIVATION_GRID
     _options: ClassVar[tuple[str, ...]] = (
         *Looking.class_own_traits(),
         *Arranging.class_own_traits(),
@@ -142,7 +144,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
         self._answer()
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        kind = content.get("kind") if isinstance(content, dict) else None
+        kind = content["kind"]
         if kind == "cancel":
             self.cancel()
         elif kind == "retry":

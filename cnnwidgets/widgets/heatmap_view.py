@@ -15,10 +15,12 @@ from cnnwidgets.widgets._answers import Answers
 from cnnwidgets.widgets._answers import Question as Asked
 from cnnwidgets.widgets._looked import Looked
 from cnnwidgets.widgets._methods import CHOICES, pack_choices
+from cnnwidgets.widgets._page_tables import HEATMAP_VIEW
 from cnnwidgets.widgets._picture import PictureWidget
 from cnnwidgets.widgets._question import Question
 from cnnwidgets.widgets._still import still
 from cnnwidgets.widgets._traits import Overlay, refusing
+from cnnwidgets.widgets._words import in_words
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -52,6 +54,7 @@ class HeatmapView(Question, Overlay, PictureWidget):
     """
 
     _bundle: ClassVar[str] = "heatmap_view"
+    _page = HEATMAP_VIEW
     _options: ClassVar[tuple[str, ...]] = (*_QUESTION, *Overlay.class_own_traits(), "show_box")
     _of_the_picture = _QUESTION
     _results = ("heatmap", "predictions")
@@ -137,7 +140,7 @@ class HeatmapView(Question, Overlay, PictureWidget):
         self._answer()
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        kind = content.get("kind") if isinstance(content, dict) else None
+        kind = content["kind"]
         if kind == "cancel":
             self.cancel()
         elif kind == "retry":
@@ -165,8 +168,8 @@ class HeatmapView(Question, Overlay, PictureWidget):
     def _answer(self, *, again: bool = False) -> None:
         """Show what is known of the question, and have the rest computed."""
         with self._lock:
-            if ModelStamp.of(self.clf.model).state != self._looked.weights:
-                self._see(Looked.at(self.clf, self.image))  # the weights have been changed: the bars, too
+            if ModelStamp.of(self.clf.model).state != self._looked.weights and not self._look_again():
+                return
             wanted = sorted(CHOICES, key=self._turn) if self.compare else [self.method]
             questions = tuple(self._question(name) for name in wanted if not self._unavailable(name))
             self._show()
@@ -174,6 +177,16 @@ class HeatmapView(Question, Overlay, PictureWidget):
                 self._status = {**self._status, "ask": self._ask}
             else:
                 self._say("idle", self.method)
+
+    def _look_again(self) -> bool:
+        """Look at the picture with the model as it is now, bars and all; return whether the model still runs."""
+        try:
+            self._see(Looked.at(self.clf, self.image))
+        except Exception as error:  # noqa: BLE001 - the user's model may raise anything
+            self._answers.fail(error)
+            self._say("error", self.method, **in_words(error, "the picture was scored"))
+            return False
+        return True
 
     def _turn(self, method: str) -> tuple[bool, bool]:
         return CHOICES[method].slow, method != self.method

@@ -16,6 +16,7 @@ from cnnwidgets.explain.targets import class_index
 from cnnwidgets.images.convert import to_picture
 from cnnwidgets.predictions import Predictions
 from cnnwidgets.widgets._base import Base
+from cnnwidgets.widgets._closing import close_whole
 from cnnwidgets.widgets._drawing import Drawing, checked_strokes
 from cnnwidgets.widgets._ground import DRAWING, PAINTING, SIDE, Ground
 from cnnwidgets.widgets._sketch_controls import SketchControls
@@ -278,8 +279,8 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
         """Stop the work and leave the page."""
         if hasattr(self, "_work"):  # Python closes a pad that refused its arguments, too
             self._work.cancel()
+            close_whole(self._controls.side)
             self._surface.close()
-            self._controls.close()
         super().close()
 
     def snapshot(self) -> Image.Image:
