@@ -18,6 +18,7 @@ import ipywidgets
 import traitlets
 
 from cnnwidgets.errors import CnnWidgetsError, OptionError, brief, clipped
+from cnnwidgets.text import sendable
 from cnnwidgets.widgets._numbers import is_finite
 from cnnwidgets.widgets._words import in_words
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _MOST_KEYS = 64  # traits in one message
+_DEEPEST = 8  # lists within lists
 _LARGEST = 2**53  # a whole number that JavaScript holds exactly
 
 
@@ -165,6 +167,45 @@ class Fields(Rule):
         return "" if odd is None else f"{brief(odd)} is not known"
 
 
+@dataclass(frozen=True)
+class Modest(Rule):
+    """Any value of a modest size: for what its handler checks itself, in better words than a rule has.
+
+    Args:
+        entries: of all lists and objects in it, together.
+        letters: of all its texts, together.
+
+    """
+
+    entries: int = 2000
+    letters: int = 2000
+    words = "a value of a modest size"
+
+    def fits(self, value: Any) -> bool:
+        """Whether it is one."""
+        entries, letters, depth, layer = self.entries, self.letters, 0, [value]
+        while layer and depth < _DEEPEST:
+            depth, below = depth + 1, []
+            for each in layer:
+                if isinstance(each, str | bytes):
+                    letters -= len(each)
+                elif isinstance(each, list | tuple | dict):
+                    entries -= len(each)
+                    if entries < 0:
+                        return False
+                    below += [*each, *each.values()] if isinstance(each, dict) else each
+            layer = below
+        return not layer and letters >= 0
+
+
+class WrongFormError(OptionError):
+    """A trait that a page may set, and a value that is not of its form."""
+
+    def __init__(self, name: str, value: Any, rule: Rule) -> None:
+        super().__init__(f"{name}={brief(value)} came from the page; {name} is {rule.words}.")
+        self.name, self.value = name, value
+
+
 def optional(*rules: Rule) -> Either:
     """Return the rule of what may also be None."""
     return Either((Nothing(), *rules))
@@ -197,7 +238,7 @@ class PageTable:
                 may = ", ".join(self.traits) or "nothing"
                 raise OptionError(f"A page cannot set {brief(name)}. It can set: {may}.")
             if not rule.fits(value):
-                raise OptionError(f"{name}={brief(value)} came from the page; {name} is {rule.words}.")
+                raise WrongFormError(name, value, rule)
 
     def _rule(self, name: Any) -> Rule | None:
         if not isinstance(name, str):
@@ -249,11 +290,21 @@ class FromPage(ipywidgets.DOMWidget):  # type: ignore[misc]
         else:
             self._answer_refusal(content, f"The page sent a message of the kind {brief(method)}, which is not known.")
 
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:  # noqa: FBT001, FBT002 - as ipywidgets has it
+        """Return the state for the page, every text of it such that it can be sent."""
+        return sendable(super().get_state(key, drop_defaults))
+
+    def send(self, content: Any, buffers: Any = None) -> None:
+        """Send a message to the page, every text of it such that it can be sent."""
+        super().send(sendable(content), buffers)
+
     def set_state(self, sync_data: Any) -> None:
         """Take what the browser sends; what is refused is said in the cell, and nothing is changed by it."""
         try:
             self._page.check_state(sync_data)
             self._take_state(sync_data)
+        except WrongFormError as error:
+            self._answer_refusal(None, self._own_words(error.name, error.value) or str(error))
         except (CnnWidgetsError, traitlets.TraitError) as error:
             self._answer_refusal(None, str(error))
         except Exception as error:  # noqa: BLE001 - an observer, or a model that no longer runs: said, and logged
@@ -265,6 +316,18 @@ class FromPage(ipywidgets.DOMWidget):  # type: ignore[misc]
         names = [name for name in sync_data if name in self.keys] if isinstance(sync_data, dict) else []
         if names:
             self.send_state(names)  # so that the page shows again what the kernel has
+
+    def _own_words(self, name: str, value: Any) -> str:
+        """Return what the trait's own validator says of a value that is refused; "" if it says nothing."""
+        if not Modest(100_000, 20_000).fits(value):
+            return ""
+        try:
+            getattr(type(self), name)._validate(self, value)  # noqa: SLF001 - traitlets has no public way to ask
+        except (CnnWidgetsError, traitlets.TraitError) as error:
+            return str(error)
+        except Exception:  # noqa: BLE001 - it was not made for this
+            return ""
+        return ""
 
     def _take_state(self, state: dict[str, Any]) -> None:
         """Set traits that a page may set."""

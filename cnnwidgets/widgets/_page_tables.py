@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnwidgets.widgets._page import Either, Fields, Flag, Items, Number, PageTable, Rule, Text, Whole, optional
+from cnnwidgets.widgets._page import Either, Fields, Flag, Items, Modest, Number, PageTable, Rule, Text, Whole, optional
 
 _WORD = Text(100)  # one of a few words of ours
 _NAME = Text(20_000)  # of a class, a layer or a file: they are the user's, and may be long
@@ -12,6 +12,8 @@ _CLASS = Either((_COUNT, _NAME))
 _PAIR = Items(_NUMBER, 2, 2)
 _UNIT = Fields({"layer": _NAME, "channel": _COUNT}, {"y": optional(_COUNT), "x": optional(_COUNT)})
 _BOXES = Items(Items(_NUMBER, 4, 4), 32, 1)
+
+_CHECKED = Modest()
 
 _ASK: dict[str, Rule] = {"_ask": _COUNT}
 _OVERLAY: dict[str, Rule] = {
@@ -55,7 +57,7 @@ OCCLUSION_CANVAS = PageTable(
     },
     {
         **_WORK,
-        "place": Fields({"id": _COUNT, "boxes": _BOXES}, {"active": _COUNT}),
+        "place": Fields({"id": _COUNT, "boxes": _CHECKED}, {"active": _CHECKED}),
         "rest": Fields(),
         "sweep": Fields(),
         "forget": Fields(),

@@ -10,6 +10,7 @@ from cnnwidgets.errors import Cancelled, OptionError
 from cnnwidgets.explain.highlight import Highlight
 from cnnwidgets.explain.layer import times
 from cnnwidgets.explain.layer_activations import LayerActivations
+from cnnwidgets.text import isolated
 from cnnwidgets.widgets._errand import Errand
 from cnnwidgets.widgets._grid_known import Task
 from cnnwidgets.widgets._grid_pinning import Pinning
@@ -297,6 +298,6 @@ class ActivationGrid(Arranging, Painted, Pinning):
         with self._lock:
             unit, shown = self._pinned, self._shown()
         if shown is None:
-            return f"ActivationGrid: {unit.layer}; not computed yet."
+            return f"ActivationGrid: {isolated(unit.layer)}; not computed yet."
         pinned = "" if unit.channel is None else f"; channel {unit.channel}"
-        return f"ActivationGrid: {unit.layer}, {times(shown[0].layer.shape)}, by {shown[1].words}{pinned}."
+        return f"ActivationGrid: {isolated(unit.layer)}, {times(shown[0].layer.shape)}, by {shown[1].words}{pinned}."

@@ -10,6 +10,7 @@ from cnnwidgets.explain.layers import find_layer
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.predictions import Predictions
+from cnnwidgets.text import isolated
 from cnnwidgets.widgets import _protocol as protocol
 from cnnwidgets.widgets._answers import Answers
 from cnnwidgets.widgets._answers import Question as Asked
@@ -236,10 +237,10 @@ class HeatmapView(Question, Overlay, PictureWidget):
         return still(self._looked.picture, {k: v for k, v in shown.items() if v is not None}, self)
 
     def _described(self) -> str:
-        name = self.predictions[0].name
+        name = isolated(self.predictions[0].name)
         share = 100 * self.predictions[0].probability
         if self.heatmap is None:
             return f"HeatmapView: {name} ({share:.0f} %); no map computed yet."
         far = self.heatmap.unfinished and f", {self.heatmap.unfinished}"
-        shown = f"HeatmapView: {name} ({share:.0f} %). {self.heatmap.title} of {self.heatmap.target[0]}{far}."
+        shown = f"HeatmapView: {name} ({share:.0f} %). {self.heatmap.title} of {isolated(self.heatmap.target[0])}{far}."
         return " ".join(filter(None, [shown, self.heatmap.params.get("note")]))

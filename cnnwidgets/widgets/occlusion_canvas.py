@@ -10,6 +10,7 @@ import traitlets
 from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.images import colormaps
+from cnnwidgets.text import isolated
 from cnnwidgets.widgets._answering import Answering
 from cnnwidgets.widgets._hand import Hand
 from cnnwidgets.widgets._live import UNASKED, Request
@@ -237,5 +238,5 @@ class OcclusionCanvas(Answering, Overlay):
     def _described(self) -> str:
         score = self.scores
         if score is None:
-            return f"OcclusionCanvas: {self._looked.name_of(self.target)}; no score computed yet."
+            return f"OcclusionCanvas: {isolated(self._looked.name_of(self.target))}; no score computed yet."
         return f"OcclusionCanvas: {in_numbers(score)}."
