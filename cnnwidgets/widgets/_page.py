@@ -185,7 +185,8 @@ class Modest(Rule):
         """Whether it is one."""
         entries, letters, depth, layer = self.entries, self.letters, 0, [value]
         while layer and depth < _DEEPEST:
-            depth, below = depth + 1, []
+            depth += 1
+            below: list[Any] = []
             for each in layer:
                 if isinstance(each, str | bytes):
                     letters -= len(each)

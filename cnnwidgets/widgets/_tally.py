@@ -80,7 +80,8 @@ class Tally:
         if name:
             change = change and f"{change} points"
             parts.append(
-                f'<div class="cnnw-tally-head"><span class="cnnw-tally-name" dir="auto">{name}</span> <span>{share}</span>'
+                f'<div class="cnnw-tally-head"><span class="cnnw-tally-name" dir="auto">{name}</span> '
+                f"<span>{share}</span>"
                 f'<span class="cnnw-tally-change">{change}</span></div>'
             )
         parts += [_row(*row) for row in self.rows()]
@@ -132,7 +133,8 @@ def _row(name: str, value: float, before: float | None) -> str:
     change = "" if before is None else f'<span class="cnnw-tally-change">{points(value - before)}</span>'
     tick = "" if before is None else f'<i class="cnnw-tally-tick" style="left:{100 * before:.2f}%"></i>'
     return (
-        f'<div class="cnnw-tally-row"><span class="cnnw-tally-label" dir="auto" title="{escape(name, quote=True)}">{escape(name)}'
-        f"</span><span>{percent(value)}</span>{change}</div>"
+        f'<div class="cnnw-tally-row"><span class="cnnw-tally-label" dir="auto" '
+        f'title="{escape(name, quote=True)}">{escape(name)}</span>'
+        f"<span>{percent(value)}</span>{change}</div>"
         f'<div class="cnnw-tally-bar"><b style="width:{100 * value:.2f}%"></b>{tick}</div>'
     )
