@@ -78,6 +78,7 @@ class Answering(Occluders):
         self._ask_anew()
 
     def _ask_anew(self) -> None:
+        self._touch()
         self._live.ask(Request(UNASKED, *self._held))
 
     def _complain(self, words: str) -> None:

@@ -95,6 +95,11 @@ class Answers:
         self.store.drop_preview()
         self._show()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a map is being made."""
+        return self._errand.goes_on
+
     def cancel(self) -> None:
         """Stop the work; what was computed of a map stays."""
         self._errand.cancel()

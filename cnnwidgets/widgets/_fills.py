@@ -41,6 +41,10 @@ class Fills:
         self._known: dict[str, Tensor] = {}
         self._drawn: dict[str, dict[str, Any]] = {LOCAL: {"local": True}}
 
+    def rest(self) -> None:
+        """Let go of the values, which are computed again when they are needed."""
+        self._known = {}
+
     def values(self, baseline: str) -> Tensor | None:
         """Return the input (C,H,W) with everything hidden; None for the mean of what is hidden."""
         if baseline == LOCAL:

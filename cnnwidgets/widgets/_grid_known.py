@@ -88,6 +88,12 @@ class Known:
         """Whether the model's weights have been changed since."""
         return bool(ModelStamp.of(self._clf.model).state != self._looked.weights)
 
+    def rest(self) -> None:
+        """Let go of activations and of what was packed; both are made again when they are asked for."""
+        self._packed.clear()
+        if self._acts is not None:
+            self._acts.kept.release()
+
     def packed(self, task: Task) -> dict[str, Any] | None:
         """Return what the browser gets, or None where it has not been made: the same object every time."""
         return self._packed.get(task)

@@ -36,6 +36,11 @@ class Scorer:
         self._clf = clf
         self._fills = Fills(clf, looked)
 
+    def rest(self) -> None:
+        """Let go of engines and fills, which are made again when they are needed."""
+        self.engines.clear()
+        self._fills.rest()
+
     @property
     def stale(self) -> bool:
         """Whether the model's weights have been changed since."""

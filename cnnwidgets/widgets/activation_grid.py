@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from cnnwidgets.jobs import Job
     from cnnwidgets.widgets._grid_known import Known
 
+_PATIENCE = 10.0  # seconds that a page that opens waits for what was let go of
 _SENT = {"sheet": "_sheet", "contributions": "_contributions", "filters": "_filters", "kernel": "_kernel"}
 
 
@@ -72,6 +73,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
     )
     _of_the_picture = ("sort", "target", "region", *Looking.class_own_traits())
     _results = ("activations",)
+    _bulk = ("_sheet", "_filters", "_kernel")
 
     activations = traitlets.Instance(
         LayerActivations,
@@ -167,6 +169,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
 
     def _answer(self, *, again: bool = False) -> None:
         """Show what is known, and have the rest computed."""
+        self._touch()
         with self._lock:
             known, stale = self._known, self._known.stale
             missing = [(known, task) for task in self._tasks() if stale or known.packed(task) is None]
@@ -216,6 +219,18 @@ class ActivationGrid(Arranging, Painted, Pinning):
         """Tell the browser how things stand; `more` may set message and remedy."""
         blank = {"done": 0, "total": 0, "message": "", "remedy": ""}
         self._status = {**blank, **more, "state": state, "method": "activations", "ask": self._ask}
+
+    # Memory.
+
+    def _is_busy(self) -> bool:
+        return self._errand.goes_on
+
+    def _let_go(self) -> None:
+        self._known.rest()
+
+    def _wake(self) -> None:
+        self._answer()
+        self._settle(_PATIENCE)
 
     # For Python.
 

@@ -147,6 +147,12 @@ class HeatmapView(Question, Overlay, PictureWidget):
         elif kind == "retry":
             self._answer(again=True)
 
+    def _is_busy(self) -> bool:
+        return self._answers.busy
+
+    def _let_go(self) -> None:
+        self._answers.store.keep_only([self._question(self.method)])
+
     def cancel(self) -> None:
         """Stop the work in the background. What is already there stays, of a map that is half-way, too."""
         self._answers.cancel()
@@ -168,6 +174,7 @@ class HeatmapView(Question, Overlay, PictureWidget):
 
     def _answer(self, *, again: bool = False) -> None:
         """Show what is known of the question, and have the rest computed."""
+        self._touch()
         with self._lock:
             if ModelStamp.of(self.clf.model).state != self._looked.weights and not self._look_again():
                 return

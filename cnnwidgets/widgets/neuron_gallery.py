@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from cnnwidgets.classifier import Classifier
 
 
+_PATIENCE = 10.0  # seconds that a page that opens waits for what was let go of
+
+
 class NeuronGallery(Answering):
     """For every channel of a network the patches of pictures that it answers to most, to browse and to compare.
 
@@ -116,6 +119,21 @@ class NeuronGallery(Answering):
             raise Cancelled("There is no index.")
         return rows(known.index, known.tiles, request.layer, request.channels, request.most)
 
+    # Memory.
+
+    _bulk = ("_wall", "_drawn", "_overview")
+
+    def _is_busy(self) -> bool:
+        return self._building.busy or self._errand.goes_on
+
+    def _let_go(self) -> None:
+        if self._known is not None:
+            self._known.rest()
+
+    def _wake(self) -> None:
+        self._answer()
+        self._settle(_PATIENCE)
+
     # For Python.
 
     @property
@@ -199,6 +217,8 @@ class NeuronGallery(Answering):
 
     def snapshot(self) -> Image.Image:
         """Return what is shown as a PIL picture: the wall with its values, or the first rows of the overview."""
+        if self._at_rest:
+            self._wake()
         return gallery_still(self)
 
     def _described(self) -> str:

@@ -120,6 +120,12 @@ class OcclusionCanvas(Answering, Overlay):
                 self._places.clear()
                 self._history = {}
 
+    def _is_busy(self) -> bool:
+        return self._live.busy or self._sweeps.busy
+
+    def _let_go(self) -> None:
+        self._scorer.rest()
+
     def _place(self, content: dict[str, Any]) -> None:
         number = content["id"]
         try:
@@ -129,6 +135,7 @@ class OcclusionCanvas(Answering, Overlay):
             self._reply(number, error=str(error), remedy="")
             return
         self._held = boxes, active
+        self._touch()
         self._live.ask(Request(number, boxes, active))
 
     def _answer_request(self, content: Any, words: str) -> bool:
