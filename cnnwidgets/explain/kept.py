@@ -79,13 +79,6 @@ class KeptActivations:
             self._kept[call], self._versions[call] = value, value._version  # noqa: SLF001
             self._bytes += value.nbytes
 
-    def release(self) -> None:
-        """Let go of all values; each is computed again when it is asked for."""
-        with self._lock:
-            self._kept.clear()
-            self._versions.clear()
-            self._bytes = 0
-
     def _taken(self, call: int) -> Tensor | None:
         """Take a value out; None where there is none, or somebody, such as a hook of the user's, wrote over it."""
         found = self._kept.pop(call, None)

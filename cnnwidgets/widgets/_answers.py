@@ -14,7 +14,7 @@ from cnnwidgets.widgets._methods import CHOICES
 from cnnwidgets.widgets._store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.explain.method import Snapshot
@@ -94,6 +94,11 @@ class Answers:
         self._stopped = None
         self.store.drop_preview()
         self._show()
+
+    def rest(self, kept: Collection[Question]) -> None:
+        """Forget all heat maps but those of some questions."""
+        self.store.keep_only(kept)
+        self._errand.rest()
 
     @property
     def busy(self) -> bool:

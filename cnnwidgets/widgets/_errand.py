@@ -84,6 +84,12 @@ class Errand:
             self._lane.cancel()
             self.failed = error
 
+    def rest(self) -> None:
+        """Forget work that has ended, with all that it held."""
+        with self._lock:
+            if not self.goes_on:
+                self._job = None
+
     def cancel(self) -> None:
         """Stop the work."""
         self._lane.cancel()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LOG = logging.getLogger(__name__)
+_PATIENCE = 20.0  # seconds that a page that opens, or a result in Python, waits for what was let go of
 
 
 def classifier_of(clf: Any) -> Classifier:
@@ -86,15 +87,21 @@ class ModelWidget(Widget):
         """Let go of what can be computed again."""
         raise NotImplementedError
 
-    def _wake(self) -> None:
-        """Have what was let go of computed again, and wait for it for a moment."""
+    def wake(self, seconds: float = _PATIENCE) -> None:
+        """Have what was let go of at rest computed again, and wait for it for some seconds; nothing if it is awake."""
+        if self._at_rest:
+            self._at_rest = False
+            self._wake(seconds)
+
+    def _wake(self, seconds: float) -> None:
+        """Have what was let go of computed again, and wait for it so long."""
         raise NotImplementedError
 
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:  # noqa: FBT001, FBT002 - as ipywidgets has it
         """Return the state for a page; one that opens, or an export, gets all of it."""
         wanted = self._bulk if key is None else {key} if isinstance(key, str) else set(key)
         if getattr(self, "_at_rest", False) and not set(self._bulk).isdisjoint(wanted):
-            self._wake()
+            self.wake()
         return super().get_state(key, drop_defaults)
 
     def _put_back(self, change: Any, handler: Callable[[Any], None]) -> None:

@@ -110,7 +110,7 @@ class Reading:
     @classmethod
     def of(cls, looked: Looked, scores: Tensor, target: int, measure: str) -> Reading:
         """Read (1, classes) scores off as `looked` tells what they are."""
-        answer = Scored.read(scores, looked.kind, looked.network.subject.classes)
+        answer = Scored.read(scores, looked.kind, looked.classes)
         if measure == "probability":
             return cls(answer.share(target), "probability", answer)
         return cls(float(scores[0, target]), UNITS[looked.kind], answer)

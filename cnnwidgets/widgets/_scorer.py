@@ -37,9 +37,10 @@ class Scorer:
         self._fills = Fills(clf, looked)
 
     def rest(self) -> None:
-        """Let go of engines and fills, which are made again when they are needed."""
+        """Let go of engines, fills and the network, which are made again when they are needed."""
         self.engines.clear()
         self._fills.rest()
+        self.looked.rest()
 
     @property
     def stale(self) -> bool:

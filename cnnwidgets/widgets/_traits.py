@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, get_args
 
 import traitlets
@@ -46,6 +46,19 @@ def refusing() -> Iterator[None]:
     except Exception as error:  # the model no longer runs: traitlets must put the old value back all the same
         words = in_words(error, "this value was checked")
         raise RefusedOptionError(f"{words['message']} {words['remedy']}") from error
+
+
+class Recomputed(traitlets.Instance):  # type: ignore[type-arg]
+    """A result that a widget lets go of at rest: whoever asks for it then has it computed again, and waits."""
+
+    def get(self, obj: Any, cls: Any = None) -> Any:
+        """Return the result, or None where there is none."""
+        found = super().get(obj, cls)
+        if found is not None or not getattr(obj, "_at_rest", False):
+            return found
+        with suppress(RuntimeError):  # on the worker's own thread nothing can be waited for
+            obj.wake()
+        return super().get(obj, cls)
 
 
 class Checked(traitlets.TraitType):  # type: ignore[type-arg]

@@ -20,7 +20,7 @@ from cnnwidgets.widgets._grid_still import grid_still, plain
 from cnnwidgets.widgets._grid_traits import Arranging, Looking, Painted
 from cnnwidgets.widgets._looked import Looked
 from cnnwidgets.widgets._page_tables import ACTIVATION_GRID
-from cnnwidgets.widgets._traits import Overlay, refusing
+from cnnwidgets.widgets._traits import Overlay, Recomputed, refusing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from cnnwidgets.jobs import Job
     from cnnwidgets.widgets._grid_known import Known
 
-_PATIENCE = 10.0  # seconds that a page that opens waits for what was let go of
 _SENT = {"sheet": "_sheet", "contributions": "_contributions", "filters": "_filters", "kernel": "_kernel"}
 
 
@@ -75,7 +74,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
     _results = ("activations",)
     _bulk = ("_sheet", "_filters", "_kernel")
 
-    activations = traitlets.Instance(
+    activations = Recomputed(
         LayerActivations,
         allow_none=True,
         read_only=True,
@@ -195,7 +194,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
         """Return what there is to know and to do; look again if the weights have been changed."""
         known = self._known
         if known.stale:
-            looked = Looked.at(self.clf, self._looked.network.subject.images)
+            looked = Looked.at(self.clf, self._looked.images)
             with self._lock:
                 if known is self._known:
                     self._see(looked)
@@ -227,10 +226,12 @@ class ActivationGrid(Arranging, Painted, Pinning):
 
     def _let_go(self) -> None:
         self._known.rest()
+        self._errand.rest()
+        self._trait_values["activations"] = None  # unheard: whoever asks for them has them computed again
 
-    def _wake(self) -> None:
+    def _wake(self, seconds: float) -> None:
         self._answer()
-        self._settle(_PATIENCE)
+        self._settle(seconds)
 
     # For Python.
 
@@ -263,7 +264,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
 
     def refresh(self) -> None:
         """Compute what is shown anew: after weights were changed in a way that PyTorch does not count (`.data`)."""
-        looked = Looked.at(self.clf, self._looked.network.subject.images)
+        looked = Looked.at(self.clf, self._looked.images)
         with self._lock:
             self._see(looked)
         self._answer(again=True)
@@ -297,6 +298,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
 
     def snapshot(self) -> Image.Image:
         """Return what is shown as a PIL picture: the photograph with what is pinned, and the first tiles."""
+        self.wake()
         with self._lock:
             unit, shown = self._pinned, self._shown()
             convolution = self._sheet.get("filters", "") if self.tab == "filters" else ""
@@ -310,6 +312,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
         return None if found is None or order is None or self._known.stale else (found, order)
 
     def _described(self) -> str:
+        self.wake()
         with self._lock:
             unit, shown = self._pinned, self._shown()
         if shown is None:

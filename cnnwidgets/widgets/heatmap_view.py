@@ -126,7 +126,7 @@ class HeatmapView(Question, Overlay, PictureWidget):
 
     def _question(self, method: str) -> Asked:
         return Asked(
-            picture=self._looked.network.image_hashes[0],
+            picture=self._looked.image_hash,
             method=method,
             target=self.target,
             instead_of=self.instead_of,
@@ -151,7 +151,11 @@ class HeatmapView(Question, Overlay, PictureWidget):
         return self._answers.busy
 
     def _let_go(self) -> None:
-        self._answers.store.keep_only([self._question(self.method)])
+        self._answers.rest([self._question(self.method)])
+        self._looked.rest()
+
+    def _wake(self, _seconds: float) -> None:
+        self._answer()
 
     def cancel(self) -> None:
         """Stop the work in the background. What is already there stays, of a map that is half-way, too."""
@@ -181,7 +185,7 @@ class HeatmapView(Question, Overlay, PictureWidget):
             wanted = sorted(CHOICES, key=self._turn) if self.compare else [self.method]
             questions = tuple(self._question(name) for name in wanted if not self._unavailable(name))
             self._show()
-            if self._answers.ask(questions, self._looked.network.subject.images, again=again):
+            if self._answers.ask(questions, self._looked.images, again=again):
                 self._status = {**self._status, "ask": self._ask}
             else:
                 self._say("idle", self.method)

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from cnnwidgets.classifier import Classifier
 
 
-_PATIENCE = 10.0  # seconds that a page that opens waits for what was let go of
-
-
 class NeuronGallery(Answering):
     """For every channel of a network the patches of pictures that it answers to most, to browse and to compare.
 
@@ -129,10 +126,11 @@ class NeuronGallery(Answering):
     def _let_go(self) -> None:
         if self._known is not None:
             self._known.rest()
+        self._errand.rest()
 
-    def _wake(self) -> None:
+    def _wake(self, seconds: float) -> None:
         self._answer()
-        self._settle(_PATIENCE)
+        self._settle(seconds)
 
     # For Python.
 
@@ -217,8 +215,7 @@ class NeuronGallery(Answering):
 
     def snapshot(self) -> Image.Image:
         """Return what is shown as a PIL picture: the wall with its values, or the first rows of the overview."""
-        if self._at_rest:
-            self._wake()
+        self.wake()
         return gallery_still(self)
 
     def _described(self) -> str:

@@ -126,6 +126,9 @@ class OcclusionCanvas(Answering, Overlay):
     def _let_go(self) -> None:
         self._scorer.rest()
 
+    def _wake(self, _seconds: float) -> None:
+        """Nothing that is shown was let go of."""
+
     def _place(self, content: dict[str, Any]) -> None:
         number = content["id"]
         try:

@@ -1,4 +1,4 @@
-"""Messages of any form from a page: nothing escapes, nothing of the kernel's is changed, and a right one is answered."""
+"""Messages of any form from a page: nothing escapes, nothing of the kernel's changes, and right ones are answered."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ VALUES = st.recursive(
     ),
     max_leaves=12,
 )
-HUGE = st.sampled_from([["a"] * 200_000, [[[[[[[[[[[[]]]]]]]]]]]], {str(i): i for i in range(70)}, [[0, 0, 5, 5]] * 5000])
+HUGE = st.sampled_from(
+    [["a"] * 200_000, [[[[[[[[[[[[]]]]]]]]]]]], {str(i): i for i in range(70)}, [[0, 0, 5, 5]] * 5000]
+)
 
 
 def _view():
