@@ -29,8 +29,19 @@ def displayable(words: str, most: int = MOST) -> str:
     the replacement mark; what is too long ends in an ellipsis. The isolates of `isolated` are left out.
     """
     words = words[: most + 1].replace(_FIRST, "").replace(_LAST, "")
-    shown = _CONTROLS.sub(_MARK, _BREAKS.sub(" ", words.rstrip("\r\n")))
+    shown = _clean(words.rstrip("\r\n"))
     return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def sentence(words: str, most: int) -> str:
+    """Return a sentence as `displayable` returns it, with the isolates that stand around names in it."""
+    parts = re.split(f"([{_FIRST}{_LAST}])", words[: most + 1])
+    shown = "".join(part if part in (_FIRST, _LAST) else _clean(part) for part in parts)
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def _clean(words: str) -> str:
+    return _CONTROLS.sub(_MARK, _BREAKS.sub(" ", words))
 
 
 def displayable_lines(words: str, most: int = MOST) -> str:

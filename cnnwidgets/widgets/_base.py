@@ -14,7 +14,8 @@ import ipywidgets
 import traitlets
 from PIL import Image
 
-from cnnwidgets.errors import MissingDataError, clipped, refuse_unknown
+from cnnwidgets.errors import MissingDataError, refuse_unknown
+from cnnwidgets.text import sentence
 from cnnwidgets.widgets._page import FromPage
 
 _STATIC = Path(__file__).parent.parent / "static"
@@ -64,7 +65,7 @@ class Base(FromPage):
             return bundle
         still = self.snapshot()
         still.thumbnail((_STILL_SIDE, _STILL_SIDE))
-        text = clipped(self._described(), 1000)
+        text = sentence(self._described(), 1000)
         data = {
             **data,
             "image/png": base64.b64encode(_png(still)).decode(),

@@ -15,7 +15,7 @@ from cnnwidgets import explain
 from cnnwidgets.images.font import font, shortened
 from cnnwidgets.images.legend import legend
 from cnnwidgets.images.tiles import contact_sheet
-from cnnwidgets.text import displayable, displayable_lines, isolated, sendable
+from cnnwidgets.text import displayable, displayable_lines, isolated, sendable, sentence
 from tests.widgets.conftest import Browser, make_picture
 
 NAMES = (
@@ -99,7 +99,7 @@ def test_every_plot_about_a_layer_can_be_drawn(name):
         acts[name].heatmap(0),
         explain.filters(clf, name),
         explain.grad_cam(clf, picture, 0, layer=name),
-        explain.receptive_field(clf, picture, name, 2, 2),
+        explain.receptive_field(clf, picture, name, (2, 2)),
     ):
         shown.plot().savefig(io.BytesIO())
     grid = cw.ActivationGrid(clf, picture, layer=name, channel=1)
@@ -144,6 +144,8 @@ def test_what_displayable_does():
     assert isolated("cat") == "cat"
     assert isolated("\u05d7\u05ea") == "\u2068\u05d7\u05ea\u2069"
     assert displayable(isolated("\u05d7\u05ea")) == "\u05d7\u05ea"
+    assert sentence("a\n\u2068b\x00\u2069", 50) == "a \u2068b\ufffd\u2069"
+    assert sentence("x" * 100, 9) == "x" * 8 + "…"
     assert sendable({"a": ["b\ud800", 1, b"x"]}) == {"a": ["b\ufffd", 1, b"x"]}
     assert sendable("\ud83d\udc31") == "\U0001f431"
 
