@@ -164,3 +164,16 @@ def test_a_forked_process_has_no_work():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     go_on.set()
     assert lane.wait(5)
+
+
+def test_passes_side_by_side_are_done_one_by_one_where_no_thread_can_be_started(no_threads):
+    from cnnwidgets.patches.workers import Workers
+
+    with Workers(2) as workers:
+        found = [result for number in range(5) for result in workers.submit(lambda number=number: number * number)]
+        found += workers.rest()
+    assert found == [0, 1, 4, 9, 16]
+    no_threads()
+    with Workers(2) as workers:
+        found = list(workers.submit(lambda: 7)) + list(workers.rest())
+    assert found == [7]
