@@ -47,7 +47,7 @@ test-js: $(VENV)/dev.stamp  ## the front end on a model without a kernel, in Chr
 	@if chromium=$$($(CHROMIUM_FIND) --install); then CHROMIUM=$$chromium $(FRONTEND) npm test; fi
 
 test-python: $(VENV)/dev.stamp frontend  ## everything in tests/ but the browser tests; ARGS="-k cam" chooses
-	$(PY) -m pytest -m 'not browser' $(ARGS)
+	$(PY) -m pytest -m 'not browser' --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 test-notebooks: $(VENV)/dev.stamp frontend  ## run every notebook
 	$(PY) -m pytest --nbval-lax notebooks

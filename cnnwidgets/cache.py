@@ -10,6 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from cnnwidgets.errors import FileError
+from cnnwidgets.files import expand
+
 VARIABLE = "CNNWIDGETS_CACHE"
 
 
@@ -32,8 +35,13 @@ def cache_folder() -> Cache:
     Where that cannot be written to, it is a temporary one.
     """
     set_to = os.environ.get(VARIABLE, "")
-    wanted = Path(set_to).expanduser() if set_to else _users_own()
     try:
+        wanted = expand(set_to) if set_to else _users_own()
+    except FileError as error:
+        return Cache(_temporary(), f"{error} It is what {VARIABLE} says; this is kept only while Python runs.")
+    try:
+        if wanted.parts and wanted.parts[0].startswith("~"):
+            raise FileNotFoundError(0, "there is no such user")
         wanted.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=wanted):
             pass

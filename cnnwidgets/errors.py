@@ -36,6 +36,10 @@ class OptionError(CnnWidgetsError, TypeError, ValueError):
     """A keyword or value that a function or widget does not take."""
 
 
+class FileError(CnnWidgetsError, OSError):
+    """A file or folder that cannot be read or written, or a path that names something else."""
+
+
 class IndexFileError(CnnWidgetsError, ValueError):
     """A file that is no patch index, or a damaged one."""
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnwidgets.classifier import Classifier
-from cnnwidgets.errors import ImageError, OptionError, TargetError
+from cnnwidgets.errors import ImageError, ModelError, OptionError, TargetError
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.layers import find_layer
 from cnnwidgets.explain.network import Network, check_finite
@@ -143,9 +143,21 @@ def _averaged(
 
 
 def _cut(network: Network, model: nn.Module, layer: LayerLike) -> Trunk:
+    if network.trace.branches:
+        raise ModelError(
+            "The model's forward pass depends on the values of the picture, so its trunk cannot be cut off: the next "
+            "picture may take another path. Give a model whose pictures all take one path."
+        )
     found = find_layer(network, layer)
     copy = own_copy(make_twin(unwrap(model)))
-    return Trunk(copy, network.trace, found.call, found.name).eval()
+    trunk = Trunk(copy, network.trace, found.call, found.name)
+    try:
+        return trunk.eval()
+    except NotImplementedError as error:
+        raise ModelError(
+            "The model is a graph that torch.export made, which cannot be put into evaluation mode. Give the nn.Module "
+            "that was exported."
+        ) from error
 
 
 def _fit(

@@ -7,6 +7,8 @@ import socket
 
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["OMP_WAIT_POLICY"] = "passive"  # before torch is imported: threads that spin starve the browser tests
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # the processes share the cores: threads of each would only wait for the others
 
 import pytest
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from cnnwidgets.demo import digit_data, digit_net, digit_strokes
+from cnnwidgets.files import expand, new_file
 
 SEED = 0
 EPOCHS = 30
@@ -57,14 +57,14 @@ def held_out_accuracy(network: digit_net.DigitNet) -> float:
 def main() -> None:
     """Train, print the accuracy on held-out images and, if asked, save the weights."""
     parser = argparse.ArgumentParser(description="Train the digits network of cnnwidgets.")
-    parser.add_argument("--save", type=Path, metavar="FILE", help="write the weights there (.npz)")
+    parser.add_argument("--save", type=expand, metavar="FILE", help="write the weights there (.npz)")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--seed", type=int, default=SEED)
     chosen = parser.parse_args()
     network = train(chosen.epochs, chosen.seed)
     _say(f"held-out accuracy: {held_out_accuracy(network):.2%}")
     if chosen.save:
-        with chosen.save.open("wb") as file:  # given a name, numpy would append its own suffix
+        with new_file(chosen.save) as file:  # given a name, numpy would append its own suffix
             np.savez_compressed(file, allow_pickle=False, **digit_net.weights_of(network))
         _say(f"saved {chosen.save} ({chosen.save.stat().st_size / 1000:.0f} kB)")
 

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.targets import TargetLike
 
 
+class _SeveralLayersError(LayerError, AttributeError):
+    """Asks for one layer's attribute where there are several: an `AttributeError`, which `hasattr` understands."""
+
+
 class Activations:
     """The activations of one or several layers of a network for N images.
 
@@ -171,7 +175,9 @@ class Activations:
         """
         if len(self) != 1:
             names = ", ".join(map(repr, list(self)[:3]))
-            raise LayerError(f"These are the activations of {len(self)} layers; choose one by name: {names}, ...")
+            raise _SeveralLayersError(
+                f"These are the activations of {len(self)} layers; choose one by name: {names}, ..."
+            )
         return next(iter(self._by_name.values()))
 
     @property

@@ -13,7 +13,7 @@ from cnnwidgets.errors import LayerError, OptionError
 from cnnwidgets.explain.activation_set import Activations
 from cnnwidgets.explain.kept import KeptActivations
 from cnnwidgets.explain.keywords import spelled
-from cnnwidgets.explain.layers import LayerLike, default_layer, find_layer, layer_list
+from cnnwidgets.explain.layers import LayerLike, check_paths, default_layer, find_layer, layer_list
 from cnnwidgets.explain.method import check_chunk
 from cnnwidgets.explain.network import Network, few_images
 from cnnwidgets.explain.passes import checked_dtype
@@ -31,6 +31,7 @@ def chosen_layers(network: Network, wanted: Any) -> list[Layer]:
     """Return the layers that a `layers=` argument means, each once."""
     if isinstance(wanted, str) and wanted == "all":
         chosen = layer_list(network.trace) or [default_layer(network.trace)]  # says why there is none
+        check_paths(network, chosen)
     elif isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes | nn.Module):
         chosen = [find_layer(network, one) for one in wanted]
     else:
@@ -90,7 +91,8 @@ def activations(
     """
     check_chunk(chunk)
     network = Network(subject_of(model, x))
-    kept = KeptActivations(network, _bytes(memory), checked_dtype(dtype), chunk or few_images(*network.x.shape[2:]))
+    at_once = network.at_once(chunk or few_images(*network.x.shape[2:]))
+    kept = KeptActivations(network, _bytes(memory), checked_dtype(dtype), at_once)
     chosen = chosen_layers(network, layers)
     result = Activations(kept, chosen, target)
     result.fill(progress, cancel)

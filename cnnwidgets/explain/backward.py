@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cnnwidgets.errors import ModelError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -82,6 +84,10 @@ def _images_of(node: Any) -> int:
     return int(results[0].shape[0]) if results else 1
 
 
+class InPlaceError(ModelError):
+    """A model that writes over a value that its own gradient needs."""
+
+
 def gradients(
     outputs: Tensor,
     inputs: Tensor | Sequence[Tensor],
@@ -99,6 +105,18 @@ def gradients(
         retain_graph: keep the graph for another backward pass.
         allow_unused: give None for an input on which the outputs do not depend.
 
+    Raises:
+        InPlaceError: the forward pass wrote over a value that the gradient needs.
+
     """
     with _InOrder() if outputs.device.type == "cpu" and _is_endangered(outputs) else nullcontext():  # type: ignore[no-untyped-call]
-        return torch.autograd.grad(outputs, inputs, slope, retain_graph=retain_graph, allow_unused=allow_unused)
+        try:
+            return torch.autograd.grad(outputs, inputs, slope, retain_graph=retain_graph, allow_unused=allow_unused)
+        except RuntimeError as error:
+            if "modified by an inplace operation" not in str(error):
+                raise
+            raise InPlaceError(
+                "The model's forward pass writes over a value that its gradient needs, so PyTorch cannot differentiate "
+                "it. Is there an in-place operation (x += 1, x[...] = 0, inplace=True) behind a ReLU, a sigmoid or a "
+                "softmax? Written without it, the model can be explained; explain.occlusion needs no gradients."
+            ) from error

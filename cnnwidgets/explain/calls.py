@@ -8,15 +8,20 @@ row, and is itself named by the first of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, fields, is_dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from cnnwidgets.errors import ModelError
+from cnnwidgets.explain.interception import Interception, OpaqueCall
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 Edit = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
@@ -28,14 +33,16 @@ def function_name(function: Any) -> str:
 
 
 def tensors_in(values: Any) -> Iterator[Tensor]:
-    """Yield the tensors among arguments or results, also inside lists, tuples and dicts."""
+    """Yield the tensors among arguments or results, also inside lists, tuples, dicts and dataclasses."""
     if isinstance(values, Tensor):
         yield values
     elif isinstance(values, list | tuple):
         for value in values:
             yield from tensors_in(value)
-    elif isinstance(values, dict):
+    elif isinstance(values, Mapping):
         yield from tensors_in(list(values.values()))
+    elif is_dataclass(values) and not isinstance(values, type):
+        yield from tensors_in([getattr(values, one.name) for one in fields(values)])
 
 
 def first_tensor(values: Any) -> Tensor | None:
@@ -59,6 +66,35 @@ def argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], position: int, na
     return args[position] if len(args) > position else kwargs.get(name)
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What tells one call of a pass from another.
+
+    Attributes:
+        name: the function's plain name.
+        weights: names of the network's own weights among its arguments.
+
+    """
+
+    name: str
+    weights: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The call, for a reader."""
+        return f"{self.name!r}" + (f" with {', '.join(map(repr, self.weights))}" if self.weights else "")
+
+
+def weights_of(values: Any, names: Mapping[int, str]) -> tuple[str, ...]:
+    """Return the names of the weights among a call's arguments; `names` has them by the ids of the tensors."""
+    return tuple(names[id(tensor)] for tensor in tensors_in(values) if id(tensor) in names)
+
+
+def weight_names(module: nn.Module) -> dict[int, str]:
+    """Return the names of a module's weights by the ids of the tensors."""
+    return {id(parameter): name for name, parameter in module.named_parameters()}
+
+
 class PathError(ModelError):
     """A pass that did not make the calls that the trace saw."""
 
@@ -72,11 +108,37 @@ def is_numbered(func: Any, result: Any) -> bool:
 
 
 class CallMode(TorchFunctionMode):
-    """Counts the values that this thread's calls give or write; subclasses see each call with its number."""
+    """Counts the values that this thread's calls give or write; subclasses see each call with its number.
+
+    Custom autograd functions and TorchScript modules count as one call each, whatever they call inside.
+
+    Attributes:
+        count: the number of the next value.
+        inside: the opaque call that is running, None outside of one.
+
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
+        self.inside: OpaqueCall | None = None
+        self._afterwards: list[Callable[[], Any]] = []
+        self._interception = Interception()
+
+    def __enter__(self) -> Any:
+        """Begin to count."""
+        self._interception.__enter__()
+        return super().__enter__()  # type: ignore[no-untyped-call]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the mode, and then what it needs of PyTorch."""
+        try:
+            super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+            self._finish()
+        finally:
+            self._interception.__exit__(kind, error, trace)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -84,9 +146,30 @@ class CallMode(TorchFunctionMode):
         """Number the call."""
         del types
         kwargs = kwargs or {}
-        if not (args and isinstance(args[0], Tensor)) and first_tensor((args, kwargs)) is None:
+        if self.inside is None and self._afterwards:
+            self._finish()
+        if self.inside is not None or (
+            not (args and isinstance(args[0], Tensor)) and first_tensor((args, kwargs)) is None
+        ):
             return func(*args, **kwargs)
         return self.called(func, args, kwargs)
+
+    def opaque(self, call: OpaqueCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Number a call that no torch function shows."""
+        if self.inside is not None or first_tensor((args, kwargs)) is None:
+            return call(*args, **kwargs)
+        self._finish()
+        self.inside = call
+        try:
+            return self.called(call, args, kwargs)
+        finally:
+            self.inside = None
+            self._afterwards = call.afterwards
+
+    def _finish(self) -> None:
+        """Do what the last call wanted done with its results, which by now are part of the graph of gradients."""
+        while self._afterwards:
+            self._afterwards.pop()()
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the call."""
@@ -102,27 +185,45 @@ class Editing(CallMode):
         edits: the edits, by the number of the call.
         several: how many numbers the calls have that have more than one, as in the trace: the pass itself may give
             another number of values where the results are the images of a batch.
+        path: the function and the weights of every numbered call, as traced; empty leaves the edited calls' names as
+            the only check.
+        weights: the names of the network's weights, by their ids.
 
     """
 
-    def __init__(self, edits: Mapping[int, tuple[str, Edit]], several: Mapping[int, int]) -> None:
+    def __init__(
+        self,
+        edits: Mapping[int, tuple[str, Edit]],
+        several: Mapping[int, int],
+        path: Sequence[Step] = (),
+        weights: Mapping[int, str] | None = None,
+    ) -> None:
         super().__init__()
         self.edits, self.several = edits, several
         self.last = max(edits, default=-1)
+        self.path, self.weights = path, weights or {}
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the call or its edit, once its name agrees with the one that the trace saw."""
         if self.count > self.last:
             return func(*args, **kwargs)
         name, edit = self.edits.get(self.count, ("", None))
-        if edit is not None and function_name(func) == name:
+        traced = self.path[self.count] if self.count < len(self.path) else None
+        now = function_name(func)
+        if traced is not None:
+            step = Step(now, weights_of((args, kwargs), self.weights))
+            wrong = step != traced
+        else:
+            wrong = edit is not None and now != name
+        if edit is not None and not wrong:
             result = edit(func, args, kwargs)
         else:
             result = func(*args, **kwargs)
-            if edit is not None and is_numbered(func, result):
+            if wrong and is_numbered(func, result):
+                was, found = (traced.words, step.words) if traced is not None else (repr(name), repr(now))
                 raise PathError(
-                    f"The model took another path than when it was traced: call {self.count} was {name!r} and is now "
-                    f"{function_name(func)!r}. Models whose forward pass depends on chance or on the input's values "
+                    f"The model took another path than when it was traced: call {self.count} was {was} and is now "
+                    f"{found}. Models whose forward pass depends on chance or on the input's values "
                     "cannot be explained layer by layer; explain.saliency needs no layers."
                 )
         if is_numbered(func, result):

@@ -11,7 +11,7 @@ from torch import Tensor
 from cnnwidgets.errors import ModelError, TargetError
 from cnnwidgets.explain.calls import Edit, argument, first_tensor, not_reached
 from cnnwidgets.explain.head import Head, find_head
-from cnnwidgets.explain.layers import layer_list, layer_of_call
+from cnnwidgets.explain.layers import check_paths, layer_list, layer_of_call
 from cnnwidgets.explain.method import Method, MethodRun, explain
 from cnnwidgets.explain.public import public
 from cnnwidgets.explain.targets import ClassScore, Contrast, Target, TargetLike
@@ -38,6 +38,7 @@ class Cam(Method):
         del target
         head = find_head(network.trace)
         layer = _layer_of(network, head)
+        check_paths(network, [layer])
         return MethodRun(self, network, layer.name, source=layer)
 
     def raw(self, run: MethodRun, x: Tensor, target: Target, rows: slice) -> tuple[Tensor, Tensor]:

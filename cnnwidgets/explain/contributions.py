@@ -80,6 +80,7 @@ def contributions_of(
     layers = [layer for layer in layers if can_tap(trace, layer.call)] or layers[:1]  # the tap says why it cannot
     bound = None if target is None else _bound(network, target)
     what = f"the layer {layers[0].name!r}" if len(layers) == 1 else "any of the layers"
+    chunk = network.at_once(chunk)
     found: dict[int, list[Tensor]] = {layer.call: [] for layer in layers}
     tops: list[int] = []
     for first in range(0, len(x), chunk):
@@ -102,7 +103,7 @@ def contributions_of(
             else:
                 score = bound.score(output, rows)
             check_finite(score, "The score to explain")
-            check_differentiable(score, what)
+            check_differentiable(score, what, network, layers[0].call)
             values = taps.values
             slopes = gradients(score.sum(), list(values.values()), allow_unused=True)
         for (call, value), slope in zip(values.items(), slopes, strict=True):
@@ -131,7 +132,7 @@ def _bound(network: Network, target: Any) -> Target:
 def _products(value: Tensor, slope: Tensor | None) -> Tensor:
     """Return activation times gradient, summed over the cells (n,C); zero where the score does not depend on it."""
     if slope is None:
-        return torch.zeros(value.shape[:2])
+        return torch.zeros(value.shape[:2], dtype=torch.float32)
     wide = torch.promote_types(value.dtype, torch.float32)
     product = torch.einsum("nkij,nkij->nk", value.to(wide), slope.to(wide))
     return product.float().cpu()

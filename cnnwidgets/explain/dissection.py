@@ -15,6 +15,7 @@ from cnnwidgets.explain.batches import batches, count_of
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.highlight import Highlight, checked_quantile
 from cnnwidgets.explain.keywords import spelled
+from cnnwidgets.explain.layers import check_paths
 from cnnwidgets.explain.network import check_finite, few_images
 from cnnwidgets.explain.samples import MOST, Sample, quantile_of
 from cnnwidgets.explain.taps import watch
@@ -104,7 +105,8 @@ class _Stream:
             sample.add(part.float().cpu().numpy())
 
         for done, batch in enumerate(batches(self._network, images), 1):
-            for part in torch.split(batch, self._chunk or few_images(*batch.shape[2:])):
+            check_paths(self._network, [self._layer], batch, f"item {done - 1} of over=, image")
+            for part in torch.split(batch, self._network.at_once(self._chunk or few_images(*batch.shape[2:]))):
                 check_cancelled(cancel, done - 1, total)
                 with torch.no_grad():
                     watch(self._network, part, [self._layer.call], see)

@@ -30,7 +30,7 @@ def effective_field(
     signs = _signs(layer.shape[0], channel, probes, seed).to(network.x.device, network.x.dtype)
     total = torch.zeros(network.x.shape[2:], dtype=torch.float64)
     counted = 0
-    for part in torch.split(network.x, _CHUNK):
+    for part in torch.split(network.x, network.at_once(_CHUNK)):
         for squared in _squared(network, layer, cell, part, signs):
             weight = float(squared.sum())
             if weight > 0:
@@ -59,7 +59,7 @@ def _squared(network: Network, layer: Layer, cell: tuple[int, int], part: Tensor
     summed = torch.zeros((len(x), *x.shape[2:]), dtype=torch.float64)
     with torch.enable_grad():
         network.run(x, tap.edits)
-        check_leads_back(tap.value, layer)
+        check_leads_back(network, tap.value, layer)
         unit = tap.value[:, :, cell[0], cell[1]]
         for row in signs:
             (gradient,) = gradients((unit * row).sum(), x, retain_graph=True)

@@ -25,7 +25,9 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     Attributes:
         grids: for every live tensor that depends on `x`, its grid, or None where that is not known.
+        origins: for every live tensor that is no numbered value itself, the numbers of those that it was made of.
         draws: whether an operation drew random numbers.
+        reads: whether Python was told a value that depends on `x` or on chance: what comes next may depend on it.
 
     """
 
@@ -33,7 +35,17 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.grids: Any = WeakTensorKeyDictionary()
         self.grids[x] = Grid.of_input(x.shape[2], x.shape[3])
+        self.origins: Any = WeakTensorKeyDictionary()
+        self.values: Any = {}
         self.draws = False
+        self.reads = False
+
+    def made_of(self, tensor: Tensor) -> frozenset[int]:
+        """Return the number of a value, or those of the values that a tensor was made of."""
+        if tensor in self.values:
+            return frozenset({self.values[tensor]})
+        found: frozenset[int] = self.origins.get(tensor, frozenset())
+        return found
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -45,8 +57,14 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
             result = func(*args, **(kwargs or {}))
         if torch.Tag.nondeterministic_seeded in func.tags:
             self.draws = True
-        sources = {t: self.grids[t] for t in tensors_in((args, kwargs)) if t in self.grids}
+        given = list(tensors_in((args, kwargs)))
+        sources = {t: self.grids[t] for t in given if t in self.grids}
         outs = list(tensors_in(result))
+        if torch.Tag.data_dependent_output in func.tags and (sources or self.draws):
+            self.reads = True
+        origin = frozenset[int]().union(*(self.made_of(t) for t in given))
+        for out in outs if origin else ():
+            self.origins[out] = origin
         if sources and outs and func.overloadpacket not in CREATING:
             for out, grid in zip(outs, self._grids(func, outs, args, sources), strict=True):
                 self._note(out, grid if grid is not None and fits(grid, out) else None)

@@ -114,6 +114,8 @@ def fused(network: Network, keep: AbstractSet[int] = frozenset()) -> dict[int, t
 
     """
     trace = network.trace
+    if trace.branches:  # what is folded in on one path may be another's on the next
+        return {}
     layout = torch.contiguous_format if trace.rigid else torch.channels_last
     edits: dict[int, tuple[str, Edit]] = {}
     for call in trace.calls:

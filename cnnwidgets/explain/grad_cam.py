@@ -43,7 +43,7 @@ class GradCam(Method):
         tap = Tap(run.network.trace, layer.call, leaf=True, edits=run.edits)
         with torch.enable_grad():
             score = target.score(run.network.run(x, tap.edits), rows)
-            slope = gradient(score, tap.value, f"the layer {layer.name!r}")
+            slope = gradient(score, tap.value, f"the layer {layer.name!r}", run.network, layer.call)
         value = tap.value.detach()
         if value.ndim != 4:
             raise ModelError(f"The layer {layer.name!r} gave a tensor of shape {tuple(value.shape)}, not (N,C,h,w).")

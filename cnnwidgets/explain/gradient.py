@@ -33,7 +33,7 @@ class Saliency(Method):
         with torch.enable_grad():
             x = x.detach().requires_grad_(True)
             score = target.score(run.network.run(x, run.edits), rows)
-            return gradient(score, x, "the input"), score.detach()
+            return gradient(score, x, "the input", run.network), score.detach()
 
     def finish(self, raw: Tensor, x: Tensor) -> Tensor:
         """Reduce the colours."""

@@ -59,7 +59,7 @@ def find_head(trace: Trace) -> Head:
     while number is not None and number >= 0:
         call = trace.calls[number]
         source = trace.calls[call.inputs[0]] if call.inputs and call.inputs[0] >= 0 else None
-        if source is None or len(set(call.inputs)) != 1:
+        if source is None or len(set(call.inputs)) != 1 or call.hidden:
             raise ModelError(f"CAM cannot follow the scores back past {_said(call)}.{_REMEDY}")
         if call.name in _SAME and not _cells(source.shape) > _cells(call.shape):
             number = source.number

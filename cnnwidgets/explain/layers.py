@@ -8,9 +8,11 @@ from functools import lru_cache
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from cnnwidgets.errors import LayerError, nearest
+from cnnwidgets.explain.calls import PathError
 from cnnwidgets.explain.keywords import spelled
 from cnnwidgets.explain.layer import Layer
 from cnnwidgets.explain.layer_table import Layers
@@ -19,6 +21,10 @@ from cnnwidgets.explain.subject import subject_of
 from cnnwidgets.explain.trace import INPUT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import Tensor
+
     from cnnwidgets.explain.trace import Call, Trace
 
 _POOLING = {
@@ -166,6 +172,13 @@ def default_layer(trace: Trace) -> Layer:
     """
     on_path, maps = _ancestors(trace), _maps(trace)
     if not maps & on_path:
+        script = any(call.name.startswith("TorchScript.") for call in trace.calls)
+        if script:
+            raise LayerError(
+                "This network has no layer with rows and columns that can be seen: it is, or holds, a TorchScript "
+                "module, whose inside is shown to nobody. Give the nn.Module that it was made of; explain.saliency and "
+                "explain.occlusion work with this one."
+            )
         raise LayerError(
             "This network has no layer with rows and columns, of an input of this size, that leads to its scores, so "
             "there is no map to show. Grad-CAM needs a convolutional network; explain.saliency works with any."
@@ -179,7 +192,67 @@ def default_layer(trace: Trace) -> Layer:
                 break
     while chosen.name in _POOLING and chosen.inputs and chosen.inputs[0] in maps:
         chosen = trace.calls[chosen.inputs[0]]
-    return next(layer for layer in layer_list(trace) if layer.call == chosen.number)
+    listed = {layer.call: layer for layer in layer_list(trace)}
+    return listed.get(chosen.number) or layer_of_call(chosen)
+
+
+def check_paths(network: Network, layers: Iterable[Layer], x: Tensor | None = None, what: str = "image") -> None:
+    """Raise `PathError` where an image's own path through the network does not come to some layers as it was traced.
+
+    Only where the forward pass looks at values, so that its path may depend on them. Each image is then traced.
+
+    Args:
+        network: the network.
+        layers: the layers.
+        x: the images (N,C,H,W), None for the network's own.
+        what: what they are called.
+
+    """
+    trace = network.trace
+    if not trace.branches:
+        return
+    if x is None:
+        layers = [layer for layer in layers if layer.name not in network.passed_layers]
+    layers = list(layers)
+    last = max((layer.call for layer in layers), default=-1)
+    for index, image in enumerate(torch.split(network.x if x is None else x, 1) if layers else ()):
+        own = network.trace_of(image)
+        named = _named(own)
+        for layer in layers:
+            other = named.get(layer.name)
+            if (
+                other is None
+                or other.call != layer.call
+                or other.shape != layer.shape
+                or not _same_path(trace, own, last)
+            ):
+                raise PathError(
+                    f"The layer {layer.name!r} cannot be shown for {what} {index}: the model's forward pass depends on "
+                    f"the values of the picture, and it takes another path for this one than for image 0"
+                    f"{_difference(trace, own)}. Explain pictures of different paths one by one, in calls of their own."
+                )
+    if x is None:
+        network.passed_layers.update(layer.name for layer in layers)
+
+
+def _same_path(one: Trace, other: Trace, last: int) -> bool:
+    """Whether two passes do the same up to one value."""
+    return all(
+        (a.name, a.owner, a.weights, a.shape) == (b.name, b.owner, b.weights, b.shape)
+        for a, b in zip(one.calls[: last + 1], other.calls[: last + 1], strict=False)
+    )
+
+
+def _difference(one: Trace, other: Trace) -> str:
+    """Say where two passes part."""
+    for a, b in zip(one.calls, other.calls, strict=False):
+        if (a.name, a.owner, a.weights) != (b.name, b.owner, b.weights):
+            return f" (call {a.number} is {_words(b)} instead of {_words(a)})"
+    return f" ({len(other.calls)} calls instead of {len(one.calls)})" if len(one.calls) != len(other.calls) else ""
+
+
+def _words(call: Call) -> str:
+    return f"{_function(call)!r}" + (f" with {call.weights[0]!r}" if call.weights else "")
 
 
 def find_layer(network: Network, wanted: LayerLike) -> Layer:
@@ -195,14 +268,23 @@ def find_layer(network: Network, wanted: LayerLike) -> Layer:
 
     """
     trace = network.trace
+    found: Layer | None
     if wanted is None:
-        return default_layer(trace)
+        found = default_layer(trace)
+        check_paths(network, [found])
+        return found
     name = module_path(network.model, wanted)
     if not isinstance(wanted, Layer):  # a Layer has the trace's own name, and there may be hundreds of them
         name = _own_name(network.model, trace, name)
     found = _named(trace).get(name)
     if found is not None:
+        check_paths(network, [found])
         return found
+    if name in trace.unseen:
+        raise LayerError(
+            f"The layer {name!r} is called inside {trace.unseen[name]!r}, a custom autograd function or a TorchScript "
+            "module, whose inside cannot be seen. Choose one of explain.layers(model, x), or run it outside of that."
+        )
     paths = {path for path, _ in network.model.named_modules()}
     if name in paths:
         shapes = [module.shape for module in trace.modules if module.path == name]

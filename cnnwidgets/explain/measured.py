@@ -10,7 +10,8 @@ from torch import Tensor
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.axis import Axis
-from cnnwidgets.explain.backward import gradients
+from cnnwidgets.explain.backward import InPlaceError, gradients
+from cnnwidgets.explain.differentiability import gradient_obstacle
 from cnnwidgets.explain.geometry import Grid, Placement
 from cnnwidgets.explain.tap import Tap
 
@@ -48,7 +49,10 @@ def measured_grid(network: Network, layer: Layer) -> Grid:
     """
     _, height, width = layer.shape
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn((8, *network.x.shape[1:]), generator=generator).to(network.x.device, network.x.dtype)
+    noise = torch.randn((8, *network.x.shape[1:]), generator=generator, dtype=torch.float32)
+    noise = noise.to(network.x.device, network.x.dtype)
+    if network.trace.branches:  # noise may take another path, which need not come to the layer
+        noise = network.x[:1].clone()
     rows, columns = _inner(height), _inner(width)
     squared = np.zeros((len(rows), len(columns), *network.x.shape[2:]))
     for x in torch.split(
@@ -91,23 +95,21 @@ def _squared(network: Network, layer: Layer, x: Tensor, rows: list[int], columns
     tap = Tap(network.trace, layer.call, leaf=False)
     with torch.enable_grad():
         network.run(x, tap.edits)
-        check_leads_back(tap.value, layer)
+        check_leads_back(network, tap.value, layer)
         units = [[tap.value[0, :, row, column].sum() for column in columns] for row in rows]
         try:
             slopes = [[gradients(unit, x, retain_graph=True)[0] for unit in row] for row in units]
-        except RuntimeError as error:
-            if "inplace" not in str(error):
-                raise
+        except InPlaceError as error:
             raise _leads_nowhere(
                 layer, ": a value that the gradient needs is written over in place. Is there a ReLU behind a ReLU?"
             ) from error
     return np.array([[slope.double().square().sum((0, 1)).cpu().numpy() for slope in row] for row in slopes])
 
 
-def check_leads_back(value: Tensor, layer: Layer) -> None:
+def check_leads_back(network: Network, value: Tensor, layer: Layer) -> None:
     """Raise `ModelError` if no gradient leads from a layer's value back to the input."""
     if not value.requires_grad:
-        raise _leads_nowhere(layer)
+        raise _leads_nowhere(layer, f": {gradient_obstacle(network)}")
 
 
 def _leads_nowhere(layer: Layer, why: str = ". Is there a rounding, an argmax or a detach() in between?") -> ModelError:

@@ -12,13 +12,15 @@ import numpy as np
 from cnnwidgets.errors import ModelError, OptionError, refuse_unknown
 from cnnwidgets.explain.backward import gradients
 from cnnwidgets.explain.control import Cancel, Progress, check_cancelled, progress_params
+from cnnwidgets.explain.differentiability import gradient_obstacle
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.network import Edits, Network, check_finite, few_images
-from cnnwidgets.explain.placement import grid_with_places
+from cnnwidgets.explain.placement import grid_with_places, provisional_grid
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.subject import subject_of
 from cnnwidgets.explain.targets import Target, resolve
+from cnnwidgets.explain.trace import INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,6 +45,7 @@ class Method(ABC):
     title: ClassVar[str]
     paper: ClassVar[str]
     progress_unit: ClassVar[str] = "images"  # what a step is called
+    passes_apart: ClassVar[bool] = False  # its passes see to it that no image disturbs another, whatever the chunk
     has_gaps: ClassVar[bool] = False  # `steps` gives NaN for what is still to come, and checks the other values itself
 
     @classmethod
@@ -130,11 +133,15 @@ class MethodRun:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Work in progress: steps done of a total, and the heat map as it stands (NaN where no step has been made)."""
+    """Work in progress: steps done of a total, and the heat map as it stands (NaN where no step has been made).
+
+    `is_provisional` says that the values are final, but that it has still to be measured where the cells lie.
+    """
 
     done: int
     total: int
     heatmap: Heatmap
+    is_provisional: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,12 +151,17 @@ class _Step:
     done: int
     total: int
     heatmap: Callable[[], Heatmap]
+    is_provisional: bool = False
 
 
 def stream(method: Method, model: Any, x: Any, target: Any = None, **how: Any) -> Iterator[Snapshot]:
-    """Yield a snapshot after every step of a method; the last one holds the result. Arguments as in `_steps`."""
+    """Yield a snapshot after every step of a method; the last one holds the result. Arguments as in `_steps`.
+
+    The values of a layer come first and where its cells lie after that, once per network: till then the snapshot is
+    placed as a plain resize would do it, and its `placement` says so.
+    """
     for step in _steps(method, model, x, target, **how):
-        yield Snapshot(step.done, step.total, step.heatmap())
+        yield Snapshot(step.done, step.total, step.heatmap(), step.is_provisional)
 
 
 def _steps(
@@ -184,6 +196,7 @@ def _steps(
     height, width = images.shape[2:]
     at_once = chunk or few_images(height, width)
     chunk = chunk or method.default_chunk(height, width)
+    chunk = chunk if method.passes_apart else network.at_once(chunk)
     bound = resolve(
         target,
         why,
@@ -194,8 +207,10 @@ def _steps(
         classes=network.subject.classes,
     )
     run = method.start(network, bound)
+    provisional = None
     if run.source is not None:
-        run = replace(run, grid=grid_with_places(network, run.source, cancel, at_once))
+        provisional = provisional_grid(network, run.source)
+        run = replace(run, grid=provisional or grid_with_places(network, run.source, cancel, at_once))
     stamp = ModelStamp.of(network.model)
     each = method.steps_per_image(height, width)
     total = each * len(images)
@@ -218,9 +233,15 @@ def _steps(
             if progress is not None:
                 progress(before + done, total)
             facts = progress_params(before + done, total, method.progress_unit)
-            yield _Step(before + done, total, partial(_heatmap, run, bound, values, scores, stamp, facts=facts))
+            heatmap = partial(_heatmap, run, bound, values, scores, stamp, facts=facts)
+            yield _Step(before + done, total, heatmap, provisional is not None and before + done == total)
             if before + done < total:
                 check_cancelled(cancel, before + done, total)
+    # The values are there; where they lie may take a slow network longer than they did.
+    if run.source is not None and provisional is not None:
+        check_cancelled(cancel, total, total)
+        run = replace(run, grid=grid_with_places(network, run.source, cancel, at_once))
+        yield _Step(total, total, partial(_heatmap, run, bound, values, scores, stamp, facts=facts))
 
 
 def explain(method: Method, model: Any, x: Any, target: Any, **how: Any) -> Heatmap:
@@ -265,20 +286,32 @@ def _heatmap(
     )
 
 
-def gradient(score: Tensor, of: Tensor, what: str) -> Tensor:
-    """Return the gradient of the summed scores with respect to `of`, refusing where there is none."""
-    check_differentiable(score, what)
+def gradient(score: Tensor, of: Tensor, what: str, network: Network, start: int = INPUT) -> Tensor:
+    """Return the gradient of the summed scores with respect to `of`, refusing where there is none.
+
+    Args:
+        score: the scores.
+        of: what to differentiate with respect to.
+        what: the same in words.
+        network: the network.
+        start: the value of the network that `of` is.
+
+    """
+    check_differentiable(score, what, network, start)
     (result,) = gradients(score.sum(), of, allow_unused=True)
     if result is None:
-        raise ModelError(f"The score does not depend on {what}: no gradient leads there.")
+        raise ModelError(
+            f"The score does not depend on {what}: no gradient leads there. (Quantised layers, for one, hand none on; "
+            "give the model as it was before.) explain.occlusion needs no gradients."
+        )
     return result
 
 
-def check_differentiable(score: Tensor, what: str) -> None:
-    """Raise `ModelError` if no gradient of the score leads to `what`."""
+def check_differentiable(score: Tensor, what: str, network: Network, start: int = INPUT) -> None:
+    """Raise `ModelError` if no gradient of the score leads to `what`, which is the value `start` of the network."""
     if not score.requires_grad:
         raise ModelError(
-            f"The score does not depend on {what} in a way that PyTorch can differentiate. Does the model's forward "
-            "compute under torch.no_grad() or detach its values, or take an argmax? Without that, it can be "
-            "explained."
+            f"The score does not depend on {what} in a way that PyTorch can differentiate: "
+            f"{gradient_obstacle(network, start)} Without that, it can be explained; explain.occlusion and "
+            "explain.activations need no gradients."
         )

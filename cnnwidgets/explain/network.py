@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from cnnwidgets.errors import ModelError
-from cnnwidgets.explain.calls import Edit, Editing
+from cnnwidgets.explain.calls import Edit, Editing, weight_names
+from cnnwidgets.explain.interception import Interception
 from cnnwidgets.explain.outputs import OutputKind, class_scores
 from cnnwidgets.explain.provenance import tensor_hash
 from cnnwidgets.explain.randomness import PrivateRandomness
@@ -33,6 +34,7 @@ class Network:
         model: the user's model, for reading names only.
         module: the frozen twin in evaluation mode.
         x: (N,C,H,W).
+        passed_layers: layers that all images were found to come to as the first one does.
 
     """
 
@@ -42,6 +44,9 @@ class Network:
         self.model = unwrap(subject.model)
         self.module = make_twin(self.model, share_hooks=True)
         self._light = self._is_light()
+        self._branches = False  # as far as is known
+        self.passed_layers: set[str] = set()
+        self._names: tuple[nn.Module | None, dict[int, str]] = (None, {})
         self.x = self.taken(subject.images.x)
 
     def taken(self, x: Tensor) -> Tensor:
@@ -65,13 +70,39 @@ class Network:
         """What a pass does: watched on the first image, remembered while the model's structure stays the same."""
         if self.x.is_meta:
             raise ModelError("The model's weights have no values: they are on PyTorch's meta device. Load the weights.")
-        key = (signature(self.module), tuple(self.x.shape[1:]), self.x.dtype, self.x.device)
+        return self.trace_of(self.x[:1])
+
+    def trace_of(self, x: Tensor) -> Trace:
+        """Return what a pass does on one image (1,C,H,W).
+
+        A pass that does not look at values does the same on all images, and is remembered for all of them.
+        """
+        key: tuple[Any, ...] = (signature(self.module), tuple(x.shape[1:]), x.dtype, x.device)
 
         def watch() -> Trace:
             with PrivateRandomness():
-                return trace(lambda: make_twin(self.model), self.x[:1])
+                return trace(lambda: make_twin(self.model), x)
 
-        return remembered(self.model, key, watch)
+        if not self._branches:
+            found = remembered(self.model, key, watch)
+            self._branches = found.branches
+        return remembered(self.model, (*key, tensor_hash(x)), watch) if self._branches else found
+
+    def at_once(self, chunk: int) -> int:
+        """Return how many images of `chunk` one pass may take that each is treated as it would be alone."""
+        return chunk if self.trace.stands_alone and not self._takes_one else 1
+
+    @cached_property
+    def _takes_one(self) -> bool:
+        """Whether the network takes single images only, as a graph does that was exported with one."""
+        if not isinstance(self.module, torch.fx.GraphModule):
+            return False
+        try:
+            with torch.no_grad(), PrivateRandomness():
+                self.run(self.x[:1].expand(2, -1, -1, -1).clone())
+        except Exception:  # noqa: BLE001 - the guards of the graph raise whatever they like
+            return True
+        return False
 
     @cached_property
     def pictures(self) -> tuple[Image.Image, ...]:
@@ -113,14 +144,28 @@ class Network:
         with ExitStack() as stack:
             if self.trace.draws:
                 stack.enter_context(PrivateRandomness())
+            stack.enter_context(Interception())
             if edits:
-                stack.enter_context(Editing(edits, self.trace.several))
-            return self.module(x)
+                stack.enter_context(Editing(edits, self.trace.several, self.trace.path, self._weight_names()))
+            try:
+                return self.module(x)
+            except RuntimeError as error:
+                if "numpy() on Tensor that requires grad" not in str(error):
+                    raise
+                raise ModelError(
+                    "The model's forward pass hands values to NumPy, which knows no gradients, so none can be taken. "
+                    "Written in PyTorch it can be explained; explain.occlusion and explain.activations need none."
+                ) from error
+
+    def _weight_names(self) -> dict[int, str]:
+        if self._names[0] is not self.module:
+            self._names = (self.module, weight_names(self.module))
+        return self._names[1]
 
     def clean_scores(self, chunk: int) -> Tensor:
         """Return the (N, classes) scores of the images, computed `chunk` images at a time."""
         with torch.no_grad():
-            parts = [class_scores(self.run(part)) for part in torch.split(self.x, chunk)]
+            parts = [class_scores(self.run(part)) for part in torch.split(self.x, self.at_once(chunk))]
         return torch.cat(parts)
 
 

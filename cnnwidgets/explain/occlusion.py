@@ -37,6 +37,7 @@ class Occlusion(Method):
     title: ClassVar[str] = "Occlusion"
     paper: ClassVar[str] = "Zeiler & Fergus 2014, arXiv:1311.2901, section 4.2"
     progress_unit: ClassVar[str] = "places"
+    passes_apart: ClassVar[bool] = True
     has_gaps: ClassVar[bool] = True
     window: int | tuple[int, int] | None = None
     stride: int | tuple[int, int] | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, Literal, get_args
 
 import torch
@@ -34,15 +35,41 @@ def class_name(index: int, classes: Sequence[str]) -> str:
 
 
 def class_scores(output: Any) -> Tensor:
-    """Return the (N, classes) tensor in a model's output.
+    """Return the (N, classes) tensor of real numbers in a model's output.
 
-    It may be the output itself, one entry of a dict ("logits", "out", "output", "scores", or the only two-dimensional
-    one) or the first two-dimensional entry of a tuple (the main output, before auxiliary ones).
+    It may be the output itself, one entry of a dict or dataclass ("logits", "out", "output", "scores", or the only
+    two-dimensional one) or the first two-dimensional entry of a tuple (the main output, before auxiliary ones).
 
     Raises:
         ModelError: there is none, or a dict has several without a telling name.
+        ScoreTypeError: the scores are complex, truth values or integers.
 
     """
+    return _checked(_score_table(output))
+
+
+class ScoreTypeError(ModelError):
+    """Class scores that are no floating point numbers."""
+
+
+def _checked(scores: Tensor) -> Tensor:
+    """Return scores if they are floating point numbers."""
+    if scores.is_floating_point():
+        return scores
+    dtype = str(scores.dtype).removeprefix("torch.")
+    what = "truth values" if dtype == "bool" else "integers, such as an argmax gives"
+    what = "complex numbers, which have no order," if scores.is_complex() else what
+    remedy = "the logits before they are compared or counted"
+    if scores.is_complex():
+        remedy = "its real part or its magnitude"
+    raise ScoreTypeError(
+        f"The model's output of shape {tuple(scores.shape)} holds {what} ({dtype}), and class scores are floating "
+        f"point numbers. Let the model return {remedy}, or give a function as target that makes a float of the output, "
+        "one per image."
+    )
+
+
+def _score_table(output: Any) -> Tensor:
     if isinstance(output, Tensor):
         if output.ndim == 2:
             return output
@@ -53,25 +80,33 @@ def class_scores(output: Any) -> Tensor:
             "function as target that turns this output into one number per image, such as "
             "target=lambda output: output[:, 3].mean(dim=(1, 2))."
         )
+    if is_dataclass(output) and not isinstance(output, type):
+        output = {one.name: getattr(output, one.name) for one in fields(output)}
     if isinstance(output, Mapping):
         named = [output[key] for key in _KEYS if key in output]
-        flat = [value for value in output.values() if isinstance(value, Tensor) and value.ndim == 2]
+        flat = _tables(output.values())
         if named:
-            return class_scores(named[0])
+            return _score_table(named[0])
         if len(flat) == 1:
             return flat[0]
         raise ModelError(
-            f"The model's output is a dict with the keys {list(output)}; none of them is clearly the class scores. "
+            f"The model's output has the keys {list(output)}; none of them is clearly the class scores. "
             "Give a function as target, such as target=lambda output: output['key'][:, 3]."
         )
     if isinstance(output, list | tuple):
-        flat = [value for value in output if isinstance(value, Tensor) and value.ndim == 2]
+        flat = _tables(output)
         if flat:
             return flat[0]
     raise ModelError(
         f"The model's output is a {type(output).__name__} without a tensor of shape (N, classes). Give a function "
         "as target that turns it into one number per image."
     )
+
+
+def _tables(values: Iterable[Any]) -> list[Tensor]:
+    """Return the two-dimensional tensors among some values; those of floating point numbers, where there are any."""
+    tables = [value for value in values if isinstance(value, Tensor) and value.ndim == 2]
+    return [table for table in tables if table.is_floating_point()] or tables
 
 
 def output_kind(scores: Tensor) -> OutputKind:

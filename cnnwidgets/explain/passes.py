@@ -72,7 +72,7 @@ class FullPasses:
     @cached_property
     def at_once(self) -> int:
         """How many images one pass takes: one, where a network's output for an image depends on those beside it."""
-        alone = self._most > 1 and self._network.trace.stands_alone and is_undisturbed(self)
+        alone = self._network.at_once(self._most) > 1 and is_undisturbed(self)
         return self._most if alone else 1
 
     def outputs(self, tops: Sequence[int], lefts: Sequence[int], patches: Tensor) -> Any:
@@ -118,6 +118,8 @@ def _passes(network: Network, base: Tensor, *, incremental: bool) -> Passes:
         return FullPasses(network, base)
     mixes = "it normalises over the batch, so the images of a batch influence each other"
     reason = "its forward pass draws random numbers" if network.trace.draws else mixes
+    if network.trace.branches:
+        reason = "its forward pass depends on the values of the picture"
     if network.trace.stands_alone:
         # Loading what writes a graph takes a second, which whole passes need not pay.
         from cnnwidgets.explain.incremental import NotIncrementalError, incremental_passes

@@ -37,6 +37,7 @@ _FULL_AGREEMENT = 0.99
 _LEAD = 0.15  # by which mirrored pictures agree better than those upside down: .5 to .6 with ImageNet weights
 _SIGMAS = 5  # times the error
 _SAMPLES = 4
+_BRANCHES = "its forward pass depends on the values of the picture: other pictures may take another path"
 _KEPT = 8  # measurements of a model: of its last weights, sizes of input, and probe pictures
 _DEFAULT_PROBES = ProbePictures()
 
@@ -158,22 +159,58 @@ def grid_with_places(network: Network, layer: Layer, cancel: Cancel | None = Non
     return measured.with_placement(Placement("gradient", reason="an operation on the way to the layer is not known"))
 
 
+def provisional_grid(network: Network, layer: Layer) -> Grid | None:
+    """Return a grid for a first picture, whose cells have an even share of the input each, as in a plain resize.
+
+    None where the placement has been measured already, so that nothing has to be bridged. Runs no pass, and waits for
+    none: a slow network can show a map before it is measured.
+    """
+    store = _store(network.model)
+    if store.lock.acquire(blocking=False):  # else it is being measured
+        try:
+            if _measured(store, network) is not None:
+                return None
+        finally:
+            store.lock.release()
+    x = network.x
+    even, reason = even_grid(layer, (x.shape[2], x.shape[3])), "its shift has not been measured yet"
+    if layer.grid is None:
+        return even.with_placement(Placement("resize", reason=reason))
+    axes = ((layer.grid.y, even.y), (layer.grid.x, even.x))
+    if any(len(axis) != len(other) or not np.isclose(axis.stride, other.stride, rtol=0.1) for axis, other in axes):
+        return layer.grid.with_placement(Placement("theory", reason=reason))
+    down, across = (float((other.places - axis.places_by_theory).mean()) for axis, other in axes)
+    return layer.grid.with_placement(Placement("resize", (down, across), reason=reason))
+
+
+def _key(network: Network) -> tuple[Any, ...]:
+    x = network.x
+    return signature(network.module), tuple(x.shape[1:]), x.dtype, x.device
+
+
+def _measured(store: _Store, network: Network) -> Placements | None:
+    """Return what was measured for a network's weights and size of input; the store is locked."""
+    entries = store.entries.get(network.subject.probes or _DEFAULT_PROBES)
+    found = None if entries is None else entries.get(_key(network))
+    if found is None or not found.stamp.current or found.fingerprint != _fingerprint(network.model):
+        return None
+    return found
+
+
 def placements(network: Network, cancel: Cancel | None = None, chunk: int | None = None) -> Placements:
     """Return the placements of a network, measured where that has not been done for its weights and size of input.
 
     Arguments as for `grid_with_places`.
     """
     probes = network.subject.probes or _DEFAULT_PROBES
-    x = network.x
-    key = (signature(network.module), tuple(x.shape[1:]), x.dtype, x.device)
-    store = _store(network.model)
+    key, store = _key(network), _store(network.model)
     # A second view of the same network waits for the first one's passes instead of running its own.
     while not store.lock.acquire(timeout=0.1):
         check_cancelled(cancel, 0, 1)
     try:
+        found = _measured(store, network)
         entries = store.entries.setdefault(probes, OrderedDict())
-        found = entries.get(key)
-        if found is None or not found.stamp.current or found.fingerprint != _fingerprint(network.model):
+        if found is None:
             found = entries[key] = _measure(network, probes, cancel, chunk)
         entries.move_to_end(key)
         while len(entries) > _KEPT:
@@ -224,8 +261,9 @@ def _measure(
         last = default_layer(network.trace)
     except LayerError as error:  # a network none of whose maps leads to its scores has layers all the same
         return made(f"it has no last feature map ({error})")
-    if has_initial_statistics(network.module):
-        return made("it is untrained: its batch normalisations have seen no data")
+    if network.trace.branches or has_initial_statistics(network.module):
+        untrained = "it is untrained: its batch normalisations have seen no data"
+        return made(_BRANCHES if network.trace.branches else untrained)
     if last.call not in grids or not is_measurable(grids[last.call].x):
         return made(f"the last feature map, {last.name!r}, is too small to measure a shift")
     columns = MirrorTest({call: grid.x for call, grid in grids.items()})

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import CheckpointError
 
 from cnnwidgets.errors import ModelError, OptionError
 from cnnwidgets.explain.backward import gradients
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.counting import counted
+from cnnwidgets.explain.differentiability import gradient_obstacle
 from cnnwidgets.explain.frame import Box
 from cnnwidgets.explain.layers import find_layer
 from cnnwidgets.explain.method import check_chunk
@@ -70,7 +70,7 @@ def project(
     network = Network(subject_of(model, x))
     found = find_layer(network, layer)
     channel = counted("channel", channel, found.shape[0], f"the layer {found.name!r} has {found.shape[0]} channels")
-    count, size = len(network.x), chunk or few_images(*network.x.shape[2:])
+    count, size = len(network.x), network.at_once(chunk or few_images(*network.x.shape[2:]))
     cells = _cells(cell, count, found)
     stamp = ModelStamp.of(network.model)
     before = _before(network.trace, found.call)
@@ -125,19 +125,13 @@ def _back(
     with torch.enable_grad():
         watch(network, x, [layer.call], lambda _, value: seen.append(value), edits=rectifying.edits)
         (value,) = seen
-        rectifying.check(value, layer.name)
+        rectifying.check(value, layer.name, lambda: gradient_obstacle(network))
         maps = value[:, channel]
         check_finite(maps.detach(), f"Channel {channel} of the layer {layer.name!r}")
         if cells is None:
             cells = [divmod(place, maps.shape[2]) for place in maps.detach().flatten(1).argmax(1).tolist()]
         unit = torch.stack([map_[cell] for map_, cell in zip(maps, cells, strict=True)])
-        try:
-            (slope,) = gradients(unit.sum(), x)
-        except CheckpointError as error:
-            raise ModelError(
-                "The model uses gradient checkpointing, which runs a part of it again, with plain ReLUs. Switch it off "
-                "for this, such as by model.set_grad_checkpointing(False)."
-            ) from error
+        (slope,) = gradients(unit.sum(), x)
     check_finite(slope, f"The gradient of the layer {layer.name!r}")
     return slope, unit.detach(), cells
 

@@ -82,12 +82,38 @@ def rectified(name: str, args: Args, kwargs: Kwargs) -> Tensor | None:
     return _TESTS.get(name, _masked)(args, kwargs)
 
 
+def is_opaque(name: str) -> bool:
+    """Whether a call of this name is a custom autograd function, of which only the values tell what it is."""
+    return name.endswith(".apply")
+
+
+def gives_rectified(call: Callable[[Tensor], Any], x: Tensor) -> bool:
+    """Whether a function gives max(x, 0), with or without a cap, of values of both signs and of any size."""
+    with torch.no_grad():
+        span = x.detach().abs().amax().clamp_min(1)
+        for given in (
+            x.detach(),
+            -x.detach(),
+            100 * span * torch.sign(x.detach()),
+            -100 * span * torch.sign(x.detach()),
+        ):
+            probe = given.clone()
+            result = call(probe)
+            result = probe if result is None else result
+            if not isinstance(result, Tensor) or result.shape != given.shape:
+                return False
+            if not torch.equal(result, given.clamp(min=0).clamp(max=result.amax().clamp_min(0))):
+                return False
+    return True
+
+
 def candidates(trace: Trace, last: int) -> dict[int, str]:
     """Return the calls up to the value `last` that may be ReLUs: number and name; their arguments decide."""
     return {
         call.number: call.name
         for call in trace.calls[: last + 1]
-        if not call.part and (call.name in _TESTS or (call.name in _BY_MASK and _compares(trace, call.inputs)))
+        if not call.part
+        and (call.name in _TESTS or is_opaque(call.name) or (call.name in _BY_MASK and _compares(trace, call.inputs)))
     }
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from cnnwidgets.errors import ModelError
-from cnnwidgets.explain.rectifiers import candidates, chooses, is_masked, rectified
+from cnnwidgets.explain.interception import OpaqueCall
+from cnnwidgets.explain.rectifiers import candidates, chooses, gives_rectified, is_masked, rectified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.trace import Trace
 
 _HIDDEN = {
-    "ReluBackward0": "a ReLU that no call of a PyTorch function shows (is part of the model a TorchScript module?)",
+    "ReluBackward0": (
+        "a ReLU that no call of a PyTorch function shows (is part of the model a TorchScript module, or a graph that "
+        "torch.export made?)"
+    ),
     "DifferentiableGraphBackward": "a TorchScript module, whose ReLUs cannot be seen",
-    "CheckpointFunctionBackward": "gradient checkpointing, which runs its part of the model again, with plain ReLUs",
 }
 
 
@@ -69,19 +72,26 @@ class Rectifying:
                     **{key: given if value is x else value for key, value in kwargs.items()},
                 )
 
-            if is_masked(name) and not _gives_maximum(call, x):
+            if not _is_rectifier(func, name, call, x):
                 return plainly(func, args, kwargs)
             result = _Rectified.apply(x, call, self._gated, lambda: self.reached.setdefault(number, name))
             return None if func is Tensor.__setitem__ else result
 
         return edit
 
-    def check(self, value: Tensor, layer: str) -> None:
-        """Raise `ModelError` where no gradient leads back from a value, or where it would pass a ReLU unseen."""
+    def check(self, value: Tensor, layer: str, obstacle: Callable[[], str]) -> None:
+        """Raise `ModelError` where no gradient leads back from a value, or where it would pass a ReLU unseen.
+
+        Args:
+            value: the value.
+            layer: what it is called.
+            obstacle: says what stops gradients.
+
+        """
         if not value.requires_grad:
             raise ModelError(
-                f"No gradient leads from the layer {layer!r} back to the input. Is there a torch.no_grad(), a rounding "
-                "or a detach() in between, or gradient checkpointing? Without that, units of it can be projected."
+                f"No gradient leads from the layer {layer!r} back to the input: {obstacle()} Without that, units of it "
+                "can be projected."
             )
         todo, seen = [value.grad_fn], set()
         while todo:
@@ -130,6 +140,20 @@ class _Rectified(torch.autograd.Function):
 
 def _as_it_is(tensor: Tensor) -> Tensor:
     return tensor
+
+
+def _is_rectifier(func: Any, name: str, call: Callable[[Tensor], Any], x: Tensor) -> bool:
+    """Whether a call that may be a ReLU is one, where its values have to tell."""
+    if not isinstance(func, OpaqueCall):
+        return not is_masked(name) or _gives_maximum(call, x)
+    if not gives_rectified(call, x):
+        return False
+    if func.within:
+        raise ModelError(
+            f"{name}() is a ReLU, written as a custom autograd function and kept under another name, where its "
+            f"gradient cannot be cut. Call it as {name}(x), or use nn.ReLU."
+        )
+    return True
 
 
 def _gives_maximum(call: Callable[[Tensor], Any], x: Tensor) -> bool:

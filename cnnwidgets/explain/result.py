@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,9 +12,11 @@ import numpy.typing as npt
 from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.components import largest_box
 from cnnwidgets.explain.geometry import Grid, interpolate, interpolation
+from cnnwidgets.files import expand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from matplotlib.figure import Figure
     from PIL import Image
@@ -175,17 +176,20 @@ class Heatmap:
         return plot(self, **style)
 
     def save(self, folder: str | Path) -> Path:
-        """Write arrays, pictures and a manifest into a folder, which is made; see `explain.archive`."""
+        """Write arrays, pictures and a manifest into a folder, which is made; see `explain.archive`.
+
+        A heat map that was saved there before is replaced in one step, other files are left alone.
+        """
         from cnnwidgets.explain.archive import save
 
-        return save(self, Path(folder))
+        return save(self, expand(folder))
 
     @classmethod
     def load(cls, folder: str | Path) -> Heatmap:
         """Read what `save` wrote. Nothing in such a folder is executed: it is safe to open a stranger's."""
         from cnnwidgets.explain.archive import load
 
-        return load(Path(folder))
+        return load(expand(folder))
 
     def _repr_png_(self) -> bytes:
         from cnnwidgets.explain.drawing import png

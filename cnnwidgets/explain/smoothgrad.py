@@ -12,7 +12,7 @@ from cnnwidgets.errors import OptionError, refuse_unknown
 from cnnwidgets.explain.foreign import Foreign
 from cnnwidgets.explain.fuse import fused
 from cnnwidgets.explain.gradient import Saliency, saliency
-from cnnwidgets.explain.layers import find_layer
+from cnnwidgets.explain.layers import check_paths, find_layer
 from cnnwidgets.explain.method import RUN_OPTIONS, Method, MethodRun, explain, gradient
 from cnnwidgets.explain.public import method_of, public
 from cnnwidgets.explain.stem import carry_back, find_stem
@@ -130,7 +130,9 @@ class SmoothGrad(Method):
         for first in range(0, self.samples, chunk):
             count = min(chunk, self.samples - first)
             # One by one, so that the noise does not depend on the chunk, and on the CPU, so not on the device.
-            noise = torch.stack([torch.randn(x.shape[1:], generator=generator) for _ in range(count)])
+            noise = torch.stack(
+                [torch.randn(x.shape[1:], generator=generator, dtype=torch.float32) for _ in range(count)]
+            )
             noisy = (x + sigma * noise.to(x)).contiguous(memory_format=torch.channels_last)
             maps = raw(noisy, target.repeated(rows.start, count))
             part = maps.double().sum(0) if maps.dtype == torch.float64 else maps.float().sum(0)
@@ -142,15 +144,22 @@ class SmoothGrad(Method):
         self, run: MethodRun, x: Tensor
     ) -> tuple[Callable[[Tensor, Target], Tensor], Callable[[Tensor], Tensor]]:
         """Return how to get the maps of noisy copies, and how to get the raw map from their mean."""
-        stem = find_stem(run.network) if isinstance(self.of, Saliency) else None
+        network = run.network
+        stem = find_stem(network) if isinstance(self.of, Saliency) and not network.trace.branches else None
         if stem is None:
-            return lambda noisy, target: self.of.raw(run, noisy, target, slice(0, len(noisy)))[0], lambda mean: mean
+
+            def alone(noisy: Tensor, target: Target) -> Tensor:
+                if run.source is not None:
+                    check_paths(network, [run.source], noisy, "the noisy copy")
+                return self.of.raw(run, noisy, target, slice(0, len(noisy)))[0]
+
+            return alone, lambda mean: mean
 
         def behind_stem(noisy: Tensor, target: Target) -> Tensor:
             tap = Tap(run.network.trace, stem, leaf=True, edits=run.edits)
             with torch.enable_grad():
                 scores = target.score(run.network.run(noisy, tap.edits), slice(0, len(noisy)))
-                return gradient(scores, tap.value, "the input")
+                return gradient(scores, tap.value, "the input", run.network, stem)
 
         return behind_stem, lambda mean: carry_back(run.network, stem, x, mean, run.edits)
 

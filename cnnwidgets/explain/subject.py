@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.outputs import OutputKind
     from cnnwidgets.explain.probe_pictures import ProbePictures
 
+_MOST_SPREAD = 2**32  # bytes
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -105,6 +107,7 @@ def prepared_tensor(x: Any) -> Prepared:
             f"x is a {type(x).__name__}. A bare nn.Module takes a float tensor (N,C,H,W); to explain pictures or "
             "files, wrap it with its preprocessing: cnnwidgets.Classifier(model, preprocess=...)."
         )
+    _refuse_unreadable(x)
     if x.ndim != 4:
         hint = " Add the batch dimension: x[None]." if x.ndim == 3 else ""
         raise ImageError(f"x has shape {tuple(x.shape)}; it must be (N,C,H,W).{hint}")
@@ -115,10 +118,42 @@ def prepared_tensor(x: Any) -> Prepared:
         )
     if 0 in x.shape:
         raise ImageError(f"x has shape {tuple(x.shape)}: there is nothing to explain in it.")
-    if x.device.type != "meta" and not _all_finite(x):
+    _refuse_spread(x)
+    if not _all_finite(x):
         raise ImageError("x holds NaN or infinite values; no network answers sensibly to these.")
     frame = Frame.whole(x.shape[2], x.shape[3])
     return Prepared(x, (None,) * len(x), (frame,) * len(x))
+
+
+def _refuse_unreadable(x: Tensor) -> None:
+    """Raise `ImageError` for a tensor that does not hold its values one by one."""
+    if x.device.type == "meta":
+        raise ImageError(
+            f"x of shape {_shape(x)} lies on the device 'meta': it has a shape and no values. Give one with "
+            "values, such as torch.zeros(x.shape)."
+        )
+    if x.is_nested:
+        raise ImageError(
+            "x is a nested tensor, of images of several sizes. Bring them to one size, or give them one by one."
+        )
+    if x.layout != torch.strided:
+        raise ImageError(f"x of shape {_shape(x)} is sparse ({x.layout}). Give all of its values: x.to_dense().")
+    if x.is_quantized:
+        raise ImageError(f"x of shape {_shape(x)} is quantized ({x.dtype}). Give its values: x.dequantize().")
+
+
+def _refuse_spread(x: Tensor) -> None:
+    """Raise `ImageError` for few values that are spread out, as by `expand`, to more than can be computed with."""
+    size = x.numel() * x.element_size()
+    if size > _MOST_SPREAD and size > x.untyped_storage().nbytes():
+        raise ImageError(
+            f"x of shape {_shape(x)} is {x.untyped_storage().nbytes():,} bytes in memory, spread out by expand; "
+            f"one by one its values are {size / 2**30:.0f} GiB. Give fewer or smaller images."
+        )
+
+
+def _shape(x: Tensor) -> tuple[int, ...]:
+    return tuple(x.shape)
 
 
 def _all_finite(x: Tensor) -> bool:

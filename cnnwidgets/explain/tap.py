@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.calls import Edit, function_name, not_reached, value_made
+from cnnwidgets.explain.interception import OpaqueCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ class Tap:
     def __init__(self, trace: Trace, number: int, *, leaf: bool, edits: Edits | None = None) -> None:
         self._call, self._leaf = trace.calls[number], leaf
         self._copy = number in trace.overwritten
+        self._told = number in trace.told
         self._others = dict(edits or {})
         self._inner = self._others.get(self._call.first, ("", _as_it_is))[1]
         self._value: Tensor | None = None
@@ -65,7 +67,14 @@ class Tap:
                 f"This layer, {self._call.name!r}, holds {str(out.dtype).removeprefix('torch.')} and no floating point "
                 "numbers, so no gradient can be taken of it. Choose another one of explain.layers(model, x)."
             )
+        if self._told:
+            raise ModelError(
+                f"This layer, {self._call.name!r}, is handed to NumPy in the forward pass, which takes no value that "
+                "has a gradient, so no gradient can be taken of it. Choose another one of explain.layers(model, x)."
+            )
         leaf = self._starts(out)
+        if isinstance(func, OpaqueCall) and func.within:
+            return self._take_later(func, result, out, leaf=leaf)
         if result is None:  # an assignment, x[mask] = 0: its result is x, for which no copy can be slipped in
             if self._copy:
                 raise ModelError(
@@ -85,15 +94,30 @@ class Tap:
         self._value = out.requires_grad_(True)
         return result
 
+    def _take_later(self, func: OpaqueCall, result: Any, out: Tensor, *, leaf: bool) -> Any:
+        """Take a result of a custom autograd function that is seen from within, before it is part of the graph."""
+        if self._copy:
+            name = func.__name__
+            raise ModelError(
+                f"This layer is made by {name}(), a custom autograd function that was kept under another name, and a "
+                "later in-place operation writes over it, so it cannot be taken hold of. Call the function as "
+                f"{name}(x), or choose another one of explain.layers(model, x)."
+            )
+        self._value = out
+        if leaf:
+            func.afterwards.append(lambda: out.requires_grad_(True))
+        return result
+
 
 def can_tap(trace: Trace, number: int) -> bool:
     """Whether a value can be taken hold of with its gradient.
 
-    Not if it holds no floating point numbers, as x > 0 does, or is that of an assignment that is overwritten later.
+    Not if it holds no floating point numbers, as x > 0 does, is handed to NumPy, or is that of an assignment that is
+    overwritten later.
     """
     call = trace.calls[number]
     assigned = call.name == function_name(Tensor.__setitem__)
-    return call.dtype.is_floating_point and not (assigned and number in trace.overwritten)
+    return call.dtype.is_floating_point and number not in trace.told and not (assigned and number in trace.overwritten)
 
 
 def _as_it_is(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

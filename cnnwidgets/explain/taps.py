@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.explain.calls import Edit, Enough, not_reached, value_made
 from cnnwidgets.explain.clipping import Clipping
+from cnnwidgets.explain.interception import OpaqueCall
 from cnnwidgets.explain.tap import Tap
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def watch(
                 if value is not None:
                     see(call.number, value)
                     waiting.discard(call.number)
-            if not waiting and not whole:
+            # A result that is not part of the graph of gradients yet becomes so when its function has ended.
+            if not waiting and not whole and not (isinstance(func, OpaqueCall) and func.within):
                 raise Enough
             return result
 

@@ -84,6 +84,16 @@ class Contrast(Target):
         return tuple(f"{why} instead of {other}" for why, other in pairs)
 
 
+def _real(value: Tensor) -> Tensor:
+    """Return what a target function gave, if it is numbers that have an order."""
+    if value.is_complex() or value.dtype is torch.bool:
+        raise TargetError(
+            f"The target function gave values of the dtype {str(value.dtype).removeprefix('torch.')}; it must give "
+            "real numbers. Take .abs() or .real of complex ones, .float() of truth values."
+        )
+    return value
+
+
 @dataclass(frozen=True)
 class Custom(Target):
     """Any function of the model's raw output that gives one number per image."""
@@ -96,13 +106,13 @@ class Custom(Target):
         count = rows.stop - rows.start
         if not isinstance(value, Tensor) or value.shape not in ((count,), (count, 1)):
             if isinstance(value, Tensor) and value.ndim == 0 and count == 1:
-                return value[None]
+                return _real(value[None])
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise TargetError(
                 f"The target function gave {got} for {count} image(s); it must give one number per image, a tensor "
                 f"of shape ({count},)."
             )
-        return value.reshape(count)
+        return _real(value.reshape(count))
 
     def names(self, count: int) -> tuple[str, ...]:
         """Return the function's name."""

@@ -15,9 +15,21 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from cnnwidgets.errors import ModelError
-from cnnwidgets.explain.calls import CallMode, argument, first_tensor, function_name, is_numbered, tensors_in
+from cnnwidgets.explain.calls import (
+    CallMode,
+    Step,
+    argument,
+    first_tensor,
+    function_name,
+    is_numbered,
+    tensors_in,
+    weight_names,
+    weights_of,
+)
 from cnnwidgets.explain.folding import is_affine
 from cnnwidgets.explain.follow import Follower, fits
+from cnnwidgets.explain.interception import OpaqueCall
+from cnnwidgets.explain.opaque import is_cellwise
 from cnnwidgets.explain.outputs import OutputKind, class_scores, output_kind
 
 if TYPE_CHECKING:
@@ -27,6 +39,7 @@ if TYPE_CHECKING:
 
 INPUT = -1  # the number of the value that the network is given
 _CHANNELS_LAST = {"linear"}
+_READING = {"numpy", "tolist", "array"}  # what tells Python values without an operation that the dispatcher shows
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,9 @@ class Call:
         new: whether the call made it, and did not hand on what it was given, as dropout does in evaluation mode.
         affine: whether it is a batch normalisation as its module's settings say: a scale and a shift that are fixed.
         part: which of the call's results it is, from 0.
+        weights: names of the network's own weights that it was given.
+        hidden: whether something that no call shows, such as a function in TorchScript, lies between its inputs and
+            it. Each of the inputs then counts twice, so that nobody takes the call for their only user.
 
     """
 
@@ -59,6 +75,8 @@ class Call:
     new: bool
     affine: bool
     part: int = 0
+    weights: tuple[str, ...] = ()
+    hidden: bool = False
 
     @property
     def first(self) -> int:
@@ -104,6 +122,10 @@ class Trace:
         overwritten: the values that a later call wrote over in place, or that share memory with one that was, and the
             first call that did.
         rigid: whether the pass only works with channels before rows in memory, as a `view` of maps does.
+        branches: whether the forward pass looked at values that depend on the picture or on chance, so that it may take
+            another path for another picture.
+        unseen: modules that were called where no call shows what they do, by path, and what hides them.
+        told: values that were handed to NumPy or to Python, which takes none that have a gradient.
 
     """
 
@@ -117,6 +139,14 @@ class Trace:
     consumers: dict[int, tuple[int, ...]] = field(repr=False)
     overwritten: dict[int, int] = field(repr=False)
     rigid: bool = False
+    branches: bool = False
+    unseen: dict[str, str] = field(default_factory=dict, repr=False)
+    told: frozenset[int] = field(default=frozenset(), repr=False)
+
+    @cached_property
+    def path(self) -> tuple[Step, ...]:
+        """The function and the weights of the calls in order, for every value."""
+        return tuple(Step(call.name, call.weights) for call in self.calls)
 
     @cached_property
     def several(self) -> dict[int, int]:
@@ -125,8 +155,11 @@ class Trace:
 
     @property
     def stands_alone(self) -> bool:
-        """Whether an image's values depend neither on the other images of its batch nor on chance."""
-        return not (self.draws or self.mixes)
+        """Whether an image's values depend neither on the other images of its batch nor on chance.
+
+        Where the path depends on values, that of a batch is no image's own.
+        """
+        return not (self.draws or self.mixes or self.branches)
 
 
 class _Recorder(CallMode):
@@ -135,16 +168,34 @@ class _Recorder(CallMode):
         self.follower = follower
         self.values: Any = WeakTensorKeyDictionary()
         self.values[x] = INPUT
+        follower.values = self.values
+        self.modules: list[ModuleCall] = []
+        self.unseen: dict[str, str] = {}
+        self.told: set[int] = set()
+        self._times: dict[str, int] = {}
+        self._weights = weight_names(module)
+        self._paths = {id(part): path for path, part in module.named_modules()}
         self.calls: list[Call] = []
         self.overwritten: dict[int, int] = {}
         self.within: list[tuple[str, nn.Module]] = [("", module)]
         self.mixes = False
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        script = func.module if isinstance(func, OpaqueCall) else None
+        if script is None:
+            return self._numbered(func, args, kwargs)
+        path = self._paths.get(id(script), "")
+        self.enter(path, script)
+        result = self._numbered(func, args, kwargs)
+        self.leave(path, script, result)
+        return result
+
+    def _numbered(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a call and note the values that it makes."""
         given = list(tensors_in((args, kwargs)))
-        inputs = tuple(self.values[t] for t in given if t in self.values)
+        inputs, hidden = self._inputs(given)
         versions = [(tensor, tensor._version) for tensor in self._writable(given, kwargs)]  # noqa: SLF001
-        result = func(*args, **kwargs)
+        result = self._watched(func, args, kwargs)
         if not is_numbered(func, result):
             return result
         written = [tensor for tensor, version in versions if tensor._version != version]  # noqa: SLF001
@@ -153,19 +204,82 @@ class _Recorder(CallMode):
         name = function_name(func)
         path, module = self.within[-1]
         affine = name == "batch_norm" and is_affine(module, args, kwargs)
-        self.mixes |= name == "batch_norm" and bool(argument(args, kwargs, 5, "training"))
+        self.mixes |= name.split(".")[0] == "batch_norm" and argument(args, kwargs, 5, "training") is True
+        weights = weights_of((args, kwargs), self._weights)
         # x[mask] = 0 gives nothing and makes a new x
         for part, out in enumerate([args[0]] if result is None else tensors_in(result)):
             grid = self.follower.grids.get(out)
             if grid is None and name in _CHANNELS_LAST:
                 grid = self._cell_by_cell(given[0], out)
+            if grid is None and isinstance(func, OpaqueCall):
+                grid = self._measured(func, args, kwargs, out, part)
             new = any(out is one for one in written) or all(out is not one for one in given)
             shape = tuple(out.shape)
-            self.calls.append(Call(self.count, name, path, inputs, shape, grid, out.dtype, new, affine, part))
+            self.calls.append(
+                Call(self.count, name, path, inputs, shape, grid, out.dtype, new, affine, part, weights, hidden)
+            )
             if new:
                 self.values[out] = self.count
             self.count += 1
         return result
+
+    def _watched(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a call and note whether it tells Python values."""
+        reads = self.follower.reads
+        result = func(*args, **kwargs)
+        if isinstance(func, OpaqueCall):
+            if self.follower.reads and not reads:  # its path is its own; its values may be those of the whole batch
+                self.mixes, self.follower.reads = True, False
+        elif function_name(func) in _READING and not is_numbered(func, result):
+            told = [tensor for tensor in tensors_in((args, kwargs)) if tensor in self.follower.grids]
+            self.follower.reads |= bool(told)
+            self.told |= set(self._inputs(told)[0])
+        return result
+
+    def _inputs(self, given: list[Tensor]) -> tuple[tuple[int, ...], bool]:
+        """Return the values among a call's arguments, or those that they were made of where no call shows how."""
+        inputs: list[int] = []
+        hidden = False
+        for tensor in given:
+            if tensor in self.values:
+                inputs.append(self.values[tensor])
+                continue
+            found = sorted(self.follower.made_of(tensor))
+            inputs += found * 2
+            hidden |= bool(found)
+        return tuple(inputs), hidden
+
+    def _measured(
+        self, func: OpaqueCall, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor, part: int
+    ) -> Grid | None:
+        """Follow an opaque call of which nothing can be followed, but that works cell by cell, as measured."""
+        for source in tensors_in((args, kwargs)):
+            grid: Grid | None = self.follower.grids.get(source)
+            if grid is not None and source.shape == out.shape and fits(grid, out):
+                reads = self.follower.reads
+                found = is_cellwise(func, args, kwargs, source, dims=grid.dims, part=part)
+                self.follower.reads = reads  # the measurement's own
+                if found:
+                    self.follower.grids[out] = grid
+                return grid if found else None
+        return None
+
+    def enter(self, path: str, module: nn.Module) -> None:
+        """Note that a module is called."""
+        if self.inside is not None and self.inside.module is not module:
+            self.unseen[path] = self.inside.__name__
+        self.within.append((path, module))
+
+    def leave(self, path: str, module: nn.Module, result: Any) -> None:
+        """Note what a module gives."""
+        self.within.pop()
+        out = first_tensor(result)
+        if path and out is not None and out in self.values:
+            nth = self._times[path] = self._times.get(path, -1) + 1
+            scripted = isinstance(module, torch.jit.ScriptModule)
+            kind = str(module.original_name) if scripted else type_before_parametrizations(module).__name__
+            weights = sum(parameter.numel() for parameter in module.parameters())
+            self.modules.append(ModuleCall(path, nth, self.values[out], tuple(out.shape), kind, weights))
 
     def _writable(self, given: list[Tensor], kwargs: dict[str, Any]) -> list[Tensor]:
         """Return what a call may write to, as far as that is or becomes a value: what it is given, and `out=`."""
@@ -216,23 +330,19 @@ def _traced(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
     x = x.detach().clone()
     follower = Follower(x)
     recorder = _Recorder(module, x, follower)
-    modules: list[ModuleCall] = []
-    times: dict[str, int] = {}
+    called: dict[str, list[tuple[int | None, int]]] = {}  # the values that modules were given, and their calls so far
 
     def enter(path: str) -> Callable[..., None]:
-        return lambda module, _args: recorder.within.append((path, module))
-
-    def leave(path: str) -> Callable[..., None]:
-        def hook(module: nn.Module, _args: Any, result: Any) -> None:
-            recorder.within.pop()
-            out = first_tensor(result)
-            if out is not None and out in recorder.values:
-                nth = times[path] = times.get(path, -1) + 1
-                kind = type_before_parametrizations(module).__name__
-                weights = sum(parameter.numel() for parameter in module.parameters())
-                modules.append(ModuleCall(path, nth, recorder.values[out], tuple(out.shape), kind, weights))
+        def hook(module: nn.Module, args: Any) -> None:
+            recorder.enter(path, module)
+            source = first_tensor(args)
+            number = None if source is None else recorder.values.get(source)
+            called.setdefault(path, []).append((number, len(recorder.modules)))
 
         return hook
+
+    def leave(path: str) -> Callable[..., None]:
+        return lambda module, _args, result: recorder.leave(path, module, result)
 
     with ExitStack() as stack:
         for path, child in module.named_modules():
@@ -252,14 +362,15 @@ def _traced(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
         scores = None
     out = first_tensor(result)
     if scores is not None:  # as the network gave them: (N,classes,1,1) is flattened to become `scores`
-        out = next(t for t in tensors_in(result) if t.data_ptr() == scores.data_ptr() and t.numel() == scores.numel())
+        same = (t for t in tensors_in(result) if t.data_ptr() == scores.data_ptr() and t.numel() == scores.numel())
+        out = next(same, None)
     consumers: dict[int, list[int]] = {}
     for call in recorder.calls:
         for value in () if call.part else call.inputs:
             consumers.setdefault(value, []).append(call.number)
     return Trace(
         tuple(recorder.calls),
-        tuple(modules),
+        tuple(with_chains(module, recorder.modules, called)),
         None if out is None else recorder.values.get(out),
         None if scores is None else scores.shape[1],
         "logits" if scores is None else output_kind(scores),
@@ -267,7 +378,39 @@ def _traced(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
         recorder.mixes,
         {value: tuple(numbers) for value, numbers in consumers.items()},
         recorder.overwritten,
+        branches=follower.reads,
+        unseen=recorder.unseen,
+        told=frozenset(recorder.told),
     )
+
+
+def with_chains(
+    module: nn.Module, calls: list[ModuleCall], given: dict[str, list[tuple[int | None, int]]]
+) -> list[ModuleCall]:
+    """Return the calls of modules, and those of each `nn.Sequential` whose parts were called in its place, in order.
+
+    As a loop over its parts does, and checkpointing it part by part. Each part has to be given what the one before
+    gave, and must be called once.
+    """
+    by_path: dict[str, list[ModuleCall]] = {}
+    for call in calls:
+        by_path.setdefault(call.path, []).append(call)
+    first = {path: numbers[0][0] for path, numbers in given.items() if len(numbers) == 1}
+    found = list(calls)
+    containers = [(path, part) for path, part in module.named_modules() if path and type(part) is nn.Sequential]
+    for path, container in sorted(containers, key=lambda pair: -pair[0].count(".")):
+        parts = [f"{path}.{name}" for name in container._modules]  # noqa: SLF001
+        if path in given or not parts or any(len(by_path.get(one, ())) != 1 or one not in first for one in parts):
+            continue
+        results = [by_path[one][0] for one in parts]
+        if any(first[one] != before.value for one, before in zip(parts[1:], results[:-1], strict=True)):
+            continue
+        last = results[-1]
+        weights = sum(parameter.numel() for parameter in container.parameters())
+        whole = ModuleCall(path, 0, last.value, last.shape, type(container).__name__, weights)
+        found.insert(found.index(last) + 1, whole)
+        by_path[path], first[path] = [whole], first[parts[0]]
+    return found
 
 
 _STANDARD = frozenset(nn.Module().__dict__)

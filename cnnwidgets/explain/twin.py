@@ -60,7 +60,13 @@ def make_twin(model: nn.Module, *, share_hooks: bool = False) -> nn.Module:
         for parameter in clone.parameters():
             parameter.requires_grad_(False)
         return clone.eval()
-    return _Cloner(model, share_hooks=share_hooks).clone.eval()
+    clone = _Cloner(model, share_hooks=share_hooks).clone
+    try:
+        return clone.eval()
+    except NotImplementedError:  # a graph that torch.export made stays in the mode that it was exported in
+        for module in clone.modules():
+            module.__dict__["training"] = False
+        return clone
 
 
 def _bare(module: nn.Module) -> nn.Module:

@@ -28,6 +28,7 @@ def to_rgb(array: NDArray[np.generic], name: str = "The array") -> Image.Image:
     Raises `ImageError` for any other shape, type or range; `name` is what it calls the array.
     """
     _check_shape(array.shape, name)
+    array = _plain(array, name)
     levels = _levels(array, name)
     if levels.ndim == 2:
         levels = levels[:, :, None]
@@ -40,6 +41,32 @@ def to_rgb(array: NDArray[np.generic], name: str = "The array") -> Image.Image:
     return Image.frombytes("RGB", (levels.shape[1], levels.shape[0]), levels.tobytes())
 
 
+def _plain(array: NDArray[np.generic], name: str) -> NDArray[np.generic]:
+    """Return an array of any subclass as it is in memory: matrices have rules of their own, masks hide values."""
+    if isinstance(array, np.ma.MaskedArray):
+        hidden = int(np.ma.getmaskarray(array).sum())
+        if hidden:
+            raise ImageError(
+                f"{name} is a masked array that hides {hidden} of its {array.size} values, which have no colour. Say "
+                "which they shall have: array.filled(0)."
+            )
+        array = array.data
+    return np.asarray(array)
+
+
+def check_size(height: int, width: int, name: str) -> None:
+    """Raise `ImageError` for a picture of more pixels than Pillow decodes: `PIL.Image.MAX_IMAGE_PIXELS`.
+
+    An array that repeats one value (`numpy.broadcast_to`) takes no memory before it becomes a picture.
+    """
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and height * width > 2 * limit:
+        raise ImageError(
+            f"{name} has {width} x {height} pixels, more than the {2 * limit} that Pillow decodes. Make it smaller, "
+            "or, if it is meant so, raise PIL.Image.MAX_IMAGE_PIXELS."
+        )
+
+
 def _over_white(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     size = (levels.shape[1], levels.shape[0])
     layer = Image.frombytes("RGBA", size, levels.tobytes())
@@ -50,16 +77,22 @@ def _check_shape(shape: tuple[int, ...], name: str) -> None:
     planes = (_GREY, _RGB, _RGBA)
     expected = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
     if (len(shape) == 2 or (len(shape) == 3 and shape[2] in planes)) and 0 not in shape:
+        check_size(shape[0], shape[1], name)
         return
     problem = f"{name} has the shape {shape}; a picture has {expected}."
     if 0 in shape:
         remedy = "It is empty: pass one with at least one pixel."
-    elif len(shape) == 3 and shape[0] in planes:
+    elif len(shape) == 3 and shape[0] in planes and shape[0] < shape[1]:
         remedy = "Its channels come first, as in PyTorch: pass array.transpose(1, 2, 0)."
     elif len(shape) == 4:
         remedy = "It is a batch: pass one of its pictures, array[0]."
     elif len(shape) == 3 and shape[2] == 2:
         remedy = "For grey with opacity pass the grey alone, array[:, :, 0]."
+    elif len(shape) == 3 and shape[0] in planes:
+        remedy = (
+            f"If it has {shape[2]} channels, choose one or three of them, array[:, :, :3]; if its channels come first, "
+            "as in PyTorch, pass array.transpose(1, 2, 0)."
+        )
     else:
         remedy = "Choose one or three channels of it."
     raise ImageError(f"{problem} {remedy}")

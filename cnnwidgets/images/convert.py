@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os import PathLike
+from os import PathLike, fsdecode
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,9 @@ def to_picture(source: PictureSource) -> Image.Image:
     Understood are
 
     - a PIL image of any mode (of an animated one: the frame that it is on);
-    - a path, or the encoded bytes of a file, in any format that Pillow reads (of an animated GIF, WebP or
-      APNG and of a TIFF with several pages: the first frame);
+    - a path, or the encoded bytes of a file, in a raster format that starts no other program: PNG, JPEG, WebP,
+      GIF, BMP, TIFF, AVIF, JPEG 2000 and others, see `images.formats` (of an animated GIF, WebP or APNG and of a
+      TIFF with several pages: the first frame);
     - an array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8 (0..255), uint16 (0..65535), bool,
       or float with values in 0..1.
 
@@ -35,7 +36,7 @@ def to_picture(source: PictureSource) -> Image.Image:
     if isinstance(source, Image.Image):
         return modes.to_rgb(source, "The image")
     if isinstance(source, str | PathLike):
-        return files.read_path(Path(source), written_as=str(source))
+        return files.read_path(Path(fsdecode(source)), written_as=fsdecode(source))
     if isinstance(source, bytes | bytearray | memoryview):
         return files.read_bytes(bytes(source))
     if isinstance(source, np.ndarray):

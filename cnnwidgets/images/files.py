@@ -8,13 +8,15 @@ from typing import IO, TYPE_CHECKING
 
 from PIL import Image, UnidentifiedImageError
 
-from cnnwidgets.errors import ImageError, nearest
-from cnnwidgets.images import modes
+from cnnwidgets.errors import CnnWidgetsError, ImageError, nearest
+from cnnwidgets.files import FILE, expand, home_hint, kind_of, open_regular, reason_of
+from cnnwidgets.images import formats, modes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _HEAD = 1024
+_OTHER = {"a device": "a device or a pipe", "a pipe": "a device or a pipe"}
 
 
 def read_path(path: Path, written_as: str, *, near: bool = True) -> Image.Image:
@@ -28,21 +30,23 @@ def read_path(path: Path, written_as: str, *, near: bool = True) -> Image.Image:
             "pass its path or its bytes."
         )
     name = f"The file {written_as!r}"
-    path = path.expanduser()
     try:
-        if path.is_dir():
+        path = expand(path)
+        kind = kind_of(path)
+        if kind == "a folder":
             raise ImageError(f"{written_as!r} is a folder. Pass the path of one picture in it.")
-        if not path.exists():
-            raise ImageError(f"There is no file {written_as!r}.{_siblings(path) if near else ''}")
-        if not path.is_file():
-            raise ImageError(f"{written_as!r} is a device or a pipe. Pass the path of a picture file.")
-        with path.open("rb") as file:
+        if not kind:
+            hint = home_hint(path) or (_siblings(path) if near else "")
+            raise ImageError(f"There is no file {written_as!r}.{hint}")
+        if kind != FILE:
+            raise ImageError(f"{written_as!r} is {_OTHER.get(kind, kind)}. Pass the path of a picture file.")
+        with open_regular(path) as file:
             return _decode(file, name)
     except (OSError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ImageError(f"{name} cannot be read: {reason}. Check its name and your rights to it.") from error
+        reason = str(error).rstrip(".") if isinstance(error, CnnWidgetsError) else reason_of(error)
+        raise ImageError(f"{name} cannot be read: {reason}.") from error
 
 
 def read_bytes(data: bytes) -> Image.Image:
@@ -52,7 +56,7 @@ def read_bytes(data: bytes) -> Image.Image:
 
 def _decode(file: IO[bytes], name: str) -> Image.Image:
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=formats.readable()) as image:
             return modes.to_rgb(image, name)
     except (ImageError, MemoryError):
         raise
@@ -79,6 +83,8 @@ def _diagnosis(head: bytes) -> str:
         words = "is an SVG drawing, which has no pixels. Save it as PNG first."
     elif start.startswith((b"<!doctype html", b"<html")):
         words = "is a web page, not a picture: download the picture itself."
+    elif start.startswith((b"%!ps", b"\xc5\xd0\xd3\xc6")):
+        words = "is PostScript, a program, and is not run. Save the page as PNG first."
     elif start.startswith(b"%pdf"):
         words = "is a PDF document. Save the page as PNG first."
     elif head[4:8] == b"ftyp":
@@ -87,7 +93,7 @@ def _diagnosis(head: bytes) -> str:
         begins = _short(head.decode("utf-8", "replace"))
         words = f"is text, not a picture; it begins {begins!r}. Pass a picture file."
     else:
-        words = "is in none of the formats that Pillow reads, or is cut short. Save it as PNG or JPEG."
+        words = "is in none of the formats that are read, or is cut short. Save it as PNG or JPEG."
     return words
 
 

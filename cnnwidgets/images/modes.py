@@ -6,7 +6,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from cnnwidgets.errors import ImageError
-from cnnwidgets.images import arrays
+from cnnwidgets.images import arrays, formats
 
 #: EXIF's orientation tag -> what turns the stored pixels upright (EXIF 2.32, section 4.6.4).
 _UPRIGHT = {
@@ -30,6 +30,7 @@ def to_rgb(image: Image.Image, name: str, *, turn: bool = True) -> Image.Image:
     """
     if 0 in image.size:
         raise ImageError(f"{name} is empty: {image.width} x {image.height} pixels. Pass one with at least one pixel.")
+    formats.refuse_other(image, name)
     try:
         image.load()
         opaque = _opaque_rgb(image, name)

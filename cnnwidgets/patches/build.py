@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from cnnwidgets.errors import Cancelled, ImageError, ModelError
+from cnnwidgets.errors import Cancelled, ImageError, IndexFileError, ModelError
+from cnnwidgets.explain.calls import PathError
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.patches.glance import Asked
@@ -96,13 +98,11 @@ class Build:
             Cancelled: stopped on request.
 
         """
-        kept = self.partial.load()
+        kept = self._begun()
         facts: dict[str, Any] = {} if kept is None else kept[1]
         if kept is not None:
             self.tally, self.done, self._names_end = kept[0], facts["done"], facts["names_end"]
             self._skipped = [Skipped(*entry) for entry in self.partial.skipped()]
-            known = {"model": model_identity(self.model), "preprocess": preprocess_hash(self.model)}
-            self.partial.check({**known, "data": self.source.stamp()}, facts["identity"])
         items = self.source.items(self.done, facts.get("classes", ()))
         first, items, skipped = _first_readable(items)
         if first is None and kept is None:
@@ -115,9 +115,28 @@ class Build:
             self.tally = Tally([layer.shape[0] for layer in self.plan.layers], int(self.settings.k))
         else:
             self.partial.check(self.plan.identity, facts["identity"])
+        self.partial.resume()
         yield from self._passes(items)
         if not self.tally.images:
             raise _nothing(self.source.total, self._skipped)
+
+    def _known(self) -> dict[str, Any]:
+        """Return the part of the identity that is known before an image is read."""
+        model = {"model": model_identity(self.model), "preprocess": preprocess_hash(self.model)}
+        return {**model, "data": self.source.stamp()}
+
+    def _begun(self) -> tuple[Tally, dict[str, Any]] | None:
+        """Return the work that was begun, once it is that on this model and these images; none where it is damaged."""
+        try:
+            kept = self.partial.load(self._known)
+            if kept is not None:
+                self.partial.verify()
+                self.partial.skipped()
+        except IndexFileError as error:
+            warnings.warn(f"{error} It cannot be gone on with: the build begins anew.", UserWarning, stacklevel=2)
+            self.partial.empty()
+            return None
+        return kept
 
     def _passes(self, items: Iterator[Item]) -> Iterator[BuildProgress]:
         plan, clock = self.plan, Clock(self.done)
@@ -188,7 +207,13 @@ class Build:
             filled = torch.stack(images + images[-1:] * (self.plan.batch - len(images)))
             x = filled.to(memory_format=torch.channels_last)
             asked = Asked(group.keys, group.cells, least, int(self.settings.per_image))
-            group.found = survey.look(self.plan.network.taken(x), asked)
+            try:
+                group.found = survey.look(self.plan.network.taken(x), asked)
+            except PathError as error:
+                names = ", ".join(repr(item.name) for item in group.items[:3]) + (
+                    ", ..." if len(group.items) > 3 else ""
+                )
+                raise PathError(f"The index cannot be made: of {names}, {error}") from error
             return group
 
         return work

@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cnnwidgets.explain.provenance import versions
 from cnnwidgets.patches import tensors
 from cnnwidgets.patches.indexed_layer import described
 from cnnwidgets.patches.partial import RECORD
-from cnnwidgets.patches.sketch import BINS
+from cnnwidgets.patches.tally import ADDED, TALLIED, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    import numpy.typing as npt
 
     from cnnwidgets.patches.build import Build
     from cnnwidgets.patches.grown import Grown
     from cnnwidgets.patches.plan import Plan
-    from cnnwidgets.patches.tally import Tally
 
 _BLOCK = 2**16
-#: Every array of a tally: its numbers, and its sizes by name.
-TALLIED: dict[str, tuple[str, tuple[str | int, ...]]] = {
-    "top_values": ("<f4", ("channels", "k")), "top_images": ("<i4", ("channels", "k")),
-    "top_cells": ("<i4", ("channels", "k")), "bottom_values": ("<f4", ("channels", "k")),
-    "bottom_images": ("<i4", ("channels", "k")), "bottom_cells": ("<i4", ("channels", "k")),
-    "sample_keys": ("<u8", ("k",)), "sample_images": ("<i4", ("k",)), "sample_cells": ("<i4", ("k", "layers")),
-    "sample_values": ("<f4", ("k", "channels")), "histogram_counts": ("<i4", ("channels", BINS)),
-    "histogram_first": ("<i8", ("channels",)), "histogram_exponent": ("<i4", ("channels",)),
-    "sums": ("<f8", ("rows", "channels")), "squares": ("<f8", ("channels",)), "counts": ("<i8", ("rows",)),
-    "unfolded_behind": ("<i4", ("channels",)), "unfolded_scale": ("<f8", ("channels",)),
-    "unfolded_shift": ("<f8", ("channels",)),
-}  # fmt: skip
-#: Arrays that files of earlier versions lack: channels whose values are not those before a function that clips, what
-#: these were, which decided between equal values; and how many images reach the first value.
-ADDED: dict[str, tuple[str, tuple[str | int | None, ...]]] = {
-    "top_clipped": ("<i4", (None,)), "bottom_clipped": ("<i4", (None,)), "top_before": ("<f4", (None, "k")),
-    "bottom_before": ("<f4", (None, "k")), "top_ties": ("<i8", ("channels",)), "bottom_ties": ("<i8", ("channels",)),
-}  # fmt: skip
 
 
 def facts_of(
@@ -100,6 +81,7 @@ def write(build: Build, path: Path) -> None:
             source=build.source.describe(),
             total=build.done,
         ),
+        sealed=partial.sealed,
     )
 
 
@@ -113,6 +95,7 @@ def write_index(
     skipped: Sequence[Sequence[Any]],
     edges: npt.NDArray[np.float64],
     facts: dict[str, Any],
+    sealed: bool = True,
 ) -> None:
     """Write the file of an index.
 
@@ -125,6 +108,7 @@ def write_index(
         skipped: number, name and reason of every item that was left out, and its part.
         edges: of the layers' grids.
         facts: as `facts_of` gives them.
+        sealed: whether all of it was found here, by this user.
 
     """
     arrays: dict[str, tensors.Column | npt.NDArray[Any]] = dict(tally.arrays())
@@ -136,7 +120,7 @@ def write_index(
     arrays["features"] = features
     arrays["skipped"] = np.frombuffer(json.dumps([list(entry) for entry in skipped]).encode(), np.uint8)
     arrays["geometry"] = edges
-    tensors.write(path, arrays, facts)
+    tensors.write(path, arrays, facts, sealed=sealed)
 
 
 def _blocks(records: npt.NDArray[Any] | Grown, field: str) -> Iterator[npt.NDArray[Any]]:
@@ -144,7 +128,44 @@ def _blocks(records: npt.NDArray[Any] | Grown, field: str) -> Iterator[npt.NDArr
         yield records[first : first + _BLOCK][field]
 
 
-def tallied(file: tensors.Tensors, name: str, sizes: dict[str, int]) -> npt.NDArray[Any]:
-    """Return one array of a tally, not to be written to."""
-    dtype, shape = {**TALLIED, **ADDED}[name]
-    return file.get(name, dtype, *(sizes[size] if isinstance(size, str) else size for size in shape))
+class Tables(Mapping[str, npt.NDArray[Any]]):
+    """The arrays of a tally by name, read-only: each is read, and its checksum compared, when it is asked for.
+
+    Args:
+        file: the file of the index.
+        names: of the arrays.
+        sizes: what the sizes in `TALLIED` and `ADDED` are in this index.
+
+    Raises:
+        IndexFileError: an array is missing, or of another size.
+
+    """
+
+    def __init__(self, file: tensors.Tensors, names: Sequence[str], sizes: Mapping[str, int]) -> None:
+        self._file, self._read = file, dict[str, npt.NDArray[Any]]()
+        every = {**TALLIED, **ADDED}
+        self._forms = {
+            name: (dtype, [sizes[size] if isinstance(size, str) else size for size in shape])
+            for name, (dtype, shape) in ((name, every[name]) for name in names)
+        }
+        for name, (dtype, shape) in self._forms.items():
+            file.expect(name, dtype, *shape)
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        """Return an array; `IndexFileError` where it is not what was written."""
+        if name not in self._read:
+            dtype, shape = self._forms[name]
+            self._read[name] = self._file.get(name, dtype, *shape)
+        return self._read[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is an array of a name; it is not read."""
+        return name in self._forms
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names."""
+        return iter(self._forms)
+
+    def __len__(self) -> int:
+        """Return the number of arrays."""
+        return len(self._forms)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import OptionError
+from cnnwidgets.files import expand
 from cnnwidgets.patches.cut import cut
 from cnnwidgets.patches.located import Located
 from cnnwidgets.patches.making import making
@@ -19,6 +19,7 @@ from cnnwidgets.patches.scratch import Scratch
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from os import PathLike
+    from pathlib import Path
 
     from PIL import Image
 
@@ -53,15 +54,29 @@ class PatchIndex(Questions):
     """
 
     def __init__(self, path: str | PathLike[str], images: Any = None) -> None:
-        super().__init__(Path(path))
+        super().__init__(expand(path))
         given = list(images) if len(self._parts) > 1 and images is not None else [images] * len(self._parts)
         if len(given) != len(self._parts):
             raise OptionError(
                 f"images= is a list of {len(given)}; the index was merged from {len(self._parts)} data sets: give a "
                 "list with one for each, None for those that are where they were."
             )
-        self._located = Located(self._parts, self._images, given)
+        self._located = Located(self._parts, self._images, given, self.path, trusted=self._file.sealed)
         self._keep: Scratch | None = None
+
+    @property
+    def withheld(self) -> str:
+        """Why pictures are not read that the index leads to, with what to do; "" where none are withheld."""
+        return self._located.withheld
+
+    def allow(self) -> None:
+        """Read the pictures wherever the index says that they are: you trust whoever made it."""
+        self._located.allow()
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it was made here by this user and is as it was made, or has been allowed to lead anywhere."""
+        return self._located.trusted
 
     @property
     def given(self) -> list[Any]:
@@ -71,6 +86,11 @@ class PatchIndex(Questions):
     @classmethod
     def open(cls, path: str | PathLike[str], images: Any = None) -> PatchIndex:
         """Open the file of an index; nothing in it can run, so files of strangers are safe.
+
+        The pictures are read where the index says that they are only if it was made here by you, or if they lie in the
+        folder of the file or in the working directory; `withheld` says so. Others are read once `images` is given, or
+        after `allow`. Each array is compared with its checksum when it is first read; files of earlier versions have
+        none (`has_checksums`).
 
         Args:
             path: the file.
@@ -213,6 +233,6 @@ class PatchIndex(Questions):
 def _place(path: str | PathLike[str] | None) -> tuple[Path, Scratch | None]:
     """Return the file for an index, and the folder that has to be kept for it."""
     if path is not None:
-        return Path(path), None
+        return expand(path), None
     keep = Scratch()
     return keep.path / "index.patches", keep

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import MissingDataError
+from cnnwidgets.files import expand
 from cnnwidgets.patches.lots import digest
+from cnnwidgets.patches.permission import member, why_withheld
 from cnnwidgets.patches.sources import Source, reopened, source_of
 
 if TYPE_CHECKING:
@@ -25,13 +28,37 @@ class Located:
         parts: descriptions of the data sets; of a merged index there are several.
         images: what is known of the images.
         given: the data sets where the user has given them, one per part; None for those to be found by description.
+        path: the file of the index.
+        trusted: whether the descriptions are believed wherever they lead: the index was made here, by this user.
+
+    Attributes:
+        trusted: the same.
 
     """
 
-    def __init__(self, parts: Sequence[Mapping[str, Any]], images: Images, given: Sequence[Any]) -> None:
+    def __init__(
+        self, parts: Sequence[Mapping[str, Any]], images: Images, given: Sequence[Any], path: Path, *, trusted: bool
+    ) -> None:
         self._parts, self._images, self.given = parts, images, given
+        self._path, self.trusted = path, trusted
         self._sources: dict[int, Source | None] = {}
         self._preparing: dict[int, tuple[Any, Source]] = {}
+
+    def allow(self) -> None:
+        """Believe the descriptions of the data sets wherever they lead."""
+        self.trusted = True
+        self._sources.clear()
+        self._preparing.clear()
+
+    @property
+    def withheld(self) -> str:
+        """Why pictures are not read that the index leads to; "" where none are withheld."""
+        return next(filter(None, map(self._why_withheld, range(len(self._parts)))), "")
+
+    def _why_withheld(self, part: int) -> str:
+        if self.trusted or self.given[part] is not None:
+            return ""
+        return why_withheld(self._path, self._parts[part]["source"])
 
     def _source(self, part: int) -> Source | None:
         if part not in self._sources:
@@ -45,6 +72,8 @@ class Located:
         moved = isinstance(given, str | PathLike) and description.get("kind") in ("folder", "paths")
         if given is not None and not moved:
             return source_of(model, given)
+        if words := self._why_withheld(part):
+            raise MissingDataError(words)
         names = {
             int(item): image
             for image, (item, of) in enumerate(
@@ -53,8 +82,16 @@ class Located:
             if of == part
         }
 
+        kind, stated = description.get("kind"), description.get("root")
+        free = self.trusted and kind == "paths"  # a list of paths leads wherever its maker has found them
+        checked = isinstance(stated, str) and not free and not (moved and kind == "paths")
+        root = expand(given) if moved else Path(str(stated))
+
         def name_of(item: int) -> str | None:
-            return self._images.name(names[item]) if item in names else None
+            if item not in names:
+                return None
+            name = self._images.name(names[item])
+            return member(name, root, links=moved or self.trusted) if checked else name
 
         # By their names: there may be more pictures in the folder than when it was indexed.
         return reopened(description, name_of, model, given)

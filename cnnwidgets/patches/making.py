@@ -6,9 +6,10 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import IndexMismatchError, OptionError
+from cnnwidgets.files import FILE, in_words, kind_of, make_folder
 from cnnwidgets.patches import file
 from cnnwidgets.patches.build import CHUNK, Build
-from cnnwidgets.patches.partial import Partial
+from cnnwidgets.patches.partial import FINISHED, Partial
 from cnnwidgets.patches.plan import Plan, Settings, compare
 from cnnwidgets.patches.sources import source_of
 from cnnwidgets.patches.stored import StoredIndex
@@ -48,26 +49,31 @@ def making(
     """
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
         raise OptionError(f"chunk={chunk!r}: give the number of images between two saves, 1 or more, or None.")
-    if path.is_dir():
+    with in_words(path, "looked for"):
+        kind = kind_of(path)
+    if kind == "a folder":
         raise OptionError(f"path={str(path)!r} is a folder; give the name of a file in it, such as 'birds.patches'.")
+    if kind not in ("", FILE):
+        raise OptionError(f"path={str(path)!r} is {kind}; give the name of a file, such as 'birds.patches'.")
     source = source_of(model, images)
     folder = path.with_name(path.name + ".partial")
-    if path.exists() and not restart:
+    if kind and not restart:
         _check_same(model, source, path, settings)
-        if folder.exists():  # of a process that was killed when the file was there already
-            with contextlib.suppress(IndexMismatchError):  # or of one that is at work to build it anew
+        if kind_of(folder, links=False):  # of a process that was killed when the file was there already
+            with contextlib.suppress(IndexMismatchError, OSError):  # or of one that is at work to build it anew
                 Partial(folder).remove()
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     partial = Partial(folder)
     try:
         if restart:
             partial.empty()
         build = Build(model, source, settings, partial, chunk=chunk or CHUNK, cancel=cancel)
         yield from build.run()
-        finished = folder / "finished"  # there, so that a process killed meanwhile leaves nothing beside the index
+        finished = folder / FINISHED  # there, so that a process killed meanwhile leaves nothing beside the index
         file.write(build, finished)
-        finished.replace(path)
+        with in_words(path, "written"):
+            finished.replace(path)
     except BaseException:
         partial.close()
         raise

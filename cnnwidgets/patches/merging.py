@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from cnnwidgets.patches.questions import Questions
+    from cnnwidgets.patches.index import PatchIndex
 
 
-def merged(parts: Sequence[Questions], path: Path) -> None:
+def merged(parts: Sequence[PatchIndex], path: Path) -> None:
     """Write the index of several, one after the other.
 
     Args:
@@ -74,10 +74,13 @@ def merged(parts: Sequence[Questions], path: Path) -> None:
         for part, n in zip(parts, before, strict=False)
         for entry in part.skipped
     ]
-    write_index(path, tally, records, names=names, features=features, skipped=skipped, edges=first.edges, facts=facts)
+    write_index(
+        path, tally, records, names=names, features=features, skipped=skipped, edges=first.edges, facts=facts,
+        sealed=all(part.trusted for part in parts),  # else a stranger's index would become one of the user's own
+    )  # fmt: skip
 
 
-def _records(part: Questions, classes: Sequence[str]) -> npt.NDArray[Any]:
+def _records(part: PatchIndex, classes: Sequence[str]) -> npt.NDArray[Any]:
     """Return what is known of a part's images, with the classes numbered anew."""
     records = np.zeros(len(part), RECORD)
     for field in RECORD.names or ():

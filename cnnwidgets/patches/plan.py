@@ -127,7 +127,7 @@ class Plan:
 
 
 def _batch(network: Network) -> int:
-    if not network.trace.stands_alone:
+    if network.at_once(2) == 1:
         return 1
     pixels = _PIXELS_ON_CPU if network.x.device.type == "cpu" else _PIXELS_ON_GPU
     return int(min(max(1, pixels // (network.x.shape[2] * network.x.shape[3])), _MOST))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import weakref
 from pathlib import Path
+
+from cnnwidgets.files import in_words
 
 
 class Scratch:
@@ -17,5 +20,6 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="cnnwidgets-"))
+        with in_words(Path(os.environ.get("TMPDIR", "the temporary folder")), "written to"):
+            self.path = Path(tempfile.mkdtemp(prefix="cnnwidgets-"))
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)

@@ -11,14 +11,14 @@ import numpy as np
 from cnnwidgets.errors import LayerError, nearest
 from cnnwidgets.explain.counting import counted
 from cnnwidgets.explain.layer import Layer
-from cnnwidgets.patches.file import ADDED, TALLIED, tallied
+from cnnwidgets.patches.file import Tables
 from cnnwidgets.patches.indexed_layer import IndexedLayer, layers_of
 from cnnwidgets.patches.lots import drawn_keys, tie_keys
 from cnnwidgets.patches.plan import COMPARED, FORMAT, compare, model_identity, preprocess_hash
 from cnnwidgets.patches.progress import Skipped
 from cnnwidgets.patches.sources import source_of
 from cnnwidgets.patches.table import Images
-from cnnwidgets.patches.tally import Tally
+from cnnwidgets.patches.tally import ADDED, TALLIED, Tally
 from cnnwidgets.patches.tensors import Tensors, whole
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class StoredIndex:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self._file = Tensors(path)
+        self.path = self._file.path
         facts = self._file.facts
         self.identity: dict[str, Any] = facts["identity"] if isinstance(facts.get("identity"), dict) else {}
         if self.identity.get("format") != FORMAT:
@@ -75,16 +75,13 @@ class StoredIndex:
         self._images = Images(self._file, images, (height, width), len(self._parts))
         self._sizes = {
             "channels": sum(layer.shape[0] for layer in self.layers), "k": self.k, "layers": len(self.layers),
-            "images": images, "seen": seen, "rows": len(self._file.get("counts", "<i8", None)),
+            "images": images, "seen": seen, "rows": self._file.expect("counts", "<i8", None)[0],
         }  # fmt: skip
         if not 1 <= self._sizes["rows"] <= len(self.classes) + 1:
             raise self._file.damaged("it has counts of other classes than it has")
         self._by_name = {name: layer for layer in self.layers for name in (*layer.names, layer.name)}
         names = (*TALLIED, *ADDED) if any(name in self._file for name in ADDED) else tuple(TALLIED)
-        self._tables: dict[str, npt.NDArray[Any]] = {name: self._table(name) for name in names}
-
-    def _table(self, name: str) -> npt.NDArray[Any]:
-        return tallied(self._file, name, self._sizes)
+        self._tables = Tables(self._file, names, self._sizes)
 
     def _spread(self, channels: slice) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
         """Return counts, first bins and exponents of the histograms of some channels, as a `Sketch` has them."""
@@ -105,6 +102,11 @@ class StoredIndex:
             f"<PatchIndex of {self._model}: {len(self):,} images{skipped}, {layers}, "
             f"{self._sizes['channels']:,} channels, {self.k} patches each>"
         )
+
+    @property
+    def has_checksums(self) -> bool:
+        """Whether each array is checked when it is first read; files of earlier versions have no checksums."""
+        return bool(self._file.checksums)
 
     @property
     def input_size(self) -> tuple[int, int]:

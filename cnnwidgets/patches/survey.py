@@ -11,7 +11,8 @@ from torch import Tensor
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.fuse import fused
-from cnnwidgets.explain.outputs import class_scores
+from cnnwidgets.explain.layers import check_paths
+from cnnwidgets.explain.outputs import ScoreTypeError, class_scores
 from cnnwidgets.patches.glance import Glance
 from cnnwidgets.patches.unfolded import Unfolded, folds
 
@@ -42,7 +43,7 @@ class Survey:
     """
 
     def __init__(self, network: Network, layers: Sequence[Layer]) -> None:
-        self._network = network
+        self._network, self._layers = network, list(layers)
         counts = np.array([layer.shape[0] for layer in layers])
         ends = np.cumsum(counts)
         parts = {
@@ -81,6 +82,7 @@ class Survey:
 
         """
         trace = self._network.trace
+        check_paths(self._network, self._layers, x, "this picture, of the batch number")
         looking: dict[int, tuple[str, Edit]] = {}
         glance = Glance(asked, trace, self.channels)
         for layer in self._looked:
@@ -105,6 +107,8 @@ def _predicted(output: Any, batch: int) -> npt.NDArray[np.int32]:
     """Return (batch,) the likeliest class of each image, -1 where the output has no class scores for each."""
     try:
         scores = class_scores(output)
+    except ScoreTypeError:
+        raise
     except ModelError:
         scores = None
     if scores is None or len(scores) != batch or not scores.shape[1]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnwidgets.patches.lots import tie_keys
-from cnnwidgets.patches.sketch import Sketch
+from cnnwidgets.patches.sketch import BINS, Sketch
 from cnnwidgets.patches.tops import Entries, Peaks, Tops
 from cnnwidgets.patches.unfolded import Unfolded
 
@@ -21,6 +21,24 @@ Arrays = dict[str, npt.NDArray[Any]]
 _HELD = 64  # images whose sampled values wait to be counted together
 #: Tables of how equal values are ordered and counted, which files of earlier versions lack.
 TIES = ("clipped", "before", "ties")
+#: Every array of a tally: its numbers, and its sizes by name.
+TALLIED: dict[str, tuple[str, tuple[str | int, ...]]] = {
+    "top_values": ("<f4", ("channels", "k")), "top_images": ("<i4", ("channels", "k")),
+    "top_cells": ("<i4", ("channels", "k")), "bottom_values": ("<f4", ("channels", "k")),
+    "bottom_images": ("<i4", ("channels", "k")), "bottom_cells": ("<i4", ("channels", "k")),
+    "sample_keys": ("<u8", ("k",)), "sample_images": ("<i4", ("k",)), "sample_cells": ("<i4", ("k", "layers")),
+    "sample_values": ("<f4", ("k", "channels")), "histogram_counts": ("<i4", ("channels", BINS)),
+    "histogram_first": ("<i8", ("channels",)), "histogram_exponent": ("<i4", ("channels",)),
+    "sums": ("<f8", ("rows", "channels")), "squares": ("<f8", ("channels",)), "counts": ("<i8", ("rows",)),
+    "unfolded_behind": ("<i4", ("channels",)), "unfolded_scale": ("<f8", ("channels",)),
+    "unfolded_shift": ("<f8", ("channels",)),
+}  # fmt: skip
+#: Arrays that files of earlier versions lack: channels whose values are not those before a function that clips, what
+#: these were, which decided between equal values; and how many images reach the first value.
+ADDED: dict[str, tuple[str, tuple[str | int | None, ...]]] = {
+    "top_clipped": ("<i4", (None,)), "bottom_clipped": ("<i4", (None,)), "top_before": ("<f4", (None, "k")),
+    "bottom_before": ("<f4", (None, "k")), "top_ties": ("<i8", ("channels",)), "bottom_ties": ("<i8", ("channels",)),
+}  # fmt: skip
 
 
 class Tally:

@@ -120,21 +120,23 @@ class Answers:
             try:
                 for snapshot in self._snapshots(job, question, images):
                     latest = snapshot
-                    last = snapshot.done == snapshot.total
-                    if not last and time.monotonic() - shown < _SNAPSHOT_EVERY:
+                    last = _is_final(snapshot)
+                    if not last and not snapshot.is_provisional and time.monotonic() - shown < _SNAPSHOT_EVERY:
                         continue
                     shown = time.monotonic()
                     with self._lock:
-                        if last:
-                            self.store.keep(question, snapshot.heatmap)
+                        if last or snapshot.is_provisional:
+                            self.store.keep(question, snapshot.heatmap, provisional=snapshot.is_provisional)
                         elif self._errand.is_latest(job):
                             self.store.preview(question, snapshot.heatmap)
+                        if not last and self._errand.is_latest(job):
                             self._say("busy", question.method, **_progress(question, snapshot))
                         self._show()
             except Cancelled:
                 with self._lock:
-                    if latest is not None and latest.done < latest.total and self._errand.is_latest(job):
-                        self.store.preview(question, latest.heatmap)
+                    if latest is not None and not _is_final(latest) and self._errand.is_latest(job):
+                        if not latest.is_provisional:
+                            self.store.preview(question, latest.heatmap)
                         self._stopped = question, latest
                 raise
 
@@ -155,8 +157,12 @@ class Answers:
         if state == "cancelled" and self._stopped is not None:
             question, snapshot = self._stopped
             more = _progress(question, snapshot)
-            words = progress_words(snapshot.done, snapshot.total, more["message"])
-            method, more["message"] = question.method, f"Cancelled after {words}; the map shows these."
+            method = question.method
+            if snapshot.is_provisional:
+                more["message"] = "Cancelled before it was measured where the map's cells lie."
+            else:
+                words = progress_words(snapshot.done, snapshot.total, more["message"])
+                more["message"] = f"Cancelled after {words}; the map shows these."
         self._say(state, method, **more)
 
     def _ended(self) -> None:
@@ -167,6 +173,13 @@ class Answers:
         self._show()
 
 
+def _is_final(snapshot: Snapshot) -> bool:
+    """Whether a snapshot holds the result."""
+    return snapshot.done == snapshot.total and not snapshot.is_provisional
+
+
 def _progress(question: Question, snapshot: Snapshot) -> dict[str, Any]:
     """Return how far a map has come, as a view's status says it."""
+    if snapshot.is_provisional:
+        return {"message": "Measuring where the map's cells lie, once for this network"}
     return {"done": snapshot.done, "total": snapshot.total, "message": CHOICES[question.method].progress_unit}

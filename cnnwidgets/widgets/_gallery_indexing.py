@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import traitlets
 
 from cnnwidgets.errors import IndexMismatchError
 from cnnwidgets.explain.provenance import ModelStamp
+from cnnwidgets.files import expand
 from cnnwidgets.widgets import _protocol as protocol
 from cnnwidgets.widgets._gallery_building import Building, pack_done
 from cnnwidgets.widgets._gallery_known import Known
@@ -116,7 +116,7 @@ class Indexing(ModelWidget):
                     {**packed, "dead": len(index.dead(layer))}
                     for packed, layer in zip(layers, index.layers, strict=True)
                 ]
-                self._build = pack_done(index, "" if self._origin is None else self._origin.words)
+                self._build = pack_done(index, index.withheld if self._origin is None else self._origin.words)
                 self._renew()
             self.set_trait("index", index)
 
@@ -140,4 +140,4 @@ def origin_of(layers: Any, k: int, path: Any) -> dict[str, Any]:
     """Return the arguments of an `Origin`."""
     if not isinstance(layers, str) and hasattr(layers, "__iter__"):
         layers = list(layers)  # may be asked for again
-    return {"layers": layers, "k": k, "path": None if path is None else Path(path)}
+    return {"layers": layers, "k": k, "path": None if path is None else expand(path)}

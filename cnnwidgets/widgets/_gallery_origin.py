@@ -15,6 +15,7 @@ from cnnwidgets._version import __version__
 from cnnwidgets.cache import cache_folder, make_room, touch
 from cnnwidgets.demo.pictures import gallery_pictures
 from cnnwidgets.errors import CnnWidgetsError, OptionError
+from cnnwidgets.files import expand, kind_of
 from cnnwidgets.patches.index import PatchIndex
 from cnnwidgets.patches.plan import FORMAT, model_identity, preprocess_hash
 
@@ -113,7 +114,7 @@ def given_index(images: Any, index: Any) -> PatchIndex | None:
         IndexFileError: a path that is no index.
 
     """
-    is_index = isinstance(images, PatchIndex) or (isinstance(images, str | os.PathLike) and Path(images).is_file())
+    is_index = isinstance(images, PatchIndex) or (isinstance(images, str | os.PathLike) and _is_index(expand(images)))
     if index is None:
         index, images = (images, None) if is_index else (None, images)
     elif is_index:
@@ -122,7 +123,15 @@ def given_index(images: Any, index: Any) -> PatchIndex | None:
         return index
     if not isinstance(index, str | os.PathLike):
         raise OptionError(f"index={index!r} is a {type(index).__name__}; give a PatchIndex or the path of one.")
-    return PatchIndex.open(Path(index), images)
+    return PatchIndex.open(index, images)
+
+
+def _is_index(path: Path) -> bool:
+    """Whether a path is to be opened as an index: also what is no file, such as a pipe, so that it is refused."""
+    try:
+        return kind_of(path) not in ("", "a folder")
+    except OSError:
+        return False
 
 
 def _key(layers: Any) -> Any:

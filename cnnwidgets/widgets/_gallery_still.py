@@ -12,6 +12,7 @@ from cnnwidgets.explain.drawing import beside, stacked
 from cnnwidgets.explain.frame import Box
 from cnnwidgets.explain.geometry import interpolation
 from cnnwidgets.images.font import font, shortened
+from cnnwidgets.images.formats import readable
 from cnnwidgets.images.tiles import contact_sheet
 from cnnwidgets.patches.cut import cut
 from cnnwidgets.text import isolated
@@ -166,7 +167,7 @@ class Sheet:
 
     def __init__(self, packed: dict[str, Any]) -> None:
         self._places = packed.get("places", [])
-        self._picture = Image.open(io.BytesIO(packed["data"])).convert("RGB") if packed else None
+        self._picture = Image.open(io.BytesIO(packed["data"]), formats=readable()).convert("RGB") if packed else None
 
     def size(self, number: int) -> tuple[int, int]:
         """Return (width, height) of a tile."""

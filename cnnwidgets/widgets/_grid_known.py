@@ -11,17 +11,20 @@ from cnnwidgets.explain.contributions import contributions_of
 from cnnwidgets.explain.filters import filters
 from cnnwidgets.explain.filters_behind import filters_behind
 from cnnwidgets.explain.layers import all_layers, default_layer
-from cnnwidgets.explain.placement import placements
+from cnnwidgets.explain.placement import placements, provisional_grid
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.widgets._bounded import Bounded
 from cnnwidgets.widgets._grid_filters import pack_filters, pack_kernel
 from cnnwidgets.widgets._grid_sheet import pack_contributions, pack_sheet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.explain.activation_set import Activations
     from cnnwidgets.explain.contributions import Contributions
     from cnnwidgets.explain.control import Cancel
+    from cnnwidgets.explain.geometry import Grid
     from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.layer_activations import LayerActivations
     from cnnwidgets.explain.subject import Prepared
@@ -71,6 +74,7 @@ class Known:
         self._by_name = {layer.name: layer for layer in self.layers}
         self._acts: Activations | None = None
         self._packed: Bounded[Task, dict[str, Any]] = Bounded(_PACKED, _bytes)
+        self._provisional: tuple[Task, dict[str, Any]] | None = None
         self._contributions: dict[Task, Contributions] = {}
 
     @property
@@ -99,12 +103,20 @@ class Known:
         """Let go of activations, of what was packed and of the network; all are made again when they are asked for."""
         self._packed.clear()
         self._contributions.clear()
-        self._acts = None
+        self._acts, self._provisional = None, None
         self._looked.rest()
 
+    def is_made(self, task: Task) -> bool:
+        """Whether what the browser gets is there, and is final."""
+        return self._packed.get(task) is not None
+
     def packed(self, task: Task) -> dict[str, Any] | None:
-        """Return what the browser gets, or None where it has not been made: the same object every time."""
-        return self._packed.get(task)
+        """Return what the browser gets, or None where it has not been made: the same object every time.
+
+        Of a layer whose cells' places are still being measured, a sheet with provisional ones.
+        """
+        packed, provisional = self._packed.get(task), self._provisional
+        return provisional[1] if packed is None and provisional is not None and provisional[0] == task else packed
 
     def activations(self, name: str) -> LayerActivations | None:
         """Return the activations of a layer, or None before the first pass."""
@@ -114,32 +126,48 @@ class Known:
         """Return what the channels of a layer contribute to a class, or None where that has not been computed."""
         return self._contributions.get(Task("contributions", name, target))
 
-    def make(self, task: Task, cancel: Cancel) -> None:
-        """Find out what is not known, for the worker's thread.
+    def make(self, task: Task, cancel: Cancel) -> Iterator[None]:
+        """Find out what is not known, for the worker's thread; yields whenever there is something new to show.
 
         Raises:
             Cancelled: `cancel` is set.
             CnnWidgetsError: it cannot be found out; other exceptions are those of the model.
 
         """
-        if self._packed.get(task) is None:
+        if not self.is_made(task):
+            if task.kind == "sheet":
+                grid = provisional_grid(self._looked.network, self._by_name[task.layer])
+                if grid is not None:  # a slow network need not be measured before its maps are shown
+                    self._provisional = task, self._sheet(task, cancel, grid)
+                    yield
             self._packed.keep(task, self._made(task, cancel))
+            self._provisional = None
+        yield
+
+    def _sheet(self, task: Task, cancel: Cancel, grid: Grid | None = None) -> dict[str, Any]:
+        one = self._activations(task, cancel)
+        if grid is None:
+            placements(one.kept.network, cancel)  # measured once, and here it can be stopped
+            grid = one.grid
+        return pack_sheet(one, grid, filters_behind(self._looked.network, self._by_name[task.layer]) or "")
+
+    def _activations(self, task: Task, cancel: Cancel) -> LayerActivations:
+        if self._acts is None:
+            names = [layer.name for layer in self.layers]
+            self._acts = activations(self._clf, self._images, names, memory=_MEMORY, cancel=cancel)
+        return self._acts[task.layer]
 
     def _made(self, task: Task, cancel: Cancel) -> dict[str, Any]:
+        if task.kind == "sheet":
+            return self._sheet(task, cancel)
         behind = filters_behind(self._looked.network, self._by_name[task.layer]) or ""
         if task.kind == "filters":
             return pack_filters(task.layer, filters(self._clf, behind)) if behind else {}
         if task.kind == "kernel":
             return pack_kernel(filters(self._clf, behind, task.number), task.number) if behind else {}
-        if self._acts is None:
-            names = [layer.name for layer in self.layers]
-            self._acts = activations(self._clf, self._images, names, memory=_MEMORY, cancel=cancel)
-        one = self._acts[task.layer]
-        if task.kind == "sheet":
-            placements(self._acts.kept.network, cancel)  # measured once, and here it can be stopped
-            return pack_sheet(one, behind)
         # Of this layer alone: the graph of gradients need not reach back to the input, and is kept for no other layer.
-        kept = self._acts.kept
+        one = self._activations(task, cancel)
+        kept = one.kept
         kept.check_current()
         found = contributions_of(kept.network, [one.layer], task.number, kept.chunk, cancel=cancel)
         self._contributions[task] = found

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnnwidgets.explain.contributions import Contributions
+    from cnnwidgets.explain.geometry import Grid
     from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.layer_activations import LayerActivations
     from cnnwidgets.explain.statistics import ChannelStatistics
@@ -24,18 +25,18 @@ MOST = 8 * 2**20
 """Bytes of values that a sheet has at most."""
 
 
-def pack_sheet(activations: LayerActivations, filters: str) -> dict[str, Any]:
+def pack_sheet(activations: LayerActivations, grid: Grid, filters: str) -> dict[str, Any]:
     """Return what a layer gives for one or two pictures, as the trait `_sheet` holds it.
 
     Cells that lie at the same place are averaged. Where the sheet would be larger than `MOST`, squares of cells are
     represented by their largest magnitude. Values are shares of the largest magnitude, NaN where they are not finite.
 
     Args:
-        activations: the layer's values and its grid.
+        activations: the layer's values.
+        grid: what its cells can see and where they lie.
         filters: path of the convolution that made them, or "".
 
     """
-    grid = activations.grid
     rows, columns = Lines.of(grid.y), Lines.of(grid.x)
     values = columns.averaged(rows.averaged(activations.values, 2), 3)
     side = 1
@@ -55,7 +56,7 @@ def pack_sheet(activations: LayerActivations, filters: str) -> dict[str, Any]:
         **_preactivation(activations.statistics),
         "cell_rows": rows.first.tolist(),
         "cell_columns": columns.first.tolist(),
-        **_places(activations, rows, columns),
+        **_places(activations, grid, rows, columns),
         "sees_all": grid.sees_all,
         "measured": grid.measured,
         "filters": filters,
@@ -96,12 +97,12 @@ def _size(values: Floats, side: int) -> int:
     return size
 
 
-def _places(activations: LayerActivations, rows: Lines, columns: Lines) -> dict[str, list[list[float]]]:
+def _places(activations: LayerActivations, grid: Grid, rows: Lines, columns: Lines) -> dict[str, list[list[float]]]:
     """Return where the sheet's cells lie in each picture: a list of numbers for each."""
     found: dict[str, list[list[float]]] = {}
     for frame in activations.frames:
         left, top, right, bottom = protocol.pack_seen(frame)
-        y_edges, x_edges = territories(activations.grid, frame)
+        y_edges, x_edges = territories(grid, frame)
         lines = {
             "xs": frame.columns_to_picture(columns.places),
             "ys": frame.rows_to_picture(rows.places),

@@ -21,11 +21,12 @@ class Store:
     def __init__(self) -> None:
         self._done: OrderedDict[Hashable, Heatmap] = OrderedDict()
         self._partial: dict[Hashable, Heatmap] = {}
+        self._provisional: set[Hashable] = set()
         self._stopped = False
         self._packed: dict[Hashable, tuple[Heatmap, dict[str, Any]]] = {}
 
     def __contains__(self, key: Hashable) -> bool:
-        return key in self._done
+        return key in self._done and key not in self._provisional
 
     def get(self, key: Hashable) -> Heatmap | None:
         """Return a finished heat map, or the one that was stopped half-way; None where neither is there."""
@@ -35,12 +36,18 @@ class Store:
         """Return the heat map that is on show, be it the one that is being made; None without one."""
         return self._done.get(key, self._partial.get(key))
 
-    def keep(self, key: Hashable, heatmap: Heatmap) -> None:
-        """Keep a finished heat map; the one that was used longest ago makes room."""
+    def keep(self, key: Hashable, heatmap: Heatmap, *, provisional: bool = False) -> None:
+        """Keep a finished heat map; the one that was used longest ago makes room.
+
+        One that is provisional is shown and does not count as there: its cells' places have still to be measured.
+        """
         self._done[key] = heatmap
+        (self._provisional.add if provisional else self._provisional.discard)(key)
         self.drop_preview()
         while len(self._done) > _KEPT:
-            self._packed.pop(self._done.popitem(last=False)[0], None)
+            oldest, _ = self._done.popitem(last=False)
+            self._packed.pop(oldest, None)
+            self._provisional.discard(oldest)
 
     def preview(self, key: Hashable, heatmap: Heatmap) -> None:
         """Keep a snapshot of the one that is being made."""
@@ -67,6 +74,7 @@ class Store:
     def clear(self) -> None:
         """Forget everything."""
         self._done.clear()
+        self._provisional.clear()
         self._partial.clear()
         self._packed.clear()
         self._stopped = False
@@ -76,10 +84,9 @@ class Store:
         heatmap = self.get_shown(key)
         if heatmap is None:
             return None
-        partial = key not in self._done
-        if not partial:
+        if key in self._done:
             self._done.move_to_end(key)
         known = self._packed.get(key)
         if known is None or known[0] is not heatmap:
-            known = self._packed[key] = (heatmap, protocol.pack_map(heatmap, partial=partial))
+            known = self._packed[key] = (heatmap, protocol.pack_map(heatmap, partial=bool(heatmap.unfinished)))
         return known[1]

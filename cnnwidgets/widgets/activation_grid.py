@@ -171,7 +171,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
         self._touch()
         with self._lock:
             known, stale = self._known, self._known.stale
-            missing = [(known, task) for task in self._tasks() if stale or known.packed(task) is None]
+            missing = [(known, task) for task in self._tasks() if stale or not known.is_made(task)]
             self._show(waiting=bool(missing))
             if self._errand.start(missing, self._work, lambda: self._say("busy"), again=again):
                 self._status = {**self._status, "ask": self._ask}
@@ -185,10 +185,10 @@ class ActivationGrid(Arranging, Painted, Pinning):
                 yield  # only between two: what has been done to the end is not cancelled
             if job.cancel.is_set() or known.layer(task.layer) is None:  # gone with a change of the model
                 raise Cancelled("Cancelled.")
-            known.make(task, job.cancel)
-            with self._lock:
-                if self._errand.is_latest(job):
-                    self._show(waiting=True)
+            for _ in known.make(task, job.cancel):
+                with self._lock:
+                    if self._errand.is_latest(job):
+                        self._show(waiting=True)
 
     def _current(self) -> tuple[Known, tuple[Task, ...]]:
         """Return what there is to know and to do; look again if the weights have been changed."""

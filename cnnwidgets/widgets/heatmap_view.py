@@ -250,8 +250,10 @@ class HeatmapView(Question, Overlay, PictureWidget):
     def _described(self) -> str:
         name = isolated(self.predictions[0].name)
         share = 100 * self.predictions[0].probability
-        if self.heatmap is None:
+        with self._lock:
+            heatmap = self._answers.store.get_shown(self._question(self.method))
+        if heatmap is None:
             return f"HeatmapView: {name} ({share:.0f} %); no map computed yet."
-        far = self.heatmap.unfinished and f", {self.heatmap.unfinished}"
-        shown = f"HeatmapView: {name} ({share:.0f} %). {self.heatmap.title} of {isolated(self.heatmap.target[0])}{far}."
-        return " ".join(filter(None, [shown, self.heatmap.params.get("note")]))
+        far = heatmap.unfinished and f", {heatmap.unfinished}"
+        shown = f"HeatmapView: {name} ({share:.0f} %). {heatmap.title} of {isolated(heatmap.target[0])}{far}."
+        return " ".join(filter(None, [shown, heatmap.params.get("note")]))

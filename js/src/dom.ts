@@ -6,9 +6,7 @@ type Attributes = Readonly<Record<string, string | number | boolean | undefined>
 
 /** Line breaks, and what cannot be seen: control characters, directions of writing that nobody ends, half characters. */
 const BREAKS = /[\t\n\v\f\r\u0085\u2028\u2029]+/g;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: names are the user's, and may hold any
-const UNSEEN =
-  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066\u2067\ufeff\ufffe\uffff]|\p{Surrogate}/gu;
+const UNSEEN = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066\u2067\ufeff\ufffe\uffff]|\p{Surrogate}/gu;
 
 /** Text as it can be shown; the names in it are the user's, and may hold any character. The twin of cnnwidgets/text.py. */
 export function displayable(text: string): string {

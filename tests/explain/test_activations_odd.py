@@ -146,12 +146,12 @@ def test_a_graph_module_is_looked_into():
     np.testing.assert_array_equal(found, explain.activations(model, X, "features.3").values)
 
 
-def test_what_torchscript_runs_inside_is_no_layer():
+def test_a_torchscript_module_is_one_layer():
     with pytest.warns(FutureWarning):
         scripted = torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()))
-    assert [layer.name for layer in explain.layers(nn.Sequential(nn.Conv2d(3, 3, 3), scripted), X)] == ["0"]
-    with pytest.raises(LayerError, match="no layer with rows and columns"):
-        explain.activations(scripted, X)
+    assert [layer.name for layer in explain.layers(nn.Sequential(nn.Conv2d(3, 3, 3), scripted), X)] == ["0", "1"]
+    found = explain.activations(scripted, X)
+    np.testing.assert_allclose(found["TorchScript.forward()"].values, scripted(X).detach().numpy(), rtol=1e-6)
 
 
 def test_the_meta_device_has_no_values():

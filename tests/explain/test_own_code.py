@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cnnwidgets import explain
-from cnnwidgets.errors import ModelError
+from cnnwidgets.errors import LayerError, ModelError
 from tests.explain.explained import X, assert_explained_as, papers_way
 from tests.explain.nets import Gap, Residual, Vgg, seeded
 
@@ -122,7 +122,7 @@ def test_gradient_checkpointing():
 
 
 def test_data_dependent_control_flow():
-    """Each image takes its own path; the batch's path is that of its first condition."""
+    """Each image takes its own path, also beside images of another one."""
 
     class Forked(Gap):
         def forward(self, x):
@@ -138,8 +138,12 @@ def test_data_dependent_control_flow():
         (slope,) = torch.autograd.grad(net(leaf)[:, 1].sum(), leaf)
         np.testing.assert_allclose(explain.saliency(net, x, 1).values, slope.abs().amax(1), rtol=1e-4, atol=1e-6)
     assert explain.grad_cam(net, bright, 1).layer == "tanh()"
-    with pytest.raises(ModelError, match="took another path than when it was traced"):
-        explain.grad_cam(net, dark, 1)
+    assert explain.grad_cam(net, dark, 1).layer == "features"
+    both = torch.cat([bright, dark])
+    alone = np.concatenate([explain.saliency(net, x, 1).values for x in (bright, dark)])
+    np.testing.assert_allclose(explain.saliency(net, both, 1).values, alone, rtol=1e-5, atol=1e-8)
+    with pytest.raises(ModelError, match=r"'tanh\(\)' cannot be shown for image 2.*takes another path"):
+        explain.grad_cam(net, both, 1)
 
 
 def test_a_path_that_stops_short_of_the_layer():
@@ -152,8 +156,10 @@ def test_a_path_that_stops_short_of_the_layer():
     net = seeded(Short())
     assert explain.grad_cam(net, X.abs(), 1).layer == "features"
     for method in (explain.grad_cam, explain.cam):
-        with pytest.raises(ModelError, match=r"path|did not come to"):
+        with pytest.raises((ModelError, LayerError), match=r"cannot follow the scores|no layer with rows and columns"):
             method(net, -X.abs(), 1)
+        with pytest.raises(ModelError, match="takes another path"):
+            method(net, torch.cat([X.abs(), -X.abs()]), 1)
     with pytest.raises(ModelError):
         explain.smoothgrad(net, -X.abs(), 1, samples=2)
 

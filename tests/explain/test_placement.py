@@ -428,3 +428,31 @@ def test_a_model_that_loops_over_its_batch_is_measured():
             return torch.cat([super(Loop, self).forward(one[None]) for one in x])
 
     assert grid_for(Loop(*PLANTED["at the end of its kernel"])).placement.shift == pytest.approx((3, 3), abs=0.5)
+
+
+def test_a_stream_gives_the_map_before_it_is_measured():
+    net, x = Detector(9, (7, 7), (4, 4, 4, 4), 4), torch.zeros(1, 3, SIZE, SIZE)
+    first, last = explain.snapshots(explain.grad_cam, net, x, 0)
+    assert (first.is_provisional, last.is_provisional) == (True, False)
+    assert (first.done, last.done) == (first.total, last.total) == (1, 1)
+    np.testing.assert_array_equal(first.heatmap.values, last.heatmap.values)
+    assert first.heatmap.placement.words == "placed by resize: its shift has not been measured yet"
+    assert last.heatmap.placement.method == "mirror test"
+    # As a plain resize would do it: an even share of the input for each cell.
+    cells = first.heatmap.values.shape[1]
+    np.testing.assert_allclose(first.heatmap.grid.places[0], (np.arange(cells) + 0.5) * SIZE / cells - 0.5, atol=1e-9)
+    assert first.heatmap.grid.field(3, 3) == last.heatmap.grid.field(3, 3)  # what a cell can see is known by theory
+    (again,) = explain.snapshots(explain.grad_cam, net, x, 1)  # measured once
+    assert again.heatmap.placement == last.heatmap.placement
+    (pixels,) = explain.snapshots(explain.saliency, net, x, 0)
+    assert not pixels.is_provisional
+
+
+def test_a_stream_that_is_stopped_while_it_measures_has_its_values():
+    net, x = Detector(9, (7, 7), (4, 4, 4, 4), 4), torch.zeros(1, 3, SIZE, SIZE)
+    token = explain.CancelToken()
+    stream = explain.snapshots(explain.grad_cam, net, x, 0, cancel=token)
+    assert np.isfinite(next(stream).heatmap.values).all()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        next(stream)

@@ -115,10 +115,10 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     path = tmp_path / "secret.png"
     path.write_bytes(encoded())
 
-    def refuse(self, mode):
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(path, *_args):
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(ImageError, match=r"secret.png' cannot be read: Permission denied.*your rights"):
         to_picture(path)
 

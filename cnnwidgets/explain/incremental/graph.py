@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from cnnwidgets.explain.incremental.functional import without_writing
+from cnnwidgets.explain.interception import Interception
 from cnnwidgets.explain.randomness import PrivateRandomness
 from cnnwidgets.explain.trace import signature
 from cnnwidgets.explain.twin import make_twin
@@ -134,11 +135,13 @@ def _tried(network: Network, before: Graph | Reason | None) -> Graph | Reason:
 def _export(network: Network) -> Graph:
     if network.trace.draws:
         raise NotIncrementalError("its forward pass draws random numbers")
+    if network.trace.branches:
+        raise NotIncrementalError("its forward pass depends on the values of the picture")
     if any(isinstance(part, torch.jit.ScriptModule) for part in network.module.modules()):
         raise NotIncrementalError("it holds TorchScript")
     example = network.x[:1].detach().expand(2, -1, -1, -1).contiguous()
     try:
-        with _quiet(), torch.no_grad(), PrivateRandomness():
+        with _quiet(), torch.no_grad(), PrivateRandomness(), Interception():
             batch = torch.export.Dim("batch", min=1, max=_LARGEST_BATCH)  # loads SymPy, which sets filters of warnings
             program = torch.export.export(
                 make_twin(network.module), (example,), dynamic_shapes=({0: batch},), strict=False

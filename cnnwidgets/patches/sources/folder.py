@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import ImageError, nearest
+from cnnwidgets.files import FILE, expand, home_hint, in_words, kind_of
 from cnnwidgets.images.files import read_path
 from cnnwidgets.patches.sources.listing import Listing, listing
 from cnnwidgets.patches.sources.map_source import MapSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from PIL import Image
 
@@ -34,7 +35,7 @@ class FolderSource(MapSource):
     kind = "folder"
 
     def __init__(self, reader: Reader, root: Path, names: Sequence[str] | None = None) -> None:
-        self.root = root.expanduser().absolute()
+        self.root = expand(root).absolute()
         found = _listed(self.root) if names is None else None
         self._paths: Sequence[str] = found.names if found else names or ()
         self._unlisted = found.unlisted if found else {}
@@ -72,9 +73,13 @@ class FolderSource(MapSource):
 
 
 def _listed(root: Path) -> Listing:
-    if not root.is_dir():
+    with in_words(root, "looked into"):
+        kind = kind_of(root)
+    if kind != "a folder":
+        if kind not in ("", FILE):
+            raise ImageError(f"{str(root)!r} is {kind} and no folder. Give a folder of pictures.")
         near = nearest(root.name, (e.name for e in root.parent.iterdir())) if root.parent.is_dir() else ""
-        raise ImageError(f"There is no folder {str(root)!r}.{near}")
+        raise ImageError(f"There is no folder {str(root)!r}.{near}{_no_user(root)}")
     found = listing(root)
     if "." in found.unlisted:
         raise ImageError(f"{found.unlisted['.'].replace(repr('.'), repr(str(root)))} Check your rights to it.")
@@ -82,9 +87,15 @@ def _listed(root: Path) -> Listing:
         others = ", ".join(sorted(suffix or "no suffix" for suffix in found.others)[:8])
         raise ImageError(
             f"There are no pictures in the folder {str(root)!r}"
-            + (f"; its files have {others}, which Pillow does not read." if others else ": it is empty.")
+            + (f"; its files have {others}, which are not read." if others else ": it is empty.")
         )
     return found
+
+
+def _no_user(root: Path) -> str:
+    """Return why a `~` that a path began with was left as it stands; "" for other paths."""
+    first = next((part for part in root.parts if part.startswith("~")), "")
+    return home_hint(Path(first)) if first else ""
 
 
 def _class(name: str) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.explain.pairs import image_of, pair_of
+from cnnwidgets.files import expand
 from cnnwidgets.images.files import read_path
 from cnnwidgets.patches.sources.dataset_facts import image_fact
 from cnnwidgets.patches.sources.folder import looked_for, printable, size_of
@@ -61,7 +62,7 @@ class ListedSource(MapSource):
 
     def _opened(self, image: Any) -> Any:
         if _is_path(image):
-            return read_path(self._root / Path(fspath(image)).expanduser(), printable(str(fspath(image))), near=False)
+            return read_path(self._root / expand(image), printable(str(fspath(image))), near=False)
         return unread(image)
 
     def _facts(self) -> Iterator[str | bytes]:
@@ -72,7 +73,7 @@ class ListedSource(MapSource):
 
     def _fact(self, image: Any) -> str:
         if _is_path(image):
-            return str(size_of(self._root / Path(fspath(image)).expanduser()))
+            return str(size_of(self._root / expand(image)))
         return image_fact(image)
 
     def _looked_for(self) -> str:

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-#: Formats that Pillow recognises without being able to read their pixels.
-_STUBS = {"BUFR", "GRIB", "HDF5", "MPEG"}
+from cnnwidgets.images.formats import readable
 
 
 class Listing(NamedTuple):
@@ -30,9 +29,9 @@ class Listing(NamedTuple):
 
 @cache
 def suffixes() -> frozenset[str]:
-    """Return the suffixes of the formats that Pillow reads, in small letters."""
-    known = Image.registered_extensions()  # also loads all of Pillow's plugins
-    return frozenset(suffix for suffix, name in known.items() if name in Image.OPEN and name not in _STUBS)
+    """Return the suffixes of the formats that are read, in small letters."""
+    wanted = readable()
+    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in wanted)
 
 
 def listing(root: Path) -> Listing:

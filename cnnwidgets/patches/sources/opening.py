@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from cnnwidgets.classifier import Classifier
 from cnnwidgets.errors import ImageError, MissingDataError
+from cnnwidgets.files import FILE, expand, kind_of
 from cnnwidgets.patches.sources.dataset import DatasetSource
 from cnnwidgets.patches.sources.dataset_facts import length_of
 from cnnwidgets.patches.sources.folder import FolderSource
@@ -74,7 +75,7 @@ def reopened(
     kind, old, total = (description.get(what) for what in ("kind", "root", "total"))
     if kind not in ("folder", "paths") or not isinstance(old, str) or not isinstance(total, int):
         return None
-    place = Path(old if root is None else fspath(root)).expanduser().absolute()
+    place = (Path(old) if root is None else expand(root)).absolute()
     names = Recorded(max(0, total), name_of)
     if kind == "folder":
         return FolderSource(_reader(model), place, names)
@@ -84,10 +85,20 @@ def reopened(
 
 
 def _moved(root: Path, name: str | None) -> str | None:
-    """Return where a path lies below another folder: the longest end of it that is there."""
-    parts = Path(name or "").expanduser().parts
-    ends = (Path(root, *parts[start:]) for start in range(1 if Path(*parts).is_absolute() else 0, len(parts)))
-    return next((str(path) for path in ends if path.exists()), name)
+    """Return where a path lies below another folder: the longest end of it that is there; it never leads out of it."""
+    if name is None:
+        return None
+    path = expand(name)
+    parts = [part for part in path.parts[1 if path.anchor else 0 :] if part not in ("..", "~")]
+    ends = [Path(root, *parts[start:]) for start in range(len(parts))] or [root]
+    return str(next((end for end in ends if _is_there(end)), ends[0]))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 class Recorded(Sequence[str]):
@@ -148,8 +159,8 @@ def _data_set(reader: Reader, images: Any) -> Source:
 
 
 def _at(reader: Reader, images: str | PathLike[str]) -> Source:
-    path = Path(fspath(images)).expanduser()
-    if path.is_file():
+    path = expand(images)
+    if kind_of(path) == FILE:
         raise ImageError(f"{str(images)!r} is one file. Give its folder, or a list of paths: [{str(images)!r}].")
     return FolderSource(reader, path)
 
