@@ -13,7 +13,7 @@ export function displayable(text: string): string {
   return text.replace(BREAKS, " ").replace(UNSEEN, "\ufffd");
 }
 
-/** Attributes that are read to a person. */
+/** Attributes that are read to a person. A tooltip may have lines. */
 const READ = /^(title|alt|placeholder|aria-)/;
 
 /** Creates an element; `true` sets a bare attribute, `false` and `undefined` leave it out. */
@@ -39,7 +39,7 @@ export function setAttribute(
     return;
   }
   const given = value === true ? "" : String(value);
-  const wanted = READ.test(name) ? displayable(given) : given;
+  const wanted = READ.test(name) ? given.split("\n").map(displayable).join("\n") : given;
   if (element.getAttribute(name) !== wanted) element.setAttribute(name, wanted);
 }
 

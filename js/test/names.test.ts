@@ -16,8 +16,9 @@ test.each(NAMES)("%j is shown as %j", (name, shown) => {
   const element = h("span", { title: name, "aria-label": name, "data-name": name }, name);
   expect(element.textContent).toBe(shown);
   expect(element.childElementCount).toBe(0);
-  expect(element.title).toBe(shown);
-  expect(element.getAttribute("aria-label")).toBe(shown);
+  const lines = name.split("\n").map(displayable).join("\n");
+  expect(element.title).toBe(lines);
+  expect(element.getAttribute("aria-label")).toBe(lines);
   setText(element, name);
   expect(element.textContent).toBe(shown);
 });
