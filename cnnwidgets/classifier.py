@@ -34,7 +34,8 @@ class Classifier:
             that shares its weights, and is left exactly as it is.
         preprocess: turns a PIL picture into the network's input, a float tensor (C,H,W): `Preprocess`, a torchvision
             or timm transform, or any function without chance. None takes pictures at their own size, scaled to 0..1.
-        classes: the class names in the order of the outputs, or a dict from index to name.
+        classes: the class names in the order of the outputs, or a dict from index to name. Line breaks at the end of
+            a name are left out, so the lines of a file will do: `classes=open("names.txt").readlines()`.
         output: what the scores are: "logits", "softmax" or "log_softmax". None tells from their values.
         probe_images: a few pictures like those that the network was trained on, on which it is measured once where the
             cells of its layers lie (see `explain.Placement`): pictures, paths, arrays or tensors, or a function that
@@ -68,7 +69,7 @@ class Classifier:
         )
         if isinstance(classes, Mapping):
             classes = [classes[index] for index in sorted(classes)]
-        self.classes: tuple[str, ...] = tuple(str(name) for name in classes or ())
+        self.classes: tuple[str, ...] = tuple(str(name).rstrip("\r\n") for name in classes or ())
         self.stated_output: OutputKind | None = None if output is None else check_kind(output)
         self._detected: OutputKind | None = None
         self._count = sys.maxsize  # of classes, until a prediction tells

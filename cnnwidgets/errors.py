@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_LONGEST = 100  # characters of a name that is compared with others: the time grows with the square
 
 
 class CnnWidgetsError(Exception):
@@ -53,10 +56,40 @@ class Cancelled(CnnWidgetsError):  # noqa: N818 - an outcome, not a fault
     """Work that was stopped on request, before it was done."""
 
 
+def brief(value: object, room: int = 80) -> str:
+    """Return a value as Python writes it, cut to about `room` characters: for the words of an error.
+
+    It takes no longer for a huge value than for a small one, and never raises.
+    """
+    return clipped(_brief(value, room, 3), room)
+
+
+def _brief(value: object, room: int, depth: int) -> str:
+    if isinstance(value, str | bytes):
+        return repr(value[:room])
+    if isinstance(value, bool | float) or value is None:
+        return repr(value)
+    if isinstance(value, int):
+        return str(value) if value.bit_length() < 256 else "a huge number"
+    if isinstance(value, dict | list | tuple) and depth:
+        first = list(islice(value.items() if isinstance(value, dict) else value, 4))
+        more = ["..."] if len(value) > len(first) else []
+        if isinstance(value, dict):
+            parts = [f"{_brief(key, room, 0)}: {_brief(item, room, depth - 1)}" for key, item in first]
+            return "{" + ", ".join(parts + more) + "}"
+        return "[" + ", ".join([_brief(item, room, depth - 1) for item in first] + more) + "]"
+    return f"a {type(value).__name__}"
+
+
+def clipped(words: str, room: int = 600) -> str:
+    """Return words cut to a length, with an ellipsis where something is left out."""
+    return words if len(words) <= room else words[: room - 1] + "…"
+
+
 def nearest(name: object, names: Iterable[str], count: int = 3) -> str:
     """Return a sentence that offers the nearest of `names`, with a leading space, or "" if none is near."""
-    known = {candidate.casefold(): candidate for candidate in names}
-    text = str(name).casefold()
+    known = {candidate.casefold(): candidate for candidate in names if len(candidate) <= _LONGEST}
+    text = str(name)[:_LONGEST].casefold()
     close = difflib.get_close_matches(text, known, n=count, cutoff=0.55)
     close += [key for key in known if text and text in key and key not in close][: count - len(close)]
     if not close:

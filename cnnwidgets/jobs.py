@@ -8,25 +8,37 @@ there is work.
 
 Requests come from any thread (ipykernel runs the handlers of messages on the main thread or on that of a subshell,
 and a cell runs meanwhile or does not); `submit` and `cancel` never wait for work.
+
+When Python ends, all work is cancelled and the threads are joined: PyTorch must not run in a thread while Python is
+taken down, or the process is aborted. Work stops at its next cancel point, so a pass of a slow model delays the end of
+Python until that pass is through. In a forked process there is no thread and no work.
 """
 
 from __future__ import annotations
 
+import atexit
+import concurrent.futures.thread  # noqa: F401 - first: what it does at the end of Python has to come after ours
 import logging
+import os
 import threading
 import time
+import weakref
 from collections import deque
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cnnwidgets.errors import Cancelled
+from cnnwidgets.errors import Cancelled, CnnWidgetsError
 from cnnwidgets.explain.control import CancelToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _LOG = logging.getLogger(__name__)
+
+
+class ThreadError(CnnWidgetsError, RuntimeError):
+    """No thread could be started for the work."""
 
 
 @dataclass(eq=False)
@@ -61,7 +73,10 @@ def _answer(job: Job, error: BaseException | None) -> None:
     try:
         job.context.run(job.done, job, error)
     except BaseException:  # noqa: BLE001 - whatever it is
-        _LOG.exception("An answer could not be delivered.")
+        # At the end of Python there may be no page any more, and nobody to read of it.
+        _LOG.log(
+            logging.DEBUG if _ENDING.is_set() else logging.ERROR, "An answer could not be delivered.", exc_info=True
+        )
 
 
 @dataclass(eq=False)
@@ -99,6 +114,11 @@ class Worker:
     """
 
     def __init__(self) -> None:
+        self._forget()
+        _WORKERS.add(self)
+
+    def _forget(self) -> None:
+        """Have no work and no thread: at first, and in a forked process, where the lock may be held for ever."""
         self._condition = threading.Condition()
         self._waiting: dict[Lane, Job] = {}
         self._running: _Turn | None = None
@@ -107,20 +127,59 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     def submit(self, lane: Lane, job: Job) -> None:
-        """Let the job wait in its lane, in place of an older one, and ask a running one of the lane to stop."""
+        """Let the job wait in its lane, in place of an older one, and ask a running one of the lane to stop.
+
+        Where no thread can be started, which may be so for a moment, the job is answered with `ThreadError`; the next
+        one tries again.
+        """
         thread: threading.Thread | None = None
         with self._condition:
-            replaced = self._waiting.pop(lane, None)
-            self._waiting[lane] = job
-            self._stop(lane)
-            if self._thread is None:
-                thread = self._thread = threading.Thread(target=self._work, name="cnnwidgets-worker", daemon=True)
+            ending = _ENDING.is_set()
+            if not ending:
+                replaced = self._waiting.pop(lane, None)
+                self._waiting[lane] = job
+                self._stop(lane)
+                if self._thread is None:
+                    thread = self._thread = threading.Thread(target=self._work, name="cnnwidgets-worker", daemon=True)
+        if ending:
+            _answer(job, Cancelled("Python ends: no more work is begun."))
+            return
         if thread is not None:
             # Without the lock: this waits for the new thread, in which Python may first collect a widget, whose end
             # cancels its work.
-            thread.start()
+            self._start(thread)
         if replaced is not None:
             _answer(replaced, Cancelled("Replaced by a newer request before it began."))
+
+    def _start(self, thread: threading.Thread) -> None:
+        try:
+            thread.start()
+        except BaseException as error:
+            if thread.ident is not None:  # it runs; the error, such as Control-C, came while this waited for it
+                raise
+            words = ThreadError(
+                f"No thread could be started ({type(error).__name__}: {error}): memory or the number of threads is at "
+                "its limit. Close other notebooks, then ask again."
+            )
+            with self._condition:
+                left, self._waiting, self._thread = list(self._waiting.values()), {}, None
+                self._condition.notify_all()
+            for each in left:
+                _answer(each, words)
+            if not isinstance(error, Exception):
+                raise
+
+    def end(self) -> threading.Thread | None:
+        """Cancel all work, for the end of Python; return the thread that is to be joined, or None."""
+        with self._condition:
+            dropped, self._waiting = list(self._waiting.values()), {}
+            for turn in (*self._paused, *((self._running,) if self._running is not None else ())):
+                turn.job.cancel.cancel()
+            thread = self._thread
+            self._condition.notify_all()
+        for job in dropped:
+            _answer(job, Cancelled("Python ends."))
+        return thread
 
     def cancel(self, lane: Lane) -> None:
         """Drop what waits in a lane and ask what runs in it to stop."""
@@ -181,6 +240,20 @@ class Worker:
         return self._paused.popleft() if self._paused else None
 
     def _work(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:  # such as no memory between two jobs: nobody may wait for this thread
+            with self._condition:
+                begun = [*self._paused, *((self._running,) if self._running is not None else ())]
+                left = [*(turn.job for turn in begun), *self._waiting.values()]
+                self._paused.clear()
+                self._waiting, self._running, self._thread = {}, None, None
+                self._condition.notify_all()
+            for job in left:
+                _answer(job, error)
+            raise
+
+    def _serve(self) -> None:
         while True:
             with self._condition:
                 turn = self._running = self._next()
@@ -200,6 +273,31 @@ class Worker:
                     self._paused.append(turn)
                 self._condition.notify_all()
 
+
+_ENDING = threading.Event()  # Python ends
+_WORKERS: weakref.WeakSet[Worker] = weakref.WeakSet()
+
+
+def _end() -> None:
+    """Cancel all work and wait for the threads, so that Python ends without any; doing it twice does no harm."""
+    _ENDING.set()
+    threads = [worker.end() for worker in list(_WORKERS)]
+    for thread in threads:
+        if thread is not None and thread is not threading.current_thread() and thread.ident is not None:
+            thread.join()
+
+
+def _begin_in_child() -> None:
+    """Forget work and threads in a forked process: they are its parent's."""
+    for worker in list(_WORKERS):
+        worker._forget()  # noqa: SLF001 - of this module
+
+
+atexit.register(_end)
+# Where Python offers it, before the thread pools of `concurrent.futures` are closed, on which a build's passes run.
+getattr(threading, "_register_atexit", atexit.register)(_end)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
 
 WORKER = Worker()
 

@@ -9,10 +9,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from cnnwidgets.errors import OptionError
-from cnnwidgets.explain.drawing import shown_figure
+from cnnwidgets.explain.drawing import PLAIN, shown_figure
 from cnnwidgets.images import colormaps
 from cnnwidgets.images.colormaps import AUTO, Sign
 from cnnwidgets.images.compose import blend, largest
+from cnnwidgets.text import displayable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,11 +70,12 @@ def plot(
     channels, height, width = one.layer.shape
     dead = int(one.statistics.dead.sum())
     figure.suptitle(
-        f"{one.name}: {channels} channels of {height}x{width}, {dead} dead; "
+        f"{displayable(one.name, 100)}: {channels} channels of {height}x{width}, {dead} dead; "
         f"{'all' if len(chosen) == channels else f'the first {len(chosen)}'} by {ranking.words}"
         f"{'' if ranking.units in ranking.words else f' ({ranking.units})'}; "
         + (f"one scale, up to {shared:.3g}" if scale == "shared" else "every tile on its own scale"),
         fontsize=10,
+        **PLAIN,
     )
     return figure
 
@@ -95,17 +97,18 @@ def plot_layers(
             vmax = largest(maps[channel], sign)
             _draw(axes, tile(maps[channel], vmax, sign, AUTO), f"{channel}: {ranking.score_words(channel)}")
         shape = "x".join(map(str, one.layer.shape))
-        row[0].text(-0.15, 0.5, f"{one.name}\n{shape}", transform=row[0].transAxes, ha="right", va="center", fontsize=8)
+        words, place = f"{displayable(one.name, 60)}\n{shape}", {"ha": "right", "va": "center"}
+        row[0].text(-0.15, 0.5, words, transform=row[0].transAxes, fontsize=8, **place, **PLAIN)
     some = "" if len(shown) == len(acts) else f"{len(shown)} of {len(acts)} layers; "
     figure.suptitle(
-        f"{some}the first {top} channels of each by {ranking.words}; every tile on its own scale", fontsize=10
+        f"{some}the first {top} channels of each by {ranking.words}; every tile on its own scale", fontsize=10, **PLAIN
     )
     return figure
 
 
 def _draw(axes: Axes, picture: Image.Image, title: str) -> None:
     axes.imshow(picture)
-    axes.set_title(title, fontsize=7, pad=2)
+    axes.set_title(displayable(title, 60), fontsize=7, pad=2, **PLAIN)
 
 
 def _check(top: int, scale: str) -> None:

@@ -14,6 +14,7 @@ from cnnwidgets.images.colormaps import AUTO, Sign
 from cnnwidgets.images.compose import blend, hatch, largest
 from cnnwidgets.images.encode import to_png
 from cnnwidgets.images.legend import legend
+from cnnwidgets.text import displayable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from cnnwidgets.explain.result import Heatmap
 
 MOST_PIXELS = 1600  # of a drawn picture's longer side
+PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
+"""For Matplotlib's texts with names in them: dollar signs and underscores are what they are."""
 
 
 def overlay(
@@ -102,12 +105,13 @@ def plot(heatmap: Heatmap, *, sign: Sign = "positive", colormap: str = AUTO, opa
         )
         where = f" at {heatmap.layer}" if heatmap.layer else ""
         far = heatmap.unfinished and f", {heatmap.unfinished}"
-        axes.set_title(f"{heatmap.title}{where}{far}\n{heatmap.target[index]}", fontsize=10)
+        name, layer_and_all = displayable(heatmap.target[index], 80), displayable(f"{heatmap.title}{where}{far}", 120)
+        axes.set_title(f"{layer_and_all}\n{name}", fontsize=10, **PLAIN)
         axes.set_xlabel("pixel")
         bounds = {"positive": (0, top), "negative": (-top, 0), "absolute": (0, top), "both": (-top, top)}[sign]
         name = colormaps.resolve(colormap, sign)
         scale = ScalarMappable(Normalize(*bounds), name + "_r" if sign == "negative" else name)
-        figure.colorbar(scale, ax=axes, shrink=0.8).set_label(heatmap.units)
+        figure.colorbar(scale, ax=axes, shrink=0.8).set_label(heatmap.units, **PLAIN)
     return figure
 
 

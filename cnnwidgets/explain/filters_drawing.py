@@ -10,9 +10,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from cnnwidgets.errors import OptionError
-from cnnwidgets.explain.drawing import shown_figure
+from cnnwidgets.explain.drawing import PLAIN, shown_figure
 from cnnwidgets.images import colormaps
 from cnnwidgets.images.tiles import contact_sheet
+from cnnwidgets.text import displayable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,7 +67,7 @@ def plot(filters: Filters, top: int = 64) -> Figure:
     axes = figure.add_subplot()
     axes.imshow(sheet, interpolation="none")
     axes.set_axis_off()
-    axes.set_title(_title(filters, len(chosen)), fontsize=10)
+    axes.set_title(_title(filters, len(chosen)), fontsize=10, **PLAIN)
     low, name = (0.0, "inferno") if filters.view == "strength" else (-1.0, _MAPS.get(filters.view, "gray"))
     scale = Normalize(low * filters.tile_scale, filters.tile_scale)
     said = {"rgb": " of red, green, blue", "planes": "", "strength": ", root of the sum of squares over the inputs"}
@@ -76,7 +77,7 @@ def plot(filters: Filters, top: int = 64) -> Figure:
 
 def _title(filters: Filters, shown: int) -> str:
     planes, rows, columns = filters.weights.shape[-3:]
-    which = f"{filters.layer}, {filters.kind}"
+    which = f"{displayable(filters.layer, 100)}, {filters.kind}"
     if filters.channel is not None:
         which += f", channel {filters.channel}"
     count = len(filters.tiles)

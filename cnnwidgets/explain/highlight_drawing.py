@@ -8,9 +8,10 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from cnnwidgets.errors import OptionError
-from cnnwidgets.explain.drawing import MOST_PIXELS, shown_figure
+from cnnwidgets.explain.drawing import MOST_PIXELS, PLAIN, shown_figure
 from cnnwidgets.images.encode import to_png
 from cnnwidgets.images.tiles import contact_sheet
+from cnnwidgets.text import displayable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,7 +57,7 @@ def plot(highlight: Highlight) -> Figure:
         axes.imshow(overlay(highlight, index), extent=(0, width, height, 0))
         axes.set_title(f"{share:.1%} highlighted", fontsize=9)
         axes.set_xlabel("pixel")
-    figure.suptitle(highlight.words, fontsize=10, wrap=True)
+    figure.suptitle(displayable(highlight.words, 300), fontsize=10, wrap=True, **PLAIN)
     return figure
 
 

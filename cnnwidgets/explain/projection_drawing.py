@@ -9,8 +9,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from cnnwidgets.errors import OptionError
-from cnnwidgets.explain.drawing import MOST_PIXELS, beside, enlarged, outline, shown_figure, stacked
+from cnnwidgets.explain.drawing import MOST_PIXELS, PLAIN, beside, enlarged, outline, shown_figure, stacked
 from cnnwidgets.images.encode import to_png
+from cnnwidgets.text import displayable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,12 +80,14 @@ def plot(projection: Projection) -> Figure:
     """Return a figure of every picture with the box and the crop of its projection; see `Projection.plot`."""
     count = len(projection)
     figure = shown_figure(figsize=(max(3.2 * count, 4.2), 6.4), layout="constrained")
-    figure.suptitle(f"{projection.title} at {projection.layer}: grey is 0, in {projection.units}", fontsize=10)
+    words = f"{projection.title} at {displayable(projection.layer, 100)}: grey is 0, in {projection.units}"
+    figure.suptitle(words, fontsize=10, **PLAIN)
     for index in range(count):
         height, width = projection.frames[index].picture_size
         axes = figure.add_subplot(2, count, index + 1)
         axes.imshow(_outlined(projection, index), extent=(0, width, height, 0))
-        axes.set_title(f"{projection.target[index]}\nactivation {projection.activations[index]:.3g}", fontsize=9)
+        name = displayable(projection.target[index], 60)
+        axes.set_title(f"{name}\nactivation {projection.activations[index]:.3g}", fontsize=9, **PLAIN)
         axes.set_xlabel("pixel")
         below = figure.add_subplot(2, count, count + index + 1)
         height, width = projection.values.shape[2:]

@@ -7,6 +7,7 @@ import platform
 import weakref
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,15 +50,15 @@ def _add(digest: hashlib._Hash, name: str, tensor: Tensor) -> None:
 
 @dataclass(frozen=True, eq=False)
 class ModelStamp:
-    """The state of a model at the time of an explanation, to be hashed when somebody asks.
+    """The state of a model at the time of an explanation, its weights and its structure, to be hashed on request.
 
     Hashing a hundred million weights takes longer than explaining with them, so it waits until a result is saved. The
-    stamp notices if the weights have been changed in between.
+    stamp notices if weights, modules, their settings, hooks or forwards have been changed in between.
     """
 
     model: weakref.ref[nn.Module]
     name: str
-    state: tuple[tuple[int, int], ...]
+    state: tuple[Any, ...]
 
     @classmethod
     def of(cls, model: nn.Module) -> ModelStamp:
@@ -66,7 +67,7 @@ class ModelStamp:
 
     @property
     def current(self) -> bool:
-        """Whether the model is still there, and its weights are what they were."""
+        """Whether the model is still there, and its weights and its structure are what they were."""
         model = self.model()
         return model is not None and _state(model) == self.state
 
@@ -76,6 +77,44 @@ class ModelStamp:
         return model_hash(model) if model is not None and self.current else None
 
 
-def _state(model: nn.Module) -> tuple[tuple[int, int], ...]:
+def _state(model: nn.Module) -> tuple[Any, ...]:
     # `_version` counts in-place changes; the optimisers' steps and load_state_dict are such.
-    return tuple((t.data_ptr(), t._version) for t in [*model.parameters(), *model.buffers()])  # noqa: SLF001
+    weights = tuple((t.data_ptr(), t._version) for t in [*model.parameters(), *model.buffers()])  # noqa: SLF001
+    return weights, structure(model)
+
+
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks")
+_NO_SETTINGS = frozenset(nn.Module().__dict__)  # tables of weights, children and hooks, and the mode
+_PLAIN = frozenset({bool, int, float, str, bytes, type(None), torch.dtype})
+_MOST_ENTRIES = 64  # of a setting that is a list; longer ones are rather data
+
+
+def structure(model: nn.Module) -> tuple[Any, ...]:
+    """Return what a model does besides its weights: of each module its path, class, forward, hooks and settings.
+
+    Functions count by identity. The mode (training or not) does not count: a model is explained as it predicts. It is
+    asked for with every move of a hand, hence one flat loop.
+    """
+    found: list[Any] = []
+    for path, part in model.named_modules(remove_duplicate=False):
+        kind, own = type(part), part.__dict__
+        found += (path, kind)
+        if isinstance(part, torch.jit.ScriptModule):  # what it does is compiled, and cannot be changed
+            continue
+        found.append(id(getattr(kind, "forward", None)))
+        for table in _HOOKS:
+            if own.get(table):
+                found += ((key, id(hook)) for key, hook in own[table].items())
+        for key, value in own.items():
+            if key not in _NO_SETTINGS:
+                found += (key, value if type(value) in _PLAIN else _setting(value))
+    return tuple(found)
+
+
+def _setting(value: Any) -> Any:
+    """Return what tells a setting from another one; None for what is none, such as a tensor that a forward notes."""
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, tuple | list):
+        return tuple(map(_setting, value)) if len(value) <= _MOST_ENTRIES else len(value)
+    return id(value) if callable(value) else None

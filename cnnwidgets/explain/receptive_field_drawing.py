@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnnwidgets.explain import drawing
 from cnnwidgets.images.encode import to_png
+from cnnwidgets.text import displayable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +44,7 @@ def plot(field: ReceptiveField) -> Figure:
         height, width = frame.picture_size
         axes.imshow(overlay(field, index), extent=(0, width, height, 0))
         axes.set_xlabel("pixel")
-    figure.suptitle(field.words, fontsize=9, wrap=True)
+    figure.suptitle(displayable(field.words, 300), fontsize=9, wrap=True, **drawing.PLAIN)
     return figure
 
 

@@ -6,6 +6,7 @@ import weakref
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -417,11 +418,11 @@ _TRACES: weakref.WeakKeyDictionary[nn.Module, dict[Any, Trace]] = weakref.WeakKe
 
 
 def signature(module: nn.Module) -> tuple[Any, ...]:
-    """Return what a trace depends on besides the input's shape: the modules, and every plain setting on them.
+    """Return what a trace depends on besides the input's shape: the modules, their hooks and every plain setting.
 
     Weights are not part of it: a trace holds none and stays true while a network is trained.
     """
-    plain = (int, float, str, bool, type(None))
+    plain = (int, float, str, bool, type(None), FunctionType, BuiltinFunctionType)
     return tuple(
         (
             path,
@@ -436,8 +437,8 @@ def signature(module: nn.Module) -> tuple[Any, ...]:
                     or (isinstance(value, tuple) and all(isinstance(item, plain) for item in value))
                 )
             ),
-            len(part._forward_hooks),  # noqa: SLF001
-            len(part._forward_pre_hooks),  # noqa: SLF001
+            tuple(part._forward_hooks),  # noqa: SLF001
+            tuple(part._forward_pre_hooks),  # noqa: SLF001
         )
         for path, part in module.named_modules(remove_duplicate=False)
     )

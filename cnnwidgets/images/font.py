@@ -7,6 +7,8 @@ from pathlib import Path
 
 from PIL import ImageFont
 
+from cnnwidgets.text import displayable
+
 
 @functools.cache
 def font(size: int) -> ImageFont.FreeTypeFont:
@@ -20,7 +22,8 @@ def font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def shortened(text: str, face: ImageFont.FreeTypeFont, room: float) -> str:
-    """Return a text that fits into `room` pixels, cut off with an ellipsis where it is too long."""
+    """Return a text in one line that fits into `room` pixels, cut off with an ellipsis where it is too long."""
+    text = displayable(text)
     while text and face.getlength(text) > room:
         text = text.removesuffix("…")[:-1] + "…" if len(text) > 1 else ""
     return text

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from cnnwidgets.images import colormaps
 from cnnwidgets.images.colormaps import AUTO, Sign
 from cnnwidgets.images.compose import check_sign
-from cnnwidgets.images.font import font
+from cnnwidgets.images.font import font, shortened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def legend(
     pen = ImageDraw.Draw(strip)
     pen.rectangle((_MARGIN - 1, _MARGIN - 1, _MARGIN + inner, _MARGIN + _BAR), outline="#888888")
     low, high = _ends(vmax, sign)
-    last = f"{_number(high)} {units}".rstrip()
+    last = shortened(f"{_number(high)} {units}".rstrip(), font(_TEXT), width - 2 * _MARGIN)
     below = _MARGIN + _BAR + 4
     pen.text((_MARGIN, below), _number(low), fill="black", font=font(_TEXT), anchor="la")
     pen.text((width - _MARGIN, below), last, fill="black", font=font(_TEXT), anchor="ra")

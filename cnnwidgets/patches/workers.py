@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import torch
@@ -47,9 +48,21 @@ class Workers(Generic[Result]):
 
     def submit(self, work: Callable[[], Result]) -> Iterator[Result]:
         """Take a piece of work, and return the results that have to be waited for before the next one is taken."""
-        self._waiting.append(self._pool.submit(work))
+        self._waiting.append(self._begun(work))
         while len(self._waiting) > self.count:
             yield self._waiting.popleft().result()
+
+    def _begun(self, work: Callable[[], Result]) -> Future[Result]:
+        """Begin a piece of work; where no thread can be started, which may be so for a moment, do it here and now."""
+        try:
+            return self._pool.submit(work)
+        except RuntimeError:  # also at the end of Python, when the work is cancelled in any case
+            done: Future[Result] = Future()
+            try:
+                done.set_result(work())
+            except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it, as from a thread
+                done.set_exception(error)
+            return done
 
     def rest(self) -> Iterator[Result]:
         """Return all results that have not been returned."""
@@ -81,8 +94,9 @@ def _alone() -> None:
         before = torch.get_num_threads()  # also lets torch settle this thread's number now, and not at its first pass
         torch.set_num_threads(1)
         reset = threading.Thread(target=torch.set_num_threads, args=(before,))
-        reset.start()
-        reset.join()
+        with suppress(RuntimeError):  # no thread can be started just now: those to come have one core each
+            reset.start()
+            reset.join()
 
 
 def _as_it_is() -> None:

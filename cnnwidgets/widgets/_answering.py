@@ -78,6 +78,7 @@ class Answering(Occluders):
         self._ask_anew()
 
     def _ask_anew(self) -> None:
+        self._touch()
         self._live.ask(Request(UNASKED, *self._held))
 
     def _complain(self, words: str) -> None:
@@ -90,7 +91,7 @@ class Answering(Occluders):
         """Return the scorer, a new one if the weights have been changed."""
         scorer = self._scorer
         if scorer.stale:
-            looked = Looked.at(self.clf, scorer.looked.network.subject.images)
+            looked = Looked.at(self.clf, scorer.looked.images)
             with self._lock:
                 if scorer is self._scorer:
                     self._see(looked)

@@ -14,7 +14,7 @@ from cnnwidgets.widgets._methods import CHOICES
 from cnnwidgets.widgets._store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.explain.method import Snapshot
@@ -85,11 +85,25 @@ class Answers:
                 self._drop()
             return self._errand.start(missing, lambda job: self._compute(job, missing, images), begin, again=again)
 
+    def fail(self, error: BaseException) -> None:
+        """Stop the work: the picture cannot be scored any more."""
+        self._errand.fail(error)
+
     def _drop(self) -> None:
         """Drop what is left of earlier work."""
         self._stopped = None
         self.store.drop_preview()
         self._show()
+
+    def rest(self, kept: Collection[Question]) -> None:
+        """Forget all heat maps but those of some questions."""
+        self.store.keep_only(kept)
+        self._errand.rest()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a map is being made."""
+        return self._errand.goes_on
 
     def cancel(self) -> None:
         """Stop the work; what was computed of a map stays."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import os
 from pathlib import Path
@@ -14,6 +15,8 @@ import traitlets
 from PIL import Image
 
 from cnnwidgets.errors import MissingDataError, refuse_unknown
+from cnnwidgets.text import sentence
+from cnnwidgets.widgets._page import FromPage
 
 _STATIC = Path(__file__).parent.parent / "static"
 _STILL_SIDE = 560  # pixels: the picture is stored in the notebook
@@ -21,10 +24,22 @@ _HOT = os.environ.get("ANYWIDGET_HMR") == "1"
 _WAIT = 2.0  # seconds that displaying waits for the first picture
 
 
-class Base(ipywidgets.DOMWidget):  # type: ignore[misc]
-    """What every widget is, whoever draws it: strict in its keywords, and a picture where no kernel runs."""
+class Base(FromPage):
+    """What every widget is, whoever draws it: strict with keywords and page, and a picture where no kernel runs."""
 
     _options: ClassVar[tuple[str, ...]] = ()
+    _own_layout: ipywidgets.Layout | None = None  # that was made for this widget alone
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if not isinstance(options.get("layout"), ipywidgets.Widget):
+            self._own_layout = self.layout
+
+    def close(self) -> None:
+        """Leave the page, with the layout that was made for this widget."""
+        super().close()
+        if self._own_layout is not None:
+            self._own_layout.close()
 
     def _refuse_unknown(self, options: dict[str, Any]) -> None:
         refuse_unknown(type(self).__name__, options, [*self._options, "layout"])
@@ -50,7 +65,7 @@ class Base(ipywidgets.DOMWidget):  # type: ignore[misc]
             return bundle
         still = self.snapshot()
         still.thumbnail((_STILL_SIDE, _STILL_SIDE))
-        text = self._described()
+        text = sentence(self._described(), 1000)
         data = {
             **data,
             "image/png": base64.b64encode(_png(still)).decode(),
@@ -98,6 +113,7 @@ class Widget(Base, anywidget.AnyWidget):
         super().__init__(**options)
 
 
+@functools.cache
 def _built(name: str) -> str:
     path = _STATIC / name
     if not path.is_file():

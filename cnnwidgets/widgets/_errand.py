@@ -77,6 +77,19 @@ class Errand:
         """Whether there is work that runs or waits, and was not told to stop."""
         return self._job is not None and self._lane.busy and not self._job.cancel.is_set()
 
+    def fail(self, error: BaseException) -> None:
+        """Drop the work, and have failed: it cannot be begun."""
+        with self._lock:
+            self._job, self._tasks = None, frozenset()
+            self._lane.cancel()
+            self.failed = error
+
+    def rest(self) -> None:
+        """Forget work that has ended, with all that it held."""
+        with self._lock:
+            if not self.goes_on:
+                self._job = None
+
     def cancel(self) -> None:
         """Stop the work."""
         self._lane.cancel()

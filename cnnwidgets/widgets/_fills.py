@@ -37,9 +37,21 @@ class Fills:
 
     def __init__(self, clf: Classifier, looked: Looked) -> None:
         self._looked = looked
-        self._palette = Palette.of(clf, looked)
+        self._clf = clf
+        self._colours: Palette | None = None
         self._known: dict[str, Tensor] = {}
         self._drawn: dict[str, dict[str, Any]] = {LOCAL: {"local": True}}
+
+    @property
+    def _palette(self) -> Palette:
+        found = self._colours
+        if found is None:
+            found = self._colours = Palette.of(self._clf, self._looked)
+        return found
+
+    def rest(self) -> None:
+        """Let go of the values, which are computed again when they are needed."""
+        self._known, self._colours = {}, None
 
     def values(self, baseline: str) -> Tensor | None:
         """Return the input (C,H,W) with everything hidden; None for the mean of what is hidden."""

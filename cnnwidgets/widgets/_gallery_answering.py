@@ -101,6 +101,7 @@ class Answering(Showing, Ordering, Pinning):
 
     def _answer(self, *, again: bool = False) -> None:
         """Show what is known, and have the rest made."""
+        self._touch()
         with self._lock:
             known = self._known
             self._notice()

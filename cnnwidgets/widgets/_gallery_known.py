@@ -59,6 +59,11 @@ class Known:
         """The layer that a gallery opens on."""
         return opening_layer(self.index)
 
+    def rest(self) -> None:
+        """Let go of tiles and of what was packed; both are made again when they are asked for."""
+        self.tiles = Tiles(self.index)
+        self._packed.clear()
+
     def packed(self, task: Task) -> dict[str, Any] | None:
         """Return what the browser gets, or None where it has not been made to the end: the same object every time."""
         return self._packed.get(task)

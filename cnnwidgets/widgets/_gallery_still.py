@@ -11,10 +11,11 @@ from PIL import Image, ImageDraw
 from cnnwidgets.explain.drawing import beside, stacked
 from cnnwidgets.explain.frame import Box
 from cnnwidgets.explain.geometry import interpolation
-from cnnwidgets.images.font import font
+from cnnwidgets.images.font import font, shortened
 from cnnwidgets.images.formats import readable
 from cnnwidgets.images.tiles import contact_sheet
 from cnnwidgets.patches.cut import cut
+from cnnwidgets.text import isolated
 from cnnwidgets.widgets._gallery_tiles import Missing
 from cnnwidgets.widgets._gallery_traits import DRAWN, KINDS
 from cnnwidgets.widgets._still import title
@@ -68,14 +69,16 @@ def described(gallery: Any) -> str:
         return f"NeuronGallery: the indexing of the pictures {doing}, {count} so far."
     of = f"{len(gallery.index):,} pictures"
     if gallery.view == "overview":
-        return f"NeuronGallery: {gallery.layer}, {gallery.index.layer(gallery.layer).shape[0]} channels; {of}."
-    label = "" if gallery.label is None else f" of {gallery.label}"
+        return (
+            f"NeuronGallery: {isolated(gallery.layer)}, {gallery.index.layer(gallery.layer).shape[0]} channels; {of}."
+        )
+    label = "" if gallery.label is None else f" of {isolated(gallery.label)}"
     if gallery.kind == "compare":
         which = f"strongest, random and {_kind_words(gallery, 'bottom')}"
     else:
         which = _kind_words(gallery, gallery.kind)
     how = f", {_MODES[gallery.mode]}" if gallery.mode in _MODES else ""
-    return f"NeuronGallery: {gallery.layer}, channel {gallery.channel}: {which} patches{label} in {of}{how}."
+    return f"NeuronGallery: {isolated(gallery.layer)}, channel {gallery.channel}: {which} patches{label} in {of}{how}."
 
 
 def _kind_words(gallery: Any, kind: str) -> str:
@@ -229,7 +232,7 @@ def _number(value: float) -> str:
 def _card(words: str, width: int = 420) -> Image.Image:
     """Return words on white, broken into lines."""
     face, lines, line = font(14), [], ""
-    for word in words.split():
+    for word in (shortened(each, face, width - 24) for each in words.split()):
         longer = f"{line} {word}".strip()
         if face.getlength(longer) > width - 24 and line:
             lines.append(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cnnwidgets.classifier import joined
 from cnnwidgets.errors import LayerError
 from cnnwidgets.explain.activations import activations
 from cnnwidgets.explain.contributions import contributions_of
@@ -54,26 +55,32 @@ class Known:
     Args:
         clf: the classifier.
         looked: what it makes of the first picture.
-        images: all pictures.
+        second: a second picture, or None.
 
     Raises:
         LayerError: the network has no map.
 
     """
 
-    def __init__(self, clf: Classifier, looked: Looked, images: Prepared) -> None:
+    def __init__(self, clf: Classifier, looked: Looked, second: Prepared | None = None) -> None:
         self.layers = all_layers(looked.network.trace)
         if not self.layers:
+            size = " x ".join(map(str, looked.images.x.shape[2:]))
             raise LayerError(
-                f"For an input of {' x '.join(map(str, images.x.shape[2:]))} pixels this network has no layer with "
+                f"For an input of {size} pixels this network has no layer with "
                 "more than one cell, so there are no maps to show. Give a larger picture, or a convolutional network."
             )
-        self._clf, self._looked, self._images = clf, looked, images
+        self._clf, self._looked, self._second = clf, looked, second
         self._by_name = {layer.name: layer for layer in self.layers}
         self._acts: Activations | None = None
         self._packed: Bounded[Task, dict[str, Any]] = Bounded(_PACKED, _bytes)
         self._provisional: tuple[Task, dict[str, Any]] | None = None
         self._contributions: dict[Task, Contributions] = {}
+
+    @property
+    def _images(self) -> Prepared:
+        first = self._looked.images
+        return first if self._second is None else joined([first, self._second])
 
     @property
     def default(self) -> Layer:
@@ -91,6 +98,13 @@ class Known:
     def stale(self) -> bool:
         """Whether the model's weights have been changed since."""
         return bool(ModelStamp.of(self._clf.model).state != self._looked.weights)
+
+    def rest(self) -> None:
+        """Let go of activations, of what was packed and of the network; all are made again when they are asked for."""
+        self._packed.clear()
+        self._contributions.clear()
+        self._acts, self._provisional = None, None
+        self._looked.rest()
 
     def is_made(self, task: Task) -> bool:
         """Whether what the browser gets is there, and is final."""

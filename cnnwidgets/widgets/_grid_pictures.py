@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from cnnwidgets.classifier import joined
 from cnnwidgets.errors import ImageError, OptionError
 from cnnwidgets.explain.network import picture_of
 from cnnwidgets.widgets import _protocol as protocol
@@ -58,16 +57,16 @@ class Pictures(PictureWidget):
             LayerError: the network has no map.
 
         """
-        first = looked.network.subject.images
         if second is None:
-            return Known(self.clf, looked, first)
+            return Known(self.clf, looked)
+        first = looked.images
         sizes = [tuple(images.x.shape[1:]) for images in (first, second)]
         if sizes[0] != sizes[1]:
             raise ImageError(
                 f"The pictures become inputs of two shapes, {sizes[0]} and {sizes[1]}: they cannot be compared. Give a "
                 "Classifier with a preprocessing that brings them to one size, or set other = None."
             )
-        return Known(self.clf, looked, joined([first, second]))
+        return Known(self.clf, looked, second)
 
     def _look(self, image: Any) -> Looked:
         looked = super()._look(image)

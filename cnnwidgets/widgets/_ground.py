@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cnnwidgets.classifier import Classifier
     from cnnwidgets.images.strokes import Stroke
 
-    State = tuple[tuple[int, int], ...]  # of the weights
+    State = tuple[Any, ...]  # of the model
 
 SIDE = 320  # pixels of a pad without a photograph
 _SMALLEST, _LARGEST = 320, 480  # pixels that a picture's longer side has on the page
@@ -43,7 +43,6 @@ class Ground:
         ModelError: as `Scored.of`; other exceptions are those of the model.
 
     Attributes:
-        shown: the painting for the page; for one thread at a time.
         scale: pixels on the page per pixel of the picture.
 
     """
@@ -53,26 +52,50 @@ class Ground:
         self._clf = clf
         self._asking = threading.Lock()
         self._clean = self._asked()
+        self._tools = tuple(tools)
+        self._painting = threading.Lock()
+        self._paintings: tuple[Painting, Painting] | None = None
         longer = max(picture.size)
         self.scale = min(max(longer, _SMALLEST), _LARGEST) / longer
-        size = (max(1, round(picture.width * self.scale)), max(1, round(picture.height * self.scale)))
-        soft = picture.filter(ImageFilter.GaussianBlur(min(picture.size) * _BLUR))
-        below, soft_below = (each.resize(size, Image.Resampling.BICUBIC) for each in (picture, soft))
-        self._exact = Painting(np.asarray(picture), _fills(tools, picture, soft))
         self._lock = threading.Lock()
-        self.shown = Painting(np.asarray(below), _fills(tools, below, soft_below), scale=self.scale)
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height on the page."""
-        height, width = self.shown.pixels.shape[:2]
-        return width, height
+        return max(1, round(self.picture.width * self.scale)), max(1, round(self.picture.height * self.scale))
+
+    def _made(self) -> tuple[Painting, Painting]:
+        """Return both paintings, the exact one first; made again where they were let go of."""
+        with self._painting:
+            if self._paintings is None:
+                picture = self.picture
+                soft = picture.filter(ImageFilter.GaussianBlur(min(picture.size) * _BLUR))
+                below, soft_below = (each.resize(self.size, Image.Resampling.BICUBIC) for each in (picture, soft))
+                exact = Painting(np.asarray(picture), _fills(self._tools, picture, soft))
+                shown = Painting(np.asarray(below), _fills(self._tools, below, soft_below), scale=self.scale)
+                self._paintings = exact, shown
+            return self._paintings
+
+    @property
+    def shown(self) -> Painting:
+        """The painting for the page; for one thread at a time."""
+        return self._made()[1]
+
+    @property
+    def _exact(self) -> Painting:
+        return self._made()[0]
+
+    def rest(self) -> None:
+        """Let go of both paintings; the strokes are drawn again when they are needed."""
+        with self._painting:
+            self._paintings = None
 
     def painted(self, strokes: Sequence[Stroke]) -> Image.Image:
         """Return the picture with strokes, exactly as the network gets it."""
         with self._lock:
-            self._exact.show(strokes)
-            return Image.fromarray(self._exact.pixels.copy())
+            exact = self._exact
+            exact.show(strokes)
+            return Image.fromarray(exact.pixels.copy())
 
     @property
     def clean(self) -> Scored:

@@ -9,14 +9,16 @@ import traitlets
 from torch import nn
 
 from cnnwidgets.classifier import Classifier
-from cnnwidgets.errors import CnnWidgetsError, OptionError
+from cnnwidgets.errors import OptionError
 from cnnwidgets.widgets._base import Widget
 from cnnwidgets.widgets._lock import ViewLock
+from cnnwidgets.widgets._memory import RESIDENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LOG = logging.getLogger(__name__)
+_PATIENCE = 20.0  # seconds that a page that opens, or a result in Python, waits for what was let go of
 
 
 def classifier_of(clf: Any) -> Classifier:
@@ -36,17 +38,71 @@ def classifier_of(clf: Any) -> Classifier:
 class ModelWidget(Widget):
     """A widget that asks one network."""
 
+    _bulk: ClassVar[tuple[str, ...]] = ()  # traits that are let go of at rest: the page keeps them
     _results: ClassVar[tuple[str, ...]] = ()  # traits that the work sets: observers hear of them outside of the lock
 
     _status = traitlets.Dict().tag(sync=True)
+    _view_count = traitlets.Int(0, allow_none=True).tag(sync=True)  # 0, not None: ipywidgets has the page count
 
     def __init__(self, **options: Any) -> None:
         self._lock = ViewLock()
+        self._at_rest = False
         super().__init__(**options)
+        self.observe(self._on_views, names=["_view_count"])
 
-    def _refuse(self, message: str) -> None:
-        """Say in the cell why a value from the browser was not taken."""
+    # Memory.
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a page has said that it has a view of it."""
+        return bool(self._view_count)
+
+    def _on_views(self, change: Any) -> None:
+        if change.old and not change.new:
+            RESIDENTS.rest(self)
+
+    def _touch(self) -> None:
+        """Be awake, and among the latest widgets."""
+        self._at_rest = False
+        RESIDENTS.touch(self)
+
+    def rest(self) -> bool:
+        """Let go of what can be computed again: it is, as soon as something is asked; return False while it works."""
+        with self._lock:
+            if self._at_rest or self.comm is None:
+                return True
+            if self._is_busy():
+                return False
+            self._at_rest = True
+            for name in self._bulk:  # unheard: the page goes on showing it
+                self._trait_values[name] = {}
+            self._let_go()
+            return True
+
+    def _is_busy(self) -> bool:
+        """Whether work is under way."""
         raise NotImplementedError
+
+    def _let_go(self) -> None:
+        """Let go of what can be computed again."""
+        raise NotImplementedError
+
+    def wake(self, seconds: float = _PATIENCE) -> None:
+        """Have what was let go of at rest computed again, and wait for it for some seconds; nothing if it is awake."""
+        if self._at_rest:
+            self._at_rest = False
+            self._wake(seconds)
+
+    def _wake(self, seconds: float) -> None:
+        """Have what was let go of computed again, and wait for it so long."""
+        raise NotImplementedError
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:  # noqa: FBT001, FBT002 - as ipywidgets has it
+        """Return the state for a page; one that opens, or an export, gets all of it."""
+        wanted = self._bulk if key is None else {key} if isinstance(key, str) else set(key)
+        if getattr(self, "_at_rest", False) and not set(self._bulk).isdisjoint(wanted):
+            self.wake()
+        return super().get_state(key, drop_defaults)
 
     def _put_back(self, change: Any, handler: Callable[[Any], None]) -> None:
         """Give a trait the value that it had, unheard by the handler that refuses the new one."""
@@ -86,11 +142,3 @@ class ModelWidget(Widget):
 
     def _failed_to_hear(self, name: str, words: str) -> None:
         """Take note that an observer of a result has failed; it has been logged."""
-
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Take what the browser sends; what is refused is said in the cell, and nothing is changed by it."""
-        try:
-            super().set_state(sync_data)
-        except (CnnWidgetsError, traitlets.TraitError) as error:
-            self._refuse(str(error))
-            self.send_state([name for name in sync_data if name in self.keys])

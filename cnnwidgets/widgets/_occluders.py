@@ -111,10 +111,9 @@ class Occluders(Hand, PictureWidget):
         if list(change.new) != self.boxes[self.active]:
             self.boxes = [list(change.new) if number == self.active else box for number, box in enumerate(self.boxes)]
 
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Take what the browser sends; what is refused is said in the cell, and nothing is changed by it."""
-        self._handling.written = sync_data.get("boxes")
+    def _take_state(self, state: dict[str, Any]) -> None:
+        self._handling.written = state.get("boxes")
         try:
-            super().set_state(sync_data)
+            super()._take_state(state)
         finally:
             self._handling.written = None

@@ -39,7 +39,7 @@ class Palette:
     def of(cls, clf: Classifier, looked: Looked) -> Palette:
         """Ask the preprocessing; for a tensor without a picture, its own range is taken for black and white."""
         x = looked.network.x[0]
-        if looked.network.subject.images.pictures[0] is not None:
+        if looked.images.pictures[0] is not None:
             size = looked.picture.size
             ends = [clf.prepare(Image.new("RGB", size, colour)).x[0].to(x) for colour in ("black", "white")]
             seen = (ends[1] - ends[0]).abs().amin(0) > 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cnnwidgets.errors import OptionError
+from cnnwidgets.errors import OptionError, brief
 from cnnwidgets.explain.frame import Box
 from cnnwidgets.explain.windows import Shape, Spot, Window
 from cnnwidgets.widgets._numbers import is_finite
@@ -81,7 +81,7 @@ def checked_boxes(value: Any, width: int, height: int) -> list[Box]:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if not isinstance(value, list | tuple):
-        raise OptionError(f"boxes={value!r} is no list. {_FORM}")
+        raise OptionError(f"boxes={brief(value)} is no list. {_FORM}")
     if not 1 <= len(value) <= _MOST:
         raise OptionError(f"boxes has {len(value)} entries; 1 to {_MOST} occluders are possible. {_FORM}")
     return [_checked(box, number, width, height) for number, box in enumerate(value)]
@@ -113,7 +113,7 @@ def checked_active(value: Any, count: int) -> int:
 
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < count:
-        raise OptionError(f"active={value!r}: give the index of one of the {count} boxes, 0 to {count - 1}.")
+        raise OptionError(f"active={brief(value)}: give the index of one of the {count} boxes, 0 to {count - 1}.")
     return value
 
 

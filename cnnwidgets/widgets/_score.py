@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnnwidgets.explain.outputs import UNITS
+from cnnwidgets.text import isolated
 from cnnwidgets.widgets._scored import Scored
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Reading:
     @classmethod
     def of(cls, looked: Looked, scores: Tensor, target: int, measure: str) -> Reading:
         """Read (1, classes) scores off as `looked` tells what they are."""
-        answer = Scored.read(scores, looked.kind, looked.network.subject.classes)
+        answer = Scored.read(scores, looked.kind, looked.classes)
         if measure == "probability":
             return cls(answer.share(target), "probability", answer)
         return cls(float(scores[0, target]), UNITS[looked.kind], answer)
@@ -117,11 +118,12 @@ class Reading:
 
 def in_numbers(score: Score) -> str:
     """Return a score in words: "tiger cat 12.3 %, 26.9 points less than on the whole picture"."""
+    name = isolated(score.name)
     if score.units != "probability":
         more = "more" if score.change > 0 else "less"
-        return f"{score.name} {score.score:.3g} {score.units}, {abs(score.change):.3g} {more} than on the whole picture"
+        return f"{name} {score.score:.3g} {score.units}, {abs(score.change):.3g} {more} than on the whole picture"
     points = f"{abs(100 * score.change):.1f}"
     more = "as on the whole picture"
     if points != "0.0":
         more = f"{points} points {'more' if score.change > 0 else 'less'} than on the whole picture"
-    return f"{score.name} {100 * score.score:.1f} %, {more}"
+    return f"{name} {100 * score.score:.1f} %, {more}"

@@ -36,6 +36,12 @@ class Scorer:
         self._clf = clf
         self._fills = Fills(clf, looked)
 
+    def rest(self) -> None:
+        """Let go of engines, fills and the network, which are made again when they are needed."""
+        self.engines.clear()
+        self._fills.rest()
+        self.looked.rest()
+
     @property
     def stale(self) -> bool:
         """Whether the model's weights have been changed since."""

@@ -90,6 +90,11 @@ class SketchWork:
         self._lane.cancel()
         self._ink.cancel()
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is being drawn or scored."""
+        return self._lane.busy or self._ink.busy
+
     def wait(self, timeout: float | None) -> bool:
         """Wait until page and answer are up to date; return whether that was reached in time (seconds)."""
         end = None if timeout is None else time.monotonic() + timeout
@@ -97,15 +102,16 @@ class SketchWork:
 
     def _draw(self, _job: Job) -> None:
         ground, page = self._ground, self._page
-        box = ground.shown.show(self._drawing.strokes)
+        shown = ground.shown
+        box = shown.show(self._drawing.strokes)
         if self._drawn != (ground, page):
             box = (0, 0, *ground.size)
         if box is None:
             return
-        self._surface.put(ground.shown.pixels, box)
+        self._surface.put(shown.pixels, box)
         self._drawn = ground, page
         if not self._drawing.is_down:
-            self._surface.keep(ground.shown.pixels)
+            self._surface.keep(shown.pixels)
 
     def _answer(self, target: int | None) -> None:
         ground, strokes = self._ground, self._drawing.strokes

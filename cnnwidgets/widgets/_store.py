@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cnnwidgets.widgets import _protocol as protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Collection, Hashable
 
     from cnnwidgets.explain.result import Heatmap
 
@@ -64,6 +64,12 @@ class Store:
             self._packed.pop(key, None)
         self._partial.clear()
         self._stopped = False
+
+    def keep_only(self, keys: Collection[Hashable]) -> None:
+        """Forget the finished heat maps of all other questions."""
+        for key in [key for key in self._done if key not in keys]:
+            del self._done[key]
+            self._packed.pop(key, None)
 
     def clear(self) -> None:
         """Forget everything."""

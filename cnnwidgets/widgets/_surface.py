@@ -11,6 +11,9 @@ from ipycanvas.canvas import _CanvasManager
 from PIL import Image
 
 from cnnwidgets.images.encode import to_png
+from cnnwidgets.widgets._closing import close_whole
+from cnnwidgets.widgets._page import FromPage
+from cnnwidgets.widgets._page_tables import CANVAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +21,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnnwidgets.images.painting import Box
+
+
+class PageCanvas(FromPage, ipycanvas.Canvas):  # type: ignore[misc]
+    """A canvas whose events are checked before they are handled."""
+
+    _page = CANVAS
 
 
 class Surface:
@@ -53,7 +62,7 @@ class Surface:
     ) -> None:
         self._lock = threading.Lock()
         self._manager = _CanvasManager()
-        self.canvas = ipycanvas.Canvas(_canvas_manager=self._manager, width=width, height=height)
+        self.canvas = PageCanvas(_canvas_manager=self._manager, width=width, height=height)
         self._down, self._move, self._up, self._key = down, move, up, key
         self.resize(width, height)
         self.canvas.on_mouse_down(down)
@@ -92,7 +101,7 @@ class Surface:
 
     def close(self) -> None:
         """Leave the page."""
-        self.canvas.close()
+        close_whole(self.canvas)
         self._manager.close()
 
     def _lift(self, x: float, y: float) -> None:

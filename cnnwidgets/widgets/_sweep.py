@@ -54,7 +54,7 @@ class Order:
         """Run it step by step."""
         return sweep_snapshots(
             clf,
-            self.looked.network.subject.images,
+            self.looked.images,
             window=self.window,
             stride=self.stride,
             baseline=self.question.baseline,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw
 
 from cnnwidgets.images.font import font, shortened
+from cnnwidgets.text import displayable, isolated
 
 if TYPE_CHECKING:
     from cnnwidgets.widgets._scored import Scored
@@ -70,16 +71,17 @@ class Tally:
         name, share, change = self.headline()
         if not name:
             return self.message or "nothing drawn yet"
-        return f"{name} {share}" + (f", {change} points against the untouched picture" if change else "")
+        return f"{isolated(name)} {share}" + (f", {change} points against the untouched picture" if change else "")
 
     def html(self) -> str:
         """Return it for the page, every name escaped."""
-        name, share, change = map(escape, self.headline())
+        name, share, change = (escape(displayable(part)) for part in self.headline())
         parts = []
         if name:
             change = change and f"{change} points"
             parts.append(
-                f'<div class="cnnw-tally-head"><span class="cnnw-tally-name">{name}</span> <span>{share}</span>'
+                f'<div class="cnnw-tally-head"><span class="cnnw-tally-name" dir="auto">{name}</span> '
+                f"<span>{share}</span>"
                 f'<span class="cnnw-tally-change">{change}</span></div>'
             )
         parts += [_row(*row) for row in self.rows()]
@@ -127,10 +129,12 @@ def points(change: float) -> str:
 
 
 def _row(name: str, value: float, before: float | None) -> str:
+    name = displayable(name)
     change = "" if before is None else f'<span class="cnnw-tally-change">{points(value - before)}</span>'
     tick = "" if before is None else f'<i class="cnnw-tally-tick" style="left:{100 * before:.2f}%"></i>'
     return (
-        f'<div class="cnnw-tally-row"><span class="cnnw-tally-label" title="{escape(name, quote=True)}">{escape(name)}'
-        f"</span><span>{percent(value)}</span>{change}</div>"
+        f'<div class="cnnw-tally-row"><span class="cnnw-tally-label" dir="auto" '
+        f'title="{escape(name, quote=True)}">{escape(name)}</span>'
+        f"<span>{percent(value)}</span>{change}</div>"
         f'<div class="cnnw-tally-bar"><b style="width:{100 * value:.2f}%"></b>{tick}</div>'
     )

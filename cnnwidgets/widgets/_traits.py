@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, get_args
 
 import traitlets
 
-from cnnwidgets.errors import LayerError, OptionError, TargetError, nearest
+from cnnwidgets.errors import CnnWidgetsError, LayerError, OptionError, TargetError, brief, nearest
 from cnnwidgets.images import colormaps
 from cnnwidgets.widgets._numbers import is_finite
+from cnnwidgets.widgets._words import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,26 @@ def refusing() -> Iterator[None]:
         raise RefusedTargetError(str(error)) from None
     except LayerError as error:
         raise RefusedLayerError(str(error)) from None
+    except CnnWidgetsError as error:
+        raise RefusedOptionError(str(error)) from error
+    except traitlets.TraitError:
+        raise
+    except Exception as error:  # the model no longer runs: traitlets must put the old value back all the same
+        words = in_words(error, "this value was checked")
+        raise RefusedOptionError(f"{words['message']} {words['remedy']}") from error
+
+
+class Recomputed(traitlets.Instance):  # type: ignore[type-arg]
+    """A result that a widget lets go of at rest: whoever asks for it then has it computed again, and waits."""
+
+    def get(self, obj: Any, cls: Any = None) -> Any:
+        """Return the result, or None where there is none."""
+        found = super().get(obj, cls)
+        if found is not None or not getattr(obj, "_at_rest", False):
+            return found
+        with suppress(RuntimeError):  # on the worker's own thread nothing can be waited for
+            obj.wake()
+        return super().get(obj, cls)
 
 
 class Checked(traitlets.TraitType):  # type: ignore[type-arg]
@@ -55,7 +76,8 @@ class Choice(traitlets.Unicode):  # type: ignore[type-arg]
         """Return the value if it is one of the words."""
         if value not in self.values:
             raise RefusedOptionError(
-                f"{self.name}={value!r} is not known.{nearest(value, self.values)} Known are: {', '.join(self.values)}."
+                f"{self.name}={brief(value)} is not known.{nearest(value, self.values)} "
+                f"Known are: {', '.join(self.values)}."
             )
         return str(super().validate(obj, value))
 
@@ -66,7 +88,7 @@ class Share(traitlets.Float):  # type: ignore[type-arg]
     def validate(self, obj: Any, value: Any) -> float:
         """Return the value if it is from 0 to 1."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise RefusedOptionError(f"{self.name}={value!r}: give a number from 0 to 1.")
+            raise RefusedOptionError(f"{self.name}={brief(value)}: give a number from 0 to 1.")
         return float(super().validate(obj, float(value)))
 
 
@@ -81,7 +103,7 @@ class Pixels(traitlets.Int):  # type: ignore[type-arg]
         """Return the number if it is one of the range."""
         if isinstance(value, bool) or not isinstance(value, int) or not self.least <= value <= self.most:
             raise RefusedOptionError(
-                f"{self.name}={value!r}: give a whole number of pixels, {self.least} to {self.most}."
+                f"{self.name}={brief(value)}: give a whole number of pixels, {self.least} to {self.most}."
             )
         return int(super().validate(obj, value) or 0)
 
@@ -92,7 +114,7 @@ class Magnification(traitlets.Float):  # type: ignore[type-arg]
     def validate(self, obj: Any, value: Any) -> float:
         """Return the number if it is finite and 1 or more."""
         if not is_finite(value) or value < 1:
-            raise RefusedOptionError(f"{self.name}={value!r}: give a finite number, 1 or more.")
+            raise RefusedOptionError(f"{self.name}={brief(value)}: give a finite number, 1 or more.")
         return float(super().validate(obj, float(value)))
 
 
@@ -105,7 +127,9 @@ class Point(traitlets.TraitType):  # type: ignore[type-arg]
             return None
         numbers = list(value) if isinstance(value, list | tuple) else []
         if len(numbers) != 2 or not all(map(is_finite, numbers)):
-            raise RefusedOptionError(f"{self.name}={value!r}: give two finite numbers [x, y], or None for the middle.")
+            raise RefusedOptionError(
+                f"{self.name}={brief(value)}: give two finite numbers [x, y], or None for the middle."
+            )
         return [float(number) for number in numbers]
 
 

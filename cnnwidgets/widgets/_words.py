@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cnnwidgets.errors import CnnWidgetsError
+from cnnwidgets.errors import CnnWidgetsError, clipped
+
+_MOST = 2000  # characters: an error of the user's model may hold a whole tensor
 
 
 def in_words(error: BaseException, doing: str) -> dict[str, str]:
@@ -11,8 +13,8 @@ def in_words(error: BaseException, doing: str) -> dict[str, str]:
     An error of cnnwidgets names its remedy itself; one of the user's model is shown as Python would show it.
     """
     if isinstance(error, CnnWidgetsError):
-        return {"message": str(error), "remedy": ""}
+        return {"message": clipped(str(error), _MOST), "remedy": ""}
     return {
-        "message": f"{type(error).__name__}: {error}",
+        "message": clipped(f"{type(error).__name__}: {error}", _MOST),
         "remedy": f"This came up while {doing}. Does the model run on this image outside the widget?",
     }

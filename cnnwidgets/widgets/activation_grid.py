@@ -10,6 +10,7 @@ from cnnwidgets.errors import Cancelled, OptionError
 from cnnwidgets.explain.highlight import Highlight
 from cnnwidgets.explain.layer import times
 from cnnwidgets.explain.layer_activations import LayerActivations
+from cnnwidgets.text import isolated
 from cnnwidgets.widgets._errand import Errand
 from cnnwidgets.widgets._grid_known import Task
 from cnnwidgets.widgets._grid_pinning import Pinning
@@ -18,7 +19,8 @@ from cnnwidgets.widgets._grid_region import checked_region
 from cnnwidgets.widgets._grid_still import grid_still, plain
 from cnnwidgets.widgets._grid_traits import Arranging, Looking, Painted
 from cnnwidgets.widgets._looked import Looked
-from cnnwidgets.widgets._traits import Overlay, refusing
+from cnnwidgets.widgets._page_tables import ACTIVATION_GRID
+from cnnwidgets.widgets._traits import Overlay, Recomputed, refusing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +64,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
     """
 
     _bundle: ClassVar[str] = "activation_grid"
+    _page = ACTIVATION_GRID
     _options: ClassVar[tuple[str, ...]] = (
         *Looking.class_own_traits(),
         *Arranging.class_own_traits(),
@@ -69,8 +72,9 @@ class ActivationGrid(Arranging, Painted, Pinning):
     )
     _of_the_picture = ("sort", "target", "region", *Looking.class_own_traits())
     _results = ("activations",)
+    _bulk = ("_sheet", "_filters", "_kernel")
 
-    activations = traitlets.Instance(
+    activations = Recomputed(
         LayerActivations,
         allow_none=True,
         read_only=True,
@@ -142,7 +146,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
         self._answer()
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        kind = content.get("kind") if isinstance(content, dict) else None
+        kind = content["kind"]
         if kind == "cancel":
             self.cancel()
         elif kind == "retry":
@@ -164,6 +168,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
 
     def _answer(self, *, again: bool = False) -> None:
         """Show what is known, and have the rest computed."""
+        self._touch()
         with self._lock:
             known, stale = self._known, self._known.stale
             missing = [(known, task) for task in self._tasks() if stale or not known.is_made(task)]
@@ -189,7 +194,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
         """Return what there is to know and to do; look again if the weights have been changed."""
         known = self._known
         if known.stale:
-            looked = Looked.at(self.clf, self._looked.network.subject.images)
+            looked = Looked.at(self.clf, self._looked.images)
             with self._lock:
                 if known is self._known:
                     self._see(looked)
@@ -213,6 +218,20 @@ class ActivationGrid(Arranging, Painted, Pinning):
         """Tell the browser how things stand; `more` may set message and remedy."""
         blank = {"done": 0, "total": 0, "message": "", "remedy": ""}
         self._status = {**blank, **more, "state": state, "method": "activations", "ask": self._ask}
+
+    # Memory.
+
+    def _is_busy(self) -> bool:
+        return self._errand.goes_on
+
+    def _let_go(self) -> None:
+        self._known.rest()
+        self._errand.rest()
+        self._trait_values["activations"] = None  # unheard: whoever asks for them has them computed again
+
+    def _wake(self, seconds: float) -> None:
+        self._answer()
+        self._settle(seconds)
 
     # For Python.
 
@@ -245,7 +264,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
 
     def refresh(self) -> None:
         """Compute what is shown anew: after weights were changed in a way that PyTorch does not count (`.data`)."""
-        looked = Looked.at(self.clf, self._looked.network.subject.images)
+        looked = Looked.at(self.clf, self._looked.images)
         with self._lock:
             self._see(looked)
         self._answer(again=True)
@@ -279,6 +298,7 @@ class ActivationGrid(Arranging, Painted, Pinning):
 
     def snapshot(self) -> Image.Image:
         """Return what is shown as a PIL picture: the photograph with what is pinned, and the first tiles."""
+        self.wake()
         with self._lock:
             unit, shown = self._pinned, self._shown()
             convolution = self._sheet.get("filters", "") if self.tab == "filters" else ""
@@ -292,9 +312,10 @@ class ActivationGrid(Arranging, Painted, Pinning):
         return None if found is None or order is None or self._known.stale else (found, order)
 
     def _described(self) -> str:
+        self.wake()
         with self._lock:
             unit, shown = self._pinned, self._shown()
         if shown is None:
-            return f"ActivationGrid: {unit.layer}; not computed yet."
+            return f"ActivationGrid: {isolated(unit.layer)}; not computed yet."
         pinned = "" if unit.channel is None else f"; channel {unit.channel}"
-        return f"ActivationGrid: {unit.layer}, {times(shown[0].layer.shape)}, by {shown[1].words}{pinned}."
+        return f"ActivationGrid: {isolated(unit.layer)}, {times(shown[0].layer.shape)}, by {shown[1].words}{pinned}."

@@ -10,15 +10,18 @@ from cnnwidgets.explain.layers import find_layer
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.predictions import Predictions
+from cnnwidgets.text import isolated
 from cnnwidgets.widgets import _protocol as protocol
 from cnnwidgets.widgets._answers import Answers
 from cnnwidgets.widgets._answers import Question as Asked
 from cnnwidgets.widgets._looked import Looked
 from cnnwidgets.widgets._methods import CHOICES, pack_choices
+from cnnwidgets.widgets._page_tables import HEATMAP_VIEW
 from cnnwidgets.widgets._picture import PictureWidget
 from cnnwidgets.widgets._question import Question
 from cnnwidgets.widgets._still import still
 from cnnwidgets.widgets._traits import Overlay, refusing
+from cnnwidgets.widgets._words import in_words
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -52,6 +55,7 @@ class HeatmapView(Question, Overlay, PictureWidget):
     """
 
     _bundle: ClassVar[str] = "heatmap_view"
+    _page = HEATMAP_VIEW
     _options: ClassVar[tuple[str, ...]] = (*_QUESTION, *Overlay.class_own_traits(), "show_box")
     _of_the_picture = _QUESTION
     _results = ("heatmap", "predictions")
@@ -122,7 +126,7 @@ class HeatmapView(Question, Overlay, PictureWidget):
 
     def _question(self, method: str) -> Asked:
         return Asked(
-            picture=self._looked.network.image_hashes[0],
+            picture=self._looked.image_hash,
             method=method,
             target=self.target,
             instead_of=self.instead_of,
@@ -137,11 +141,21 @@ class HeatmapView(Question, Overlay, PictureWidget):
         self._answer()
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        kind = content.get("kind") if isinstance(content, dict) else None
+        kind = content["kind"]
         if kind == "cancel":
             self.cancel()
         elif kind == "retry":
             self._answer(again=True)
+
+    def _is_busy(self) -> bool:
+        return self._answers.busy
+
+    def _let_go(self) -> None:
+        self._answers.rest([self._question(self.method)])
+        self._looked.rest()
+
+    def _wake(self, _seconds: float) -> None:
+        self._answer()
 
     def cancel(self) -> None:
         """Stop the work in the background. What is already there stays, of a map that is half-way, too."""
@@ -164,16 +178,27 @@ class HeatmapView(Question, Overlay, PictureWidget):
 
     def _answer(self, *, again: bool = False) -> None:
         """Show what is known of the question, and have the rest computed."""
+        self._touch()
         with self._lock:
-            if ModelStamp.of(self.clf.model).state != self._looked.weights:
-                self._see(Looked.at(self.clf, self.image))  # the weights have been changed: the bars, too
+            if ModelStamp.of(self.clf.model).state != self._looked.weights and not self._look_again():
+                return
             wanted = sorted(CHOICES, key=self._turn) if self.compare else [self.method]
             questions = tuple(self._question(name) for name in wanted if not self._unavailable(name))
             self._show()
-            if self._answers.ask(questions, self._looked.network.subject.images, again=again):
+            if self._answers.ask(questions, self._looked.images, again=again):
                 self._status = {**self._status, "ask": self._ask}
             else:
                 self._say("idle", self.method)
+
+    def _look_again(self) -> bool:
+        """Look at the picture with the model as it is now, bars and all; return whether the model still runs."""
+        try:
+            self._see(Looked.at(self.clf, self.image))
+        except Exception as error:  # noqa: BLE001 - the user's model may raise anything
+            self._answers.fail(error)
+            self._say("error", self.method, **in_words(error, "the picture was scored"))
+            return False
+        return True
 
     def _turn(self, method: str) -> tuple[bool, bool]:
         return CHOICES[method].slow, method != self.method
@@ -223,12 +248,12 @@ class HeatmapView(Question, Overlay, PictureWidget):
         return still(self._looked.picture, {k: v for k, v in shown.items() if v is not None}, self)
 
     def _described(self) -> str:
-        name = self.predictions[0].name
+        name = isolated(self.predictions[0].name)
         share = 100 * self.predictions[0].probability
         with self._lock:
             heatmap = self._answers.store.get_shown(self._question(self.method))
         if heatmap is None:
             return f"HeatmapView: {name} ({share:.0f} %); no map computed yet."
         far = heatmap.unfinished and f", {heatmap.unfinished}"
-        shown = f"HeatmapView: {name} ({share:.0f} %). {heatmap.title} of {heatmap.target[0]}{far}."
+        shown = f"HeatmapView: {name} ({share:.0f} %). {heatmap.title} of {isolated(heatmap.target[0])}{far}."
         return " ".join(filter(None, [shown, heatmap.params.get("note")]))

@@ -14,6 +14,8 @@ from cnnwidgets.widgets._gallery_overview import rows
 from cnnwidgets.widgets._gallery_rows import Request, Rows
 from cnnwidgets.widgets._gallery_still import described, gallery_still
 from cnnwidgets.widgets._gallery_traits import KINDS, Looking, Ordering, Showing
+from cnnwidgets.widgets._page import request_number
+from cnnwidgets.widgets._page_tables import NEURON_GALLERY
 from cnnwidgets.widgets._words import in_words
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class NeuronGallery(Answering):
     """
 
     _bundle: ClassVar[str] = "neuron_gallery"
+    _page = NEURON_GALLERY
     _options: ClassVar[tuple[str, ...]] = (
         *Looking.class_own_traits(),
         *Showing.class_own_traits(),
@@ -82,7 +85,7 @@ class NeuronGallery(Answering):
     # What is asked.
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        kind = content.get("kind") if isinstance(content, dict) else None
+        kind = content["kind"]
         if kind == "cancel":
             self._errand.cancel()
         elif kind == "retry":
@@ -93,6 +96,12 @@ class NeuronGallery(Answering):
             self._resume()
         elif kind == "rows":
             self._rows.ask(content)
+
+    def _answer_request(self, content: Any, words: str) -> bool:
+        number = request_number(content, "rows")
+        if number is not None:
+            self.send({"kind": "rows", "id": number, "error": {"message": words, "remedy": ""}})
+        return number is not None
 
     def _resume(self) -> None:
         try:
@@ -106,6 +115,22 @@ class NeuronGallery(Answering):
         if known is None:
             raise Cancelled("There is no index.")
         return rows(known.index, known.tiles, request.layer, request.channels, request.most)
+
+    # Memory.
+
+    _bulk = ("_wall", "_drawn", "_overview")
+
+    def _is_busy(self) -> bool:
+        return self._building.busy or self._errand.goes_on
+
+    def _let_go(self) -> None:
+        if self._known is not None:
+            self._known.rest()
+        self._errand.rest()
+
+    def _wake(self, seconds: float) -> None:
+        self._answer()
+        self._settle(seconds)
 
     # For Python.
 
@@ -190,6 +215,7 @@ class NeuronGallery(Answering):
 
     def snapshot(self) -> Image.Image:
         """Return what is shown as a PIL picture: the wall with its values, or the first rows of the overview."""
+        self.wake()
         return gallery_still(self)
 
     def _described(self) -> str:

@@ -10,12 +10,15 @@ import traitlets
 from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.images import colormaps
+from cnnwidgets.text import isolated
 from cnnwidgets.widgets._answering import Answering
 from cnnwidgets.widgets._hand import Hand
 from cnnwidgets.widgets._live import UNASKED, Request
 from cnnwidgets.widgets._looked import Looked
 from cnnwidgets.widgets._occluded import occluded
 from cnnwidgets.widgets._occluders import READING
+from cnnwidgets.widgets._page import request_number
+from cnnwidgets.widgets._page_tables import OCCLUSION_CANVAS
 from cnnwidgets.widgets._places import checked_active
 from cnnwidgets.widgets._score import Score, in_numbers
 from cnnwidgets.widgets._sweep import Order, Sweep
@@ -52,6 +55,7 @@ class OcclusionCanvas(Answering, Overlay):
     """
 
     _bundle: ClassVar[str] = "occlusion_canvas"
+    _page = OCCLUSION_CANVAS
     _options: ClassVar[tuple[str, ...]] = (
         *(name for name in Hand.class_own_traits() if name != "region"),
         *Overlay.class_own_traits(),
@@ -100,7 +104,7 @@ class OcclusionCanvas(Answering, Overlay):
         self._sweeps.forget()  # its places are others
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        kind = content.get("kind") if isinstance(content, dict) else None
+        kind = content["kind"]
         if kind == "place":
             self._place(content)
         elif kind == "rest":
@@ -116,18 +120,32 @@ class OcclusionCanvas(Answering, Overlay):
                 self._places.clear()
                 self._history = {}
 
+    def _is_busy(self) -> bool:
+        return self._live.busy or self._sweeps.busy
+
+    def _let_go(self) -> None:
+        self._scorer.rest()
+
+    def _wake(self, _seconds: float) -> None:
+        """Nothing that is shown was let go of."""
+
     def _place(self, content: dict[str, Any]) -> None:
-        number = content.get("id")
-        if isinstance(number, bool) or not isinstance(number, int):
-            return  # nobody waits for an answer
+        number = content["id"]
         try:
-            boxes = tuple(self._checked(content.get("boxes")))
+            boxes = tuple(self._checked(content["boxes"]))
             active = checked_active(content.get("active", 0), len(boxes))
         except OptionError as error:
             self._reply(number, error=str(error), remedy="")
             return
         self._held = boxes, active
+        self._touch()
         self._live.ask(Request(number, boxes, active))
+
+    def _answer_request(self, content: Any, words: str) -> bool:
+        number = request_number(content, "place")
+        if number is not None:
+            self._reply(number, error=words, remedy="")
+        return number is not None
 
     def _refuse(self, message: str) -> None:
         self._say("error", message=message)
@@ -230,5 +248,5 @@ class OcclusionCanvas(Answering, Overlay):
     def _described(self) -> str:
         score = self.scores
         if score is None:
-            return f"OcclusionCanvas: {self._looked.name_of(self.target)}; no score computed yet."
+            return f"OcclusionCanvas: {isolated(self._looked.name_of(self.target))}; no score computed yet."
         return f"OcclusionCanvas: {in_numbers(score)}."

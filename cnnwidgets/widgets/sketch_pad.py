@@ -16,8 +16,10 @@ from cnnwidgets.explain.targets import class_index
 from cnnwidgets.images.convert import to_picture
 from cnnwidgets.predictions import Predictions
 from cnnwidgets.widgets._base import Base
+from cnnwidgets.widgets._closing import close_whole
 from cnnwidgets.widgets._drawing import Drawing, checked_strokes
 from cnnwidgets.widgets._ground import DRAWING, PAINTING, SIDE, Ground
+from cnnwidgets.widgets._memory import RESIDENTS
 from cnnwidgets.widgets._sketch_controls import SketchControls
 from cnnwidgets.widgets._sketch_traits import SketchChoices, SketchResults
 from cnnwidgets.widgets._sketch_work import SketchWork
@@ -63,6 +65,8 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
 
     _options: ClassVar[tuple[str, ...]] = _CHOICES
 
+    _view_count = traitlets.Int(0, allow_none=True).tag(sync=True)  # 0, not None: ipywidgets has the page count
+
     def __init__(self, clf: Classifier | nn.Module, image: Any = None, **options: Any) -> None:
         self._refuse_unknown(options)
         if isinstance(clf, nn.Module):
@@ -103,6 +107,7 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
         self.add_class("cnnw-sketch")
         self.observe(self._on_choice, names=list(_CHOICES))
         self.observe(self._on_image, names=["image"])
+        self.observe(self._on_views, names=["_view_count"])
         self._changed()
 
     def _default_choices(self) -> dict[str, Any]:
@@ -111,6 +116,24 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
 
     def _default_target(self) -> int | None:
         return self._ground.clean.predictions[0].index if self._paints else None
+
+    # Memory: what is put to rest when other widgets have been asked something since, or no page shows it any more.
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a page has said that it has a view of it."""
+        return bool(self._view_count)
+
+    def _on_views(self, change: Any) -> None:
+        if change.old and not change.new:
+            RESIDENTS.rest(self)
+
+    def rest(self) -> bool:
+        """Let go of the painted pixels: the strokes are drawn again when needed; return False while it works."""
+        if self._work.busy:
+            return False
+        self._ground.rest()
+        return True
 
     # The picture.
 
@@ -242,6 +265,7 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
 
     def _changed(self) -> None:
         """Have a new state shown and scored."""
+        RESIDENTS.touch(self)
         self._work.follow(self.target)
         self._show_state()
 
@@ -278,8 +302,8 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
         """Stop the work and leave the page."""
         if hasattr(self, "_work"):  # Python closes a pad that refused its arguments, too
             self._work.cancel()
+            close_whole(self._controls.side)
             self._surface.close()
-            self._controls.close()
         super().close()
 
     def snapshot(self) -> Image.Image:

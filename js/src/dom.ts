@@ -4,6 +4,18 @@ type Tag = keyof HTMLElementTagNameMap;
 type Child = Node | string;
 type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
+/** Line breaks, and what cannot be seen: control characters, directions of writing that nobody ends, half characters. */
+const BREAKS = /[\t\n\v\f\r\u0085\u2028\u2029]+/g;
+const UNSEEN = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066\u2067\ufeff\ufffe\uffff]|\p{Surrogate}/gu;
+
+/** Text as it can be shown; the names in it are the user's, and may hold any character. The twin of cnnwidgets/text.py. */
+export function displayable(text: string): string {
+  return text.replace(BREAKS, " ").replace(UNSEEN, "\ufffd");
+}
+
+/** Attributes that are read to a person. A tooltip may have lines. */
+const READ = /^(title|alt|placeholder|aria-)/;
+
 /** Creates an element; `true` sets a bare attribute, `false` and `undefined` leave it out. */
 export function h<T extends Tag>(
   tag: T,
@@ -12,7 +24,7 @@ export function h<T extends Tag>(
 ): HTMLElementTagNameMap[T] {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) setAttribute(element, name, value);
-  element.append(...children);
+  element.append(...children.map((child) => (typeof child === "string" ? displayable(child) : child)));
   return element;
 }
 
@@ -26,13 +38,15 @@ export function setAttribute(
     element.removeAttribute(name);
     return;
   }
-  const wanted = value === true ? "" : String(value);
+  const given = value === true ? "" : String(value);
+  const wanted = READ.test(name) ? given.split("\n").map(displayable).join("\n") : given;
   if (element.getAttribute(name) !== wanted) element.setAttribute(name, wanted);
 }
 
 /** Sets the text, touching the page only if it differs, so that live regions speak only of news. */
 export function setText(element: Element, text: string): void {
-  if (element.textContent !== text) element.textContent = text;
+  const shown = displayable(text);
+  if (element.textContent !== shown) element.textContent = shown;
 }
 
 /** Sets the text and repeats it as a tooltip, for places that may cut it off. */

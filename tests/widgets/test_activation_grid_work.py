@@ -225,9 +225,13 @@ def test_an_observer_that_fails_does_not_stop_the_work(grid, caplog):
     assert "a follower of the user's" in caplog.text
 
 
-def test_strange_messages_are_ignored(grid, browser):
+def test_strange_messages_are_answered_in_words(grid, browser):
     for content in ({}, {"kind": "dance"}, {"kind": None}):
         browser.send(**content)
+        assert grid._status["state"] == "error"
+        assert "Messages are: cancel, retry." in grid._status["message"]
+    browser.ask(layer="first")
+    assert grid.wait(20).name == "first"
     assert grid._status["state"] == "idle"
 
 

@@ -280,9 +280,13 @@ def test_a_method_that_does_not_fit_says_why():
     assert set(view._maps) == {"saliency", "smoothgrad", "grad_cam"}
 
 
-def test_strange_messages_are_ignored(view, browser):
+def test_strange_messages_are_answered_in_words(view, browser):
     for content in ({}, {"kind": "dance"}, {"kind": None}):
         browser.send(**content)
+        assert view._status["state"] == "error"
+        assert "Messages are: cancel, retry." in view._status["message"]
+    browser.ask(method="saliency")
+    assert view.wait(20).method == "saliency"
     assert view._status["state"] == "idle"
 
 
