@@ -102,16 +102,24 @@ class Editing(CallMode):
         edits: the edits, by the number of the call.
         several: how many numbers the calls have that have more than one, as in the trace: the pass itself may give
             another number of values where the results are the images of a batch.
+        check: called with each call before it is made, to refuse it.
 
     """
 
-    def __init__(self, edits: Mapping[int, tuple[str, Edit]], several: Mapping[int, int]) -> None:
+    def __init__(
+        self,
+        edits: Mapping[int, tuple[str, Edit]],
+        several: Mapping[int, int],
+        check: Callable[[Any, tuple[Any, ...], dict[str, Any]], None] | None = None,
+    ) -> None:
         super().__init__()
-        self.edits, self.several = edits, several
+        self.edits, self.several, self.check = edits, several, check
         self.last = max(edits, default=-1)
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the call or its edit, once its name agrees with the one that the trace saw."""
+        if self.check is not None:
+            self.check(func, args, kwargs)
         if self.count > self.last:
             return func(*args, **kwargs)
         name, edit = self.edits.get(self.count, ("", None))

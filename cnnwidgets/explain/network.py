@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.calls import Edit, Editing
+from cnnwidgets.explain.guard import Guard, WeightWritten
 from cnnwidgets.explain.outputs import OutputKind, class_scores
+from cnnwidgets.explain.pass_state import PassState, fingerprint
 from cnnwidgets.explain.provenance import tensor_hash
-from cnnwidgets.explain.randomness import PrivateRandomness
+from cnnwidgets.explain.randomness import PrivateRandomness, PythonRandomness
 from cnnwidgets.explain.subject import Subject, refuse_inference_mode
+from cnnwidgets.explain.thread_state import restoring
 from cnnwidgets.explain.trace import INPUT, Trace, remembered, signature, trace
-from cnnwidgets.explain.twin import make_twin, unwrap
+from cnnwidgets.explain.twin import PrivateCopy, unwrap
 
 _FEW_WEIGHTS = 8_000_000
 _PIXELS_PER_CHUNK = 4 * 224 * 224
@@ -32,6 +37,8 @@ class Network:
     Attributes:
         model: the user's model, for reading names only.
         module: the frozen twin in evaluation mode.
+        guard: keeps passes off what is the user's.
+        structure: tells networks apart of which a trace of one does not hold for the other.
         x: (N,C,H,W).
 
     """
@@ -40,9 +47,24 @@ class Network:
         refuse_inference_mode()
         self.subject = subject
         self.model = unwrap(subject.model)
-        self.module = make_twin(self.model, share_hooks=True)
+        self.module: nn.Module
+        self.guard: Guard
+        copy = PrivateCopy(self.model)
+        self.structure = structure(self.model, copy.modules)
+        self.become(copy)
         self._light = self._is_light()
         self.x = self.taken(subject.images.x)
+
+    def become(self, copy: PrivateCopy, guard: Guard | None = None) -> None:
+        """Run passes through a private copy from now on.
+
+        Args:
+            copy: the copy.
+            guard: of the copy from which that one was made in turn.
+
+        """
+        self._copy, self.module, self.guard = copy, copy.twin, Guard(copy, guard)
+        self._lock, self._state = threading.RLock(), None
 
     def taken(self, x: Tensor) -> Tensor:
         """Return images (N,C,H,W) as this network takes them: in its dtype, on its device, in its order in memory."""
@@ -65,13 +87,43 @@ class Network:
         """What a pass does: watched on the first image, remembered while the model's structure stays the same."""
         if self.x.is_meta:
             raise ModelError("The model's weights have no values: they are on PyTorch's meta device. Load the weights.")
-        key = (signature(self.module), tuple(self.x.shape[1:]), self.x.dtype, self.x.device)
+        key = (self.structure, tuple(self.x.shape[1:]), self.x.dtype, self.x.device)
 
         def watch() -> Trace:
-            with PrivateRandomness():
-                return trace(lambda: make_twin(self.model), self.x[:1])
+            while True:
+                try:
+                    return self._watched()
+                except WeightWritten as written:
+                    self.guard.adopt(written)
 
         return remembered(self.model, key, watch)
+
+    @restoring
+    def _watched(self) -> Trace:
+        before: list[Any] = []
+        modules: list[nn.Module] = []
+
+        def make() -> nn.Module:
+            with self.guard.paused():
+                copy = PrivateCopy(self.model)
+            modules[:] = copy.twins
+            before[:] = fingerprint(modules)
+            return copy.twin
+
+        with PythonRandomness() as python, PrivateRandomness(), self.guard.watching_closely():
+            found = trace(make, self.x[:1])
+        self._check_refused()
+        return replace(
+            found,
+            draws=found.draws or python.drawn,
+            draws_in_python=python.drawn,
+            rewinds=fingerprint(modules) != before,
+        )
+
+    def _check_refused(self) -> None:
+        """Raise what the guard refused, also where the forward pass went on."""
+        if self.guard.refused is not None:
+            raise self.guard.refused
 
     @cached_property
     def pictures(self) -> tuple[Image.Image, ...]:
@@ -105,23 +157,68 @@ class Network:
         return self.trace.classes
 
     def run(self, x: Tensor, edits: Edits | None = None) -> Any:
-        """Return the model's raw output for `x`, with the numbered calls of the trace edited."""
-        if self.trace.rigid:
+        """Return the model's raw output for `x`, with the numbered calls of the trace edited.
+
+        Raises:
+            ModelError: the pass comes to a module of the user's own.
+
+        """
+        if not self.trace.rewinds:
+            return self._run(x, edits)
+        with self._lock:  # passes at the same time would change each other's state
+            return self._run(x, edits)
+
+    def _run(self, x: Tensor, edits: Edits | None) -> Any:
+        while True:
+            try:
+                return self._pass(x, edits)
+            except WeightWritten as written:
+                if self._state is not None:
+                    self._state.restore()
+                self.guard.adopt(written)
+                self._state = None
+
+    @restoring
+    def _pass(self, x: Tensor, edits: Edits | None) -> Any:
+        trace = self.trace
+        if trace.rigid:
             x = x.clone(memory_format=torch.contiguous_format)  # one channel is contiguous in either order
-        if INPUT in self.trace.overwritten:
+        if INPUT in trace.overwritten:
             x = x.clone()  # the network may not write to ours, nor to a leaf of autograd
+        if trace.rewinds:
+            if self._state is None:
+                self._state = PassState(self._copy.twins, [twin for _, twin in self._copy.shared])
+            else:
+                self._state.restore()
         with ExitStack() as stack:
-            if self.trace.draws:
+            if trace.draws_in_python:
+                stack.enter_context(PythonRandomness())
+            if trace.draws:
                 stack.enter_context(PrivateRandomness())
-            if edits:
-                stack.enter_context(Editing(edits, self.trace.several))
-            return self.module(x)
+            if self.guard.is_suspicious:
+                stack.enter_context(self.guard.watching())
+            stack.enter_context(Editing(edits or {}, trace.several, self.guard.check))
+            output = self.module(x)
+        self._check_refused()
+        return output
 
     def clean_scores(self, chunk: int) -> Tensor:
         """Return the (N, classes) scores of the images, computed `chunk` images at a time."""
         with torch.no_grad():
             parts = [class_scores(self.run(part)) for part in torch.split(self.x, chunk)]
         return torch.cat(parts)
+
+
+def structure(model: nn.Module, modules: Sequence[nn.Module]) -> tuple[Any, ...]:
+    """Return what a trace of a model depends on besides the input's shape.
+
+    Args:
+        model: the model.
+        modules: all that belong to it, also those that are no registered children.
+
+    """
+    registered = {id(module) for module in model.modules()}
+    return signature(model), *(signature(module) for module in modules if id(module) not in registered)
 
 
 def few_images(height: int, width: int) -> int:

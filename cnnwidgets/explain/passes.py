@@ -14,7 +14,7 @@ from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.agreement import is_undisturbed
 from cnnwidgets.explain.calls import PathError
 from cnnwidgets.explain.fuse import fused
-from cnnwidgets.explain.twin import make_twin
+from cnnwidgets.explain.twin import PrivateCopy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,7 +141,8 @@ def _cast(network: Network, dtype: torch.dtype) -> Network:
     other = casts.get(dtype)
     if other is None:
         other = casts[dtype] = copy.copy(network)
-        other.module = make_twin(network.module).to(dtype)
+        other.become(PrivateCopy(network.module), network.guard)
+        other.module.to(dtype)
         other.x = network.x.to(dtype)
         vars(other)["trace"] = network.trace  # as it was watched in the network's own dtype
         return other

@@ -22,7 +22,6 @@ from cnnwidgets.explain.measured import even_grid, measured_grid
 from cnnwidgets.explain.mirror_test import MirrorTest, Shift, is_measurable
 from cnnwidgets.explain.probe_pictures import ProbePictures
 from cnnwidgets.explain.provenance import ModelStamp
-from cnnwidgets.explain.trace import signature
 
 if TYPE_CHECKING:
     from cnnwidgets.explain.layer import Layer
@@ -165,7 +164,7 @@ def placements(network: Network, cancel: Cancel | None = None, chunk: int | None
     """
     probes = network.subject.probes or _DEFAULT_PROBES
     x = network.x
-    key = (signature(network.module), tuple(x.shape[1:]), x.dtype, x.device)
+    key = (network.structure, tuple(x.shape[1:]), x.dtype, x.device)
     store = _store(network.model)
     # A second view of the same network waits for the first one's passes instead of running its own.
     while not store.lock.acquire(timeout=0.1):

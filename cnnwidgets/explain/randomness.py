@@ -1,10 +1,12 @@
-"""Keeping a model's chance to itself: the user's random numbers go on as if nothing had been explained."""
+"""Runs a model with private random numbers: those of PyTorch, NumPy and `random` go on for the user as they were."""
 
 from __future__ import annotations
 
+import random
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -14,6 +16,45 @@ if TYPE_CHECKING:
 
 _aten = torch.ops.aten
 _LOCK = threading.Lock()
+_PYTHON_LOCK = threading.RLock()
+_PYTHON_START = random.Random(0).getstate()  # noqa: S311 - no secrets
+_NUMPY_START = np.random.RandomState(0).get_state(legacy=False)
+
+
+class PythonRandomness:
+    """While active, NumPy's and Python's common random numbers begin at 0, and they are put back at the end.
+
+    They belong to the process, so another thread that draws meanwhile gets other numbers too. Hence this is done only
+    in the first pass through a network, and in the passes of networks that draw from them.
+
+    Attributes:
+        drawn: whether somebody drew, known at the end.
+
+    """
+
+    def __init__(self) -> None:
+        self.drawn = False
+        self._before: tuple[Any, Any] | None = None
+
+    def __enter__(self) -> Self:
+        _PYTHON_LOCK.acquire()
+        self._before = random.getstate(), np.random.get_state(legacy=False)
+        random.setstate(_PYTHON_START)
+        self._began = self._before[1]
+        if self._began["bit_generator"] == _NUMPY_START["bit_generator"]:  # else somebody has put in another kind
+            self._began = _NUMPY_START
+            np.random.set_state(_NUMPY_START)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.drawn = random.getstate() != _PYTHON_START or repr(np.random.get_state(legacy=False)) != repr(self._began)
+        self._put_back()
+        _PYTHON_LOCK.release()
+
+    def _put_back(self) -> None:
+        if self._before is not None:
+            random.setstate(self._before[0])
+            np.random.set_state(self._before[1])
 
 
 class PrivateRandomness(TorchDispatchMode):  # type: ignore[no-untyped-call]

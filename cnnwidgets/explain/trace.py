@@ -103,6 +103,8 @@ class Trace:
         overwritten: the values that a later call wrote over in place, or that share memory with one that was, and the
             first call that did.
         rigid: whether the pass only works with channels before rows in memory, as a `view` of maps does.
+        draws_in_python: whether the pass drew from NumPy's or Python's common random numbers; then it `draws`, too.
+        rewinds: whether the pass changed state of the model's, which is put back before each further one.
 
     """
 
@@ -116,6 +118,8 @@ class Trace:
     consumers: dict[int, tuple[int, ...]] = field(repr=False)
     overwritten: dict[int, int] = field(repr=False)
     rigid: bool = False
+    draws_in_python: bool = False
+    rewinds: bool = False
 
     @cached_property
     def several(self) -> dict[int, int]:

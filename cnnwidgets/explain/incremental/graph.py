@@ -17,7 +17,6 @@ from torch import Tensor, fx, nn
 
 from cnnwidgets.explain.incremental.functional import without_writing
 from cnnwidgets.explain.randomness import PrivateRandomness
-from cnnwidgets.explain.trace import signature
 from cnnwidgets.explain.twin import make_twin
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ def graph_of(network: Network) -> Graph:
         NotIncrementalError: its forward pass depends on values or draws random numbers, or is no Python (TorchScript).
 
     """
-    key = (signature(network.module), tuple(network.x.shape[1:]), network.x.dtype, network.x.device)
+    key = (network.structure, tuple(network.x.shape[1:]), network.x.dtype, network.x.device)
     found = _GRAPHS.get(network.model, {}).get(key)
     if not _lasts(found):
         with _ONE_AT_A_TIME:

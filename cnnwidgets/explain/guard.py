@@ -1,0 +1,289 @@
+"""Guard of the private copy: a pass calls no module of the user's, and writes to no weight of theirs.
+
+The copy re-binds whatever leads to a module. What no copy can re-bind is code that names a module in another way, as a
+global variable does. So every pass is watched: a call that is given a weight or a buffer of the user's own, or calls
+one of their modules, is refused before it is made.
+"""
+
+from __future__ import annotations
+
+import types
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cnnwidgets.errors import ModelError
+from cnnwidgets.explain.copier import ATOMS, is_of_library, modules_in, names_in
+from cnnwidgets.explain.thread_state import CallHook
+from cnnwidgets.explain.twin import note_written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from cnnwidgets.explain.twin import PrivateCopy
+
+#: Functions that ask a tensor for what is no value of it. They are harmless on a tensor of the user's.
+_QUESTIONS = frozenset({
+    "size", "dim", "numel", "stride", "is_floating_point", "is_complex", "is_contiguous", "element_size", "__len__",
+    "type", "ndimension", "__hash__", "__repr__",
+})  # fmt: skip
+_VALUES = frozenset({"data", "T", "mT", "H", "mH", "real", "imag"})
+_HARMLESS = frozenset({"requires_grad_", "detach_", "retain_grad_", "rename_"})
+_WRITING = frozenset({"__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__", "numpy", "__array__"})
+
+
+class WeightWritten(BaseException):  # noqa: N818 - it has a pass begin anew, nothing is wrong
+    """A pass is about to write to weights of the user's; it comes through the `except Exception` of a forward pass."""
+
+    def __init__(self, weights: list[int]) -> None:
+        super().__init__(weights)
+        self.weights = weights  # where their storages lie
+
+
+class Guard:
+    """What belongs to the user, for passes to keep off.
+
+    Args:
+        copy: the private copy.
+        outer: the guard of the copy that was copied in turn.
+
+    """
+
+    def __init__(self, copy: PrivateCopy, outer: Guard | None = None) -> None:
+        self._copy, self._outer = copy, outer
+        self.resting = False
+        self.refused: ModelError | None = None  # also where the forward pass caught it
+
+    @cached_property
+    def _globals(self) -> list[nn.Module]:
+        """The modules that code of the user's reaches by global variables."""
+        return list(_global_modules(self._copy))
+
+    @cached_property
+    def _modules(self) -> dict[int, nn.Module]:
+        own = [*self._copy.modules, *(part for module in self._globals for part in module.modules())]
+        return {**(self._outer._modules if self._outer else {}), **{id(module): module for module in own}}
+
+    @cached_property
+    def tensors(self) -> dict[int, tuple[Tensor, nn.Module]]:
+        """The user's weights and buffers, by id."""
+        return {
+            id(tensor): (tensor, module)
+            for module in self._modules.values()
+            if not isinstance(module, torch.jit.ScriptModule)
+            for tensor in (*module._parameters.values(), *module._buffers.values())  # noqa: SLF001
+            if tensor is not None
+        }
+
+    @cached_property
+    def weights(self) -> dict[int, list[tuple[Tensor, nn.Parameter]]]:
+        """The weights whose storage the copy shares, by where it lies."""
+        found: dict[int, list[tuple[Tensor, nn.Parameter]]] = {}
+        for original, twin in self._copy.shared:
+            place = _storage(twin)
+            if place:
+                found.setdefault(place, []).append((original, twin))
+        return found
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether a module of the user's can be called that has no weights by which to tell it."""
+        return bool(self._globals) or (self._outer is not None and self._outer.is_suspicious)
+
+    def check(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Refuse a call that is given a tensor of the user's, or is about to write to a weight.
+
+        Raises:
+            ModelError: the first.
+            WeightWritten: the second.
+
+        """
+        if self.resting:
+            return
+        tensors = self.tensors
+        for value in (*args, *kwargs.values()) if kwargs else args:
+            if id(value) in tensors:
+                self._refuse_tensor(func, value)
+            elif type(value) is list or type(value) is tuple:
+                for item in value:
+                    if id(item) in tensors:
+                        self._refuse_tensor(func, item)
+        name = getattr(func, "__name__", "")
+        in_place = name.endswith("_") and not name.endswith("__")
+        if ((in_place and name not in _HARMLESS) or name in _WRITING) or (kwargs and "out" in kwargs):
+            self.refuse_writing([*args[:1], *kwargs.values()])
+
+    def refuse_writing(self, targets: Iterable[Any]) -> None:
+        """Raise `WeightWritten` if one of the tensors lies in the storage of a weight that the copy shares."""
+        places: list[int] = []
+        for target in targets:
+            some = target if isinstance(target, list | tuple) else (target,)
+            places += [place for tensor in some if isinstance(tensor, Tensor) and (place := _storage(tensor)) in self.weights]
+        if places:
+            raise WeightWritten(places)
+
+    def adopt(self, written: WeightWritten) -> None:
+        """Give the copy weights of its own where a pass wants to write to them."""
+        for place in written.weights:
+            pairs = self.weights.pop(place, [])
+            note_written(original for original, _ in pairs)
+            for _, twin in pairs:
+                twin.data = twin.detach().clone(memory_format=torch.preserve_format)
+
+    def _refuse_tensor(self, func: Any, tensor: Tensor) -> None:
+        name = getattr(func, "__name__", "")
+        if name in _QUESTIONS or (
+            name == "__get__" and getattr(getattr(func, "__self__", None), "__name__", "") not in _VALUES
+        ):
+            return
+        raise self.refusal(self.tensors[id(tensor)][1])
+
+    def refusal(self, module: nn.Module) -> ModelError:
+        """Return the error for a pass that comes to a module of the user's."""
+        model = self._copy.model
+        path = next((path for path, part in model.named_modules() if part is module), "")
+        what = f"{path!r}, a {type(module).__name__}," if path else f"a {type(module).__name__}"
+        self.refused = ModelError(
+            f"The model's forward pass calls {what} of yours by a way on which its private copy cannot be put there, "
+            "such as a global variable. In training mode its numbers would be wrong and its statistics would change, so "
+            "nothing was computed. Make the module an attribute of the model, self.part = part, and call self.part(x)."
+        )
+        return self.refused
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Refuse calls of the user's modules in this thread, those without weights included."""
+        handle = register_module_forward_pre_hook(_Refusing(self))
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    @contextmanager
+    def watching_closely(self) -> Iterator[None]:
+        """Refuse besides every operation that would write to a weight: for the first pass through a network."""
+        with self.watching(), _Watch(self), _WriteWatch(self):
+            yield
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let a copy be made, which reads what is the user's."""
+        self.resting = True
+        try:
+            yield
+        finally:
+            self.resting = False
+
+
+def _storage(tensor: Tensor) -> int:
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError):  # a sparse or quantised tensor has none
+        return 0
+
+
+class _Refusing(CallHook):
+    def __init__(self, guard: Guard) -> None:
+        super().__init__()
+        self._guard, self._modules = guard, guard._modules  # noqa: SLF001 - they are one
+
+    def __call__(self, module: nn.Module, args: Any) -> None:
+        del args
+        if id(module) in self._modules:
+            import threading
+
+            if threading.get_ident() == self.thread and not self._guard.resting:
+                raise self._guard.refusal(module)
+
+
+class _Watch(TorchFunctionMode):
+    """Checks every call of a tensor function."""
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__()
+        self._guard = guard
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Check the call and make it."""
+        del types
+        self._guard.check(func, args, kwargs or {})
+        return func(*args, **(kwargs or {}))
+
+
+class _WriteWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Checks every operation for what it writes to, also where no Python calls it."""
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._guard = guard
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Check the operation and run it."""
+        del types
+        kwargs = kwargs or {}
+        if func._schema.is_mutable and not self._guard.resting:  # noqa: SLF001
+            arguments = func._schema.arguments  # noqa: SLF001
+            written = [
+                args[place] if place < len(args) else kwargs.get(argument.name)
+                for place, argument in enumerate(arguments)
+                if argument.alias_info is not None and argument.alias_info.is_write
+            ]
+            with torch._C.DisableTorchFunction():  # noqa: SLF001 - the asking is not part of the pass
+                self._guard.refuse_writing(written)
+        return func(*args, **kwargs)
+
+
+# --- what code names globally
+
+
+def _global_modules(copy: PrivateCopy) -> Iterator[nn.Module]:
+    """Yield the modules that the code of a model names by global variables, by way of functions too."""
+    todo: list[types.FunctionType] = []
+    for kind in {type(value): None for value in copy.originals}:
+        for part in kind.__mro__:
+            if not is_of_library(part.__module__):
+                todo += _functions_of(part)
+    todo += [value for value in copy.originals if type(value) is types.FunctionType]
+    done = set()
+    while todo:
+        function = todo.pop()
+        if function.__code__ in done or is_of_library(function.__module__):
+            continue
+        done.add(function.__code__)
+        names = names_in(function.__code__)
+        for name in names & function.__globals__.keys():
+            value = function.__globals__[name]
+            if isinstance(value, types.ModuleType):
+                if is_of_library(value.__name__):
+                    continue
+                some = [vars(value)[inner] for inner in names & vars(value).keys()]
+            elif isinstance(value, type):
+                some = [] if is_of_library(value.__module__) else [vars(value)[i] for i in names & vars(value).keys()]
+            else:
+                some = [value]
+            for one in some:
+                if type(one) is types.FunctionType:
+                    todo.append(one)
+                elif type(one) not in ATOMS and not isinstance(one, type):
+                    yield from modules_in(one)
+
+
+def _functions_of(kind: type) -> list[types.FunctionType]:
+    found = []
+    for value in kind.__dict__.values():
+        inner = getattr(value, "__func__", getattr(value, "fget", value))
+        while inner is not None:
+            if isinstance(inner, types.FunctionType):
+                found.append(inner)
+            inner = getattr(inner, "__dict__", {}).get("__wrapped__")
+    return found

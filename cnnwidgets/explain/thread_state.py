@@ -1,0 +1,146 @@
+"""What PyTorch keeps for each thread, put back as it was, also where Control-C comes while it is being put back.
+
+A context manager that an interrupt hits on its way out leaves its mode behind: PyTorch's own are such. So the functions
+that enter modes are decorated with `restoring`, which notes how things stand before and puts them back in two layers:
+the outer one is there for the moment in which the inner one is interrupted.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import nn
+from torch.nn.modules import module as module_hooks
+from torch.utils import _python_dispatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Function = TypeVar("Function", bound="Callable[..., Any]")
+
+_C: Any = torch._C  # noqa: SLF001 - there are no public names for the stacks of modes
+_FLAGS = (
+    "_is_in_torch_dispatch_mode",
+    "_is_in_non_infra_torch_dispatch_mode",
+    "_is_in_any_mode_without_ignore_compile_internals",
+)
+_KEYS = tuple(
+    getattr(_C._TorchDispatchModeKey, name)  # noqa: SLF001
+    for name in ("FAKE", "PROXY", "FUNCTIONAL")
+    if hasattr(_C._TorchDispatchModeKey, name)  # noqa: SLF001
+)
+
+
+class CallHook:
+    """A hook on all modules that belongs to one thread and to one pass; see `ThreadState`."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+
+    def __call__(self, module: nn.Module, args: Any) -> None:
+        """Look at a call."""
+        raise NotImplementedError
+
+
+class ThreadState:
+    """How the modes, the grad mode and the hooks of this thread stand when this is made."""
+
+    def __init__(self) -> None:
+        self._grad = torch.is_grad_enabled()
+        self._function_modes: int = _C._len_torch_function_stack()  # noqa: SLF001
+        self._dispatch_modes: int = _C._len_torch_dispatch_stack()  # noqa: SLF001
+        self._infra = [_C._get_dispatch_mode(key) for key in _KEYS] if self._dispatch_modes else [None] * len(_KEYS)  # noqa: SLF001
+        self._flags = [getattr(_python_dispatch, name, None) for name in _FLAGS]
+        self._saving = _saving_hooks()
+        self._hooks = frozenset(_hooks())
+
+    def restore(self) -> None:
+        """Put everything back; an interrupt meanwhile is raised when that is done."""
+        interrupted: BaseException | None = None
+        while True:
+            try:
+                self._put_back()
+                break
+            except KeyboardInterrupt as error:
+                interrupted = error
+        if interrupted is not None:
+            raise interrupted
+
+    def _put_back(self) -> None:
+        while _C._len_torch_function_stack() > self._function_modes:  # noqa: SLF001
+            _C._pop_torch_function_stack()  # noqa: SLF001
+        if _C._len_torch_dispatch_stack() > self._dispatch_modes:  # noqa: SLF001
+            for key, before in zip(_KEYS, self._infra, strict=True):
+                if before is None and _C._get_dispatch_mode(key) is not None:  # noqa: SLF001
+                    _C._unset_dispatch_mode(key)  # noqa: SLF001
+            while _C._len_torch_dispatch_stack() > self._dispatch_modes:  # noqa: SLF001
+                _C._pop_torch_dispatch_stack(None)  # noqa: SLF001
+        for name, flag in zip(_FLAGS, self._flags, strict=True):
+            if getattr(_python_dispatch, name, None) is not flag:
+                setattr(_python_dispatch, name, flag)
+                if name == _FLAGS[2]:
+                    _python_dispatch.set_is_in_mode_without_ignore_compile_internals(flag)  # type: ignore[attr-defined]
+        while (top := _saving_hooks()) is not None and not _same(top, self._saving):
+            _C._autograd._pop_saved_tensors_default_hooks()  # noqa: SLF001
+        for number in _hooks():
+            if number not in self._hooks:
+                module_hooks._global_forward_pre_hooks.pop(number, None)  # noqa: SLF001
+        if torch.is_grad_enabled() is not self._grad:
+            _C._set_grad_enabled(self._grad)  # noqa: SLF001
+
+
+def _saving_hooks() -> Any:
+    return _C._autograd._top_saved_tensors_default_hooks(True)  # noqa: SLF001
+
+
+def _same(hooks: Any, others: Any) -> bool:
+    return others is not None and all(one is other for one, other in zip(hooks, others, strict=True))
+
+
+def _hooks() -> list[int]:
+    """Return the numbers of this thread's hooks on all modules."""
+    table = module_hooks._global_forward_pre_hooks  # noqa: SLF001
+    if not table:
+        return []
+    thread = threading.get_ident()
+    return [number for number, hook in list(table.items()) if isinstance(hook, CallHook) and hook.thread == thread]
+
+
+def restoring(function: Function) -> Function:
+    """Let a function leave the modes, the grad mode and the hooks of its thread as it found them, however it ends."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        before = ThreadState()
+        try:
+            try:
+                return function(*args, **kwargs)
+            finally:
+                before.restore()
+        finally:
+            before.restore()  # where an interrupt kept the first one from beginning
+
+    return run  # type: ignore[return-value]
+
+
+@restoring
+def _next(steps: Iterator[Any], end: object) -> Any:
+    return next(steps, end)
+
+
+def restoring_steps(function: Function) -> Function:
+    """Let a generator leave the state of its thread as it found it at every step."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        steps, end = function(*args, **kwargs), object()
+        try:
+            while (item := _next(steps, end)) is not end:
+                yield item
+        finally:
+            steps.close()
+
+    return run  # type: ignore[return-value]
