@@ -37,7 +37,7 @@ def agree(mine: list[Any], theirs: list[Any]) -> bool:
 def is_undisturbed(passes: Passes) -> bool:
     """Whether the picture's output stays what it is beside an image of strong noise, before it and behind it."""
     base = passes.base
-    noise = 10 * torch.randn(base.shape, generator=torch.Generator().manual_seed(0)).to(base)
+    noise = 10 * torch.randn(base.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32).to(base)
     alone = leaves(passes.outputs([0], [0], base))
     return all(
         agree(of_image(passes.outputs([0, 0], [0, 0], torch.cat(images)), place), alone)

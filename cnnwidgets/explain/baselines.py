@@ -165,7 +165,7 @@ def noise(x: Tensor, seed: int) -> Tensor:
     """Return Gaussian noise (C,H,W) with the mean and standard deviation of each channel of `x`."""
     generator = torch.Generator().manual_seed(seed)
     values = _exact(x)
-    drawn = torch.randn(x.shape, generator=generator).to(values)
+    drawn = torch.randn(x.shape, generator=generator, dtype=torch.float32).to(values)
     spread = values.std((1, 2), keepdim=True, correction=0)
     return (values.mean((1, 2), keepdim=True) + spread * drawn).to(x.dtype)
 

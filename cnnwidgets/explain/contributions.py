@@ -131,7 +131,7 @@ def _bound(network: Network, target: Any) -> Target:
 def _products(value: Tensor, slope: Tensor | None) -> Tensor:
     """Return activation times gradient, summed over the cells (n,C); zero where the score does not depend on it."""
     if slope is None:
-        return torch.zeros(value.shape[:2])
+        return torch.zeros(value.shape[:2], dtype=torch.float32)
     wide = torch.promote_types(value.dtype, torch.float32)
     product = torch.einsum("nkij,nkij->nk", value.to(wide), slope.to(wide))
     return product.float().cpu()

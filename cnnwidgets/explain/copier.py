@@ -47,7 +47,10 @@ _TORCH_MACHINERY = (
     "torch.fx", "torch._", "torch.optim", "torch.utils.data", "torch.utils.tensorboard", "torch.jit", "torch.export",
     "torch.distributed.", "torch.profiler", "torch.autograd", "torch.cuda", "torch.multiprocessing",
 )  # fmt: skip
-_LOCKS: dict[type, Callable[[], Any]] = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
+_LOCKS: dict[type, Callable[[], Any]] = {
+    type(threading.Lock()): threading.Lock,
+    type(threading.RLock()): threading.RLock,
+}
 _RANDOM = (np.random.Generator, np.random.BitGenerator, np.random.RandomState)
 _SHARED_RANDOM = {id(getattr(random, "_inst", None)), id(getattr(np.random.mtrand, "_rand", None))}
 _SEVERAL = 256  # things in a global variable that are looked through
@@ -380,7 +383,10 @@ def _writes_to_closure(code: types.CodeType) -> bool:
 
     def writes(part: types.CodeType, names: frozenset[str]) -> bool:
         names &= frozenset(part.co_freevars)
-        if any(step.opname in {"STORE_DEREF", "DELETE_DEREF"} and step.argval in names for step in dis.get_instructions(part)):
+        if any(
+            step.opname in {"STORE_DEREF", "DELETE_DEREF"} and step.argval in names
+            for step in dis.get_instructions(part)
+        ):
             return True
         return any(writes(inner, names) for inner in part.co_consts if isinstance(inner, types.CodeType))
 

@@ -35,10 +35,12 @@ _QUESTIONS = frozenset({
 })  # fmt: skip
 _VALUES = frozenset({"data", "T", "mT", "H", "mH", "real", "imag"})
 _HARMLESS = frozenset({"requires_grad_", "detach_", "retain_grad_", "rename_"})
-_WRITING = frozenset({"__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__", "numpy", "__array__"})
+_WRITING = frozenset(
+    {"__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__", "numpy", "__array__"}
+)
 
 
-class WeightWritten(BaseException):  # noqa: N818 - it has a pass begin anew, nothing is wrong
+class WeightWritten(BaseException):
     """A pass is about to write to weights of the user's; it comes through the `except Exception` of a forward pass."""
 
     def __init__(self, weights: list[int]) -> None:
@@ -124,7 +126,9 @@ class Guard:
         places: list[int] = []
         for target in targets:
             some = target if isinstance(target, list | tuple) else (target,)
-            places += [place for tensor in some if isinstance(tensor, Tensor) and (place := _storage(tensor)) in self.weights]
+            places += [
+                place for tensor in some if isinstance(tensor, Tensor) and (place := _storage(tensor)) in self.weights
+            ]
         if places:
             raise WeightWritten(places)
 

@@ -48,7 +48,9 @@ def measured_grid(network: Network, layer: Layer) -> Grid:
     """
     _, height, width = layer.shape
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn((8, *network.x.shape[1:]), generator=generator).to(network.x.device, network.x.dtype)
+    noise = torch.randn((8, *network.x.shape[1:]), generator=generator, dtype=torch.float32).to(
+        network.x.device, network.x.dtype
+    )
     rows, columns = _inner(height), _inner(width)
     squared = np.zeros((len(rows), len(columns), *network.x.shape[2:]))
     for x in torch.split(

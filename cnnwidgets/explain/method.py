@@ -19,6 +19,7 @@ from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.subject import subject_of
 from cnnwidgets.explain.targets import Target, resolve
+from cnnwidgets.explain.thread_state import restoring_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -146,6 +147,7 @@ class _Step:
     heatmap: Callable[[], Heatmap]
 
 
+@restoring_steps
 def stream(method: Method, model: Any, x: Any, target: Any = None, **how: Any) -> Iterator[Snapshot]:
     """Yield a snapshot after every step of a method; the last one holds the result. Arguments as in `_steps`."""
     for step in _steps(method, model, x, target, **how):

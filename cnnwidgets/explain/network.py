@@ -20,7 +20,7 @@ from cnnwidgets.explain.guard import Guard, WeightWritten
 from cnnwidgets.explain.outputs import OutputKind, class_scores
 from cnnwidgets.explain.pass_state import PassState, fingerprint
 from cnnwidgets.explain.provenance import tensor_hash
-from cnnwidgets.explain.randomness import PrivateRandomness, PythonRandomness
+from cnnwidgets.explain.randomness import CommonRandomness, PrivateRandomness
 from cnnwidgets.explain.subject import Subject, refuse_inference_mode
 from cnnwidgets.explain.thread_state import restoring
 from cnnwidgets.explain.trace import INPUT, Trace, remembered, signature, trace
@@ -110,13 +110,14 @@ class Network:
             before[:] = fingerprint(modules)
             return copy.twin
 
-        with PythonRandomness() as python, PrivateRandomness(), self.guard.watching_closely():
+        with CommonRandomness() as common, PrivateRandomness(), self.guard.watching_closely():
             found = trace(make, self.x[:1])
         self._check_refused()
         return replace(
             found,
-            draws=found.draws or python.drawn,
-            draws_in_python=python.drawn,
+            draws=found.draws or common.drawn,
+            draws_in_python=common.drawn or common.seeded,
+            seeds=common.seeded,
             rewinds=fingerprint(modules) != before,
         )
 
@@ -151,7 +152,7 @@ class Network:
 
         """
         if self.trace.classes is None:
-            with torch.no_grad(), PrivateRandomness():
+            with torch.no_grad():
                 class_scores(self.run(self.x[:1].clone()))  # raises, in words
             raise ModelError("The model's output changed its form between two calls.")
         return self.trace.classes
@@ -192,8 +193,8 @@ class Network:
                 self._state.restore()
         with ExitStack() as stack:
             if trace.draws_in_python:
-                stack.enter_context(PythonRandomness())
-            if trace.draws:
+                stack.enter_context(CommonRandomness())
+            if trace.draws and not trace.seeds:
                 stack.enter_context(PrivateRandomness())
             if self.guard.is_suspicious:
                 stack.enter_context(self.guard.watching())

@@ -14,6 +14,7 @@ from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.agreement import is_undisturbed
 from cnnwidgets.explain.calls import PathError
 from cnnwidgets.explain.fuse import fused
+from cnnwidgets.explain.thread_state import restoring
 from cnnwidgets.explain.twin import PrivateCopy
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class FullPasses:
         alone = self._most > 1 and self._network.trace.stands_alone and is_undisturbed(self)
         return self._most if alone else 1
 
+    @restoring
     def outputs(self, tops: Sequence[int], lefts: Sequence[int], patches: Tensor) -> Any:
         """Return the network's raw output; see `Passes.outputs`."""
         height, width = patches.shape[2:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 from typing import TYPE_CHECKING, Any, Self
@@ -11,54 +12,75 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cnnwidgets.explain.thread_state import on_restore
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _aten = torch.ops.aten
 _LOCK = threading.Lock()
-_PYTHON_LOCK = threading.RLock()
-_PYTHON_START = random.Random(0).getstate()  # noqa: S311 - no secrets
-_NUMPY_START = np.random.RandomState(0).get_state(legacy=False)
+_COMMON_LOCK = threading.RLock()
+_SEED = 0x636E6E  # nobody else's, so that a forward pass that seeds with a number of its own is noticed
+_PYTHON_START = random.Random(_SEED).getstate()  # noqa: S311 - no secrets
+_NUMPY_START = np.random.RandomState(_SEED).get_state(legacy=False)
+_TORCH_START = torch.Generator().manual_seed(_SEED).get_state()
 
 
-class PythonRandomness:
-    """While active, NumPy's and Python's common random numbers begin at 0, and they are put back at the end.
+class CommonRandomness:
+    """While active, the common random numbers of NumPy, `random` and PyTorch begin anew; at the end they are put back.
 
     They belong to the process, so another thread that draws meanwhile gets other numbers too. Hence this is done only
-    in the first pass through a network, and in the passes of networks that draw from them.
+    in the first pass through a network, and in the passes of networks that draw from them in Python or seed them.
 
     Attributes:
-        drawn: whether somebody drew, known at the end.
+        drawn: whether somebody drew from those of NumPy or `random`, or seeded them, known at the end.
+        seeded: whether somebody seeded PyTorch's, as `torch.manual_seed` does.
 
     """
 
     def __init__(self) -> None:
-        self.drawn = False
-        self._before: tuple[Any, Any] | None = None
+        self.drawn = self.seeded = False
+        self._before: tuple[Any, Any, Tensor, list[Tensor]] | None = None
+        self._locked = False
 
     def __enter__(self) -> Self:
-        _PYTHON_LOCK.acquire()
-        self._before = random.getstate(), np.random.get_state(legacy=False)
+        on_restore(self._put_back)
+        self._locked = True
+        _COMMON_LOCK.acquire()
+        gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        self._before = random.getstate(), np.random.get_state(legacy=False), torch.get_rng_state(), gpus
         random.setstate(_PYTHON_START)
-        self._began = self._before[1]
-        if self._began["bit_generator"] == _NUMPY_START["bit_generator"]:  # else somebody has put in another kind
-            self._began = _NUMPY_START
+        self._numpy = self._before[1]
+        if self._numpy["bit_generator"] == _NUMPY_START["bit_generator"]:  # else somebody has put in another kind
+            self._numpy = _NUMPY_START
             np.random.set_state(_NUMPY_START)
+        torch.set_rng_state(_TORCH_START)
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self.drawn = random.getstate() != _PYTHON_START or repr(np.random.get_state(legacy=False)) != repr(self._began)
+        self.drawn = random.getstate() != _PYTHON_START or repr(np.random.get_state(legacy=False)) != repr(self._numpy)
+        self.seeded = not torch.equal(torch.get_rng_state(), _TORCH_START)
         self._put_back()
-        _PYTHON_LOCK.release()
 
     def _put_back(self) -> None:
         if self._before is not None:
-            random.setstate(self._before[0])
-            np.random.set_state(self._before[1])
+            python, numpy, common, gpus = self._before
+            random.setstate(python)
+            np.random.set_state(numpy)
+            torch.set_rng_state(common)
+            if gpus:
+                torch.cuda.set_rng_state_all(gpus)
+            self._before = None
+        if self._locked:
+            with contextlib.suppress(RuntimeError):  # an interrupt came before it was taken
+                _COMMON_LOCK.release()
+            self._locked = False
 
 
 class PrivateRandomness(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While active, this thread's random operations draw from generators of their own, seeded with 0.
+
+    A generator that the model brings along is drawn from as it stands, and put back at the end.
 
     PyTorch's operations draw from one generator per process, unless they are given another one. Exchanging the state
     of that one, even for a moment, would show in a training loop that runs at the same time in another thread; so it
@@ -68,6 +90,7 @@ class PrivateRandomness(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._generators: dict[torch.device, torch.Generator] = {}
+        self._borrowed: dict[int, tuple[torch.Generator, Tensor]] = {}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -76,7 +99,11 @@ class PrivateRandomness(TorchDispatchMode):  # type: ignore[no-untyped-call]
         del types
         kwargs = kwargs or {}
         given = [*args, *kwargs.values()]
-        if torch.Tag.nondeterministic_seeded not in func.tags or any(isinstance(a, torch.Generator) for a in given):
+        if torch.Tag.nondeterministic_seeded not in func.tags:
+            return func(*args, **kwargs)
+        generator = next((one for one in given if isinstance(one, torch.Generator)), None)
+        if generator is not None:
+            self._borrow(generator)
             return func(*args, **kwargs)
         named = torch.device(kwargs.get("device") or "cpu")
         device = next((a.device for a in args if isinstance(a, Tensor)), named)
@@ -90,6 +117,25 @@ class PrivateRandomness(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if taker is not None:
             return taker(*args, **{**kwargs, "generator": own})
         return _exchanged(own, device, func, args, kwargs)
+
+    def __enter__(self) -> Self:
+        on_restore(self._give_back)
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._give_back()
+
+    def _borrow(self, generator: torch.Generator) -> None:
+        """Note the state of a generator that somebody else made, before it is drawn from for the first time."""
+        if id(generator) not in self._borrowed:
+            self._borrowed[id(generator)] = generator, generator.get_state()
+
+    def _give_back(self) -> None:
+        for generator, state in self._borrowed.values():
+            generator.set_state(state)
+        self._borrowed.clear()
 
 
 def _taking_generator(func: Any) -> Any:
@@ -136,9 +182,12 @@ def _exchanged(
     common = torch.cuda.default_generators[device.index or 0] if on_gpu else torch.default_generator
     with _LOCK:
         before = common.get_state()
-        common.set_state(own.get_state())
         try:
-            return func(*args, **kwargs)
+            try:
+                common.set_state(own.get_state())
+                return func(*args, **kwargs)
+            finally:
+                own.set_state(common.get_state())
+                common.set_state(before)
         finally:
-            own.set_state(common.get_state())
-            common.set_state(before)
+            common.set_state(before)  # where an interrupt kept the first one from it

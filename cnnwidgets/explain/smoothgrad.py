@@ -130,7 +130,9 @@ class SmoothGrad(Method):
         for first in range(0, self.samples, chunk):
             count = min(chunk, self.samples - first)
             # One by one, so that the noise does not depend on the chunk, and on the CPU, so not on the device.
-            noise = torch.stack([torch.randn(x.shape[1:], generator=generator) for _ in range(count)])
+            noise = torch.stack(
+                [torch.randn(x.shape[1:], generator=generator, dtype=torch.float32) for _ in range(count)]
+            )
             noisy = (x + sigma * noise.to(x)).contiguous(memory_format=torch.channels_last)
             maps = raw(noisy, target.repeated(rows.start, count))
             part = maps.double().sum(0) if maps.dtype == torch.float64 else maps.float().sum(0)

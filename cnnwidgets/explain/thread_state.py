@@ -34,6 +34,9 @@ _KEYS = tuple(
 )
 
 
+_ACTIVE = threading.local()  # .state: the innermost ThreadState that is to be put back
+
+
 class CallHook:
     """A hook on all modules that belongs to one thread and to one pass; see `ThreadState`."""
 
@@ -56,6 +59,13 @@ class ThreadState:
         self._flags = [getattr(_python_dispatch, name, None) for name in _FLAGS]
         self._saving = _saving_hooks()
         self._hooks = frozenset(_hooks())
+        self._undo: list[Callable[[], None]] = []
+        self._outer: ThreadState | None = getattr(_ACTIVE, "state", None)
+        _ACTIVE.state = self
+
+    def on_restore(self, undo: Callable[[], None]) -> None:
+        """Have something else put back, too; it is called at least once, and must not mind to be called again."""
+        self._undo.append(undo)
 
     def restore(self) -> None:
         """Put everything back; an interrupt meanwhile is raised when that is done."""
@@ -70,6 +80,10 @@ class ThreadState:
             raise interrupted
 
     def _put_back(self) -> None:
+        _ACTIVE.state = self._outer
+        while self._undo:
+            self._undo[-1]()
+            self._undo.pop()
         while _C._len_torch_function_stack() > self._function_modes:  # noqa: SLF001
             _C._pop_torch_function_stack()  # noqa: SLF001
         if _C._len_torch_dispatch_stack() > self._dispatch_modes:  # noqa: SLF001
@@ -124,6 +138,13 @@ def restoring(function: Function) -> Function:
             before.restore()  # where an interrupt kept the first one from beginning
 
     return run  # type: ignore[return-value]
+
+
+def on_restore(undo: Callable[[], None]) -> None:
+    """Have something put back when the innermost function that is `restoring` ends; see `ThreadState.on_restore`."""
+    state: ThreadState | None = getattr(_ACTIVE, "state", None)
+    if state is not None:
+        state.on_restore(undo)
 
 
 @restoring

@@ -103,7 +103,8 @@ class Trace:
         overwritten: the values that a later call wrote over in place, or that share memory with one that was, and the
             first call that did.
         rigid: whether the pass only works with channels before rows in memory, as a `view` of maps does.
-        draws_in_python: whether the pass drew from NumPy's or Python's common random numbers; then it `draws`, too.
+        draws_in_python: whether the pass drew from NumPy's or Python's common random numbers, or seeded any.
+        seeds: whether the pass seeded PyTorch's common random numbers.
         rewinds: whether the pass changed state of the model's, which is put back before each further one.
 
     """
@@ -119,6 +120,7 @@ class Trace:
     overwritten: dict[int, int] = field(repr=False)
     rigid: bool = False
     draws_in_python: bool = False
+    seeds: bool = False
     rewinds: bool = False
 
     @cached_property

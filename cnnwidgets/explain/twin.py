@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import types
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,6 +28,8 @@ _HOLDERS = ("_parameters", "_buffers", "_modules")
 _BACKWARD = ("_backward_hooks", "_backward_pre_hooks")
 STANDARD = frozenset(nn.Module().__dict__)
 _TABLES = frozenset(key for key, value in nn.Module().__dict__.items() if type(value) not in ATOMS)
+# Tables of hooks that no forward pass registers: where they are empty they are shared, for speed.
+_UNUSED = frozenset(key for key in _TABLES if "state_dict" in key)
 _COMPILED = "_compiled_call_impl"  # what `Module.compile()` puts on a module: the original's own code, compiled
 #: Weights that a forward pass has been seen to write to. A twin gets copies of them.
 _WRITTEN: Any = WeakTensorKeyDictionary()
@@ -157,10 +160,15 @@ class PrivateCopy(Copier):
         own.pop(_COMPILED, None)
         for key in _TABLES:
             table = own[key]
-            own[key] = self.value(table) if table and key not in _BACKWARD else type(table)()
-        for key in own.keys() - STANDARD:
-            if type(own[key]) not in ATOMS:
-                own[key] = self.value(own[key])
+            if type(table) is dict and key in _HOLDERS:
+                own[key] = {name: None if item is None else self.value(item) for name, item in table.items()}
+            elif table and key not in _BACKWARD:
+                own[key] = self.value(table)
+            elif key not in _UNUSED:
+                own[key] = OrderedDict() if type(table) is OrderedDict else type(table)()
+        for key, item in value.__dict__.items():
+            if type(item) not in ATOMS and key not in STANDARD:
+                own[key] = self.value(item)
         for key, state in self._state_of_class(type(value)):
             if key not in own:
                 mine = self.value(state)

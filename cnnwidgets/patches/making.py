@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import IndexMismatchError, OptionError
+from cnnwidgets.explain.thread_state import restoring_steps
 from cnnwidgets.patches import file
 from cnnwidgets.patches.build import CHUNK, Build
 from cnnwidgets.patches.partial import Partial
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _OTHER = "Give another path=, or restart=True to build anew."
 
 
+@restoring_steps
 def making(
     model: Any,
     images: Any,

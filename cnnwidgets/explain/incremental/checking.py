@@ -33,7 +33,7 @@ def check(engine: Incremental, network: Network, *, lightly: bool = False) -> No
     (height, width), size = base.shape[2:], [max(1, cells // 8) for cells in base.shape[2:]]
     tops, lefts = [height // 3, height - size[0]], [width // 2 - size[1] // 2, width - size[1]]
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn((2, base.shape[1], *size), generator=generator).to(base)
+    noise = torch.randn((2, base.shape[1], *size), generator=generator, dtype=torch.float32).to(base)
     patches = base.mean() + noise * base.std(correction=0).clamp_min(1)  # the picture may be all of one colour
     images = _patched(base, tops, lefts, patches)
     if lightly:

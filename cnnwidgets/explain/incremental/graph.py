@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 
 from cnnwidgets.explain.incremental.functional import without_writing
 from cnnwidgets.explain.randomness import PrivateRandomness
+from cnnwidgets.explain.thread_state import on_restore
 from cnnwidgets.explain.twin import make_twin
 
 if TYPE_CHECKING:
@@ -195,13 +196,19 @@ def _quiet() -> Iterator[None]:
         bars.tqdm.monitor_interval = 0
     # Filters belong to all threads: one narrow entry goes in and out, and the user's stay as they are.
     warnings.filterwarnings("ignore", "The tensor attribute", UserWarning)
-    (entry,) = warnings.filters[:1]
+    entries = [warnings.filters[0]]
+
+    def put_back() -> None:
+        logger.setLevel(level)
+        while entries:  # once: the user may have an equal one
+            with contextlib.suppress(ValueError):
+                warnings.filters.remove(entries.pop())  # type: ignore[attr-defined]
+        if bars:
+            bars.tqdm.monitor_interval = interval
+
+    on_restore(put_back)  # where an interrupt keeps it from being done below
     logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(level)
-        with contextlib.suppress(ValueError):
-            warnings.filters.remove(entry)  # type: ignore[attr-defined]
-        if bars:
-            bars.tqdm.monitor_interval = interval
+        put_back()
