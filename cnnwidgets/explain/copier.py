@@ -47,10 +47,6 @@ _TORCH_MACHINERY = (
     "torch.fx", "torch._", "torch.optim", "torch.utils.data", "torch.utils.tensorboard", "torch.jit", "torch.export",
     "torch.distributed.", "torch.profiler", "torch.autograd", "torch.cuda", "torch.multiprocessing",
 )  # fmt: skip
-_LOCKS: dict[type, Callable[[], Any]] = {
-    type(threading.Lock()): threading.Lock,
-    type(threading.RLock()): threading.RLock,
-}
 _RANDOM = (np.random.Generator, np.random.BitGenerator, np.random.RandomState)
 _SHARED_RANDOM = {id(getattr(random, "_inst", None)), id(getattr(np.random.mtrand, "_rand", None))}
 _SEVERAL = 256  # things in a global variable that are looked through
@@ -86,12 +82,15 @@ class Copier:
         memo: the copies by the ids of the originals.
         originals: what was copied, or looked at.
         weak: copies to which weak references lead alone, for somebody to keep alive.
+        modules_only: share what leads to no module.
 
     """
 
     def __init__(self) -> None:
         self.memo: dict[int, Any] = {}
         self.weak: list[Any] = []
+        self.modules_only = False
+        self._leads: dict[int, bool] = {}
         self.originals: list[Any] = []  # the ids above hold as long as these live
 
     def tensor(self, value: Tensor) -> Tensor:
@@ -118,7 +117,17 @@ class Copier:
             return known
         if kind is tuple and all(type(item) in ATOMS for item in value):
             return value
+        if self.modules_only and not self.leads_to_module(value):
+            return value
         return self.remember(value, self._copied(kind, value))
+
+    def leads_to_module(self, value: Any) -> bool:
+        """Whether a module can be reached from a value."""
+        known = self._leads.get(id(value))
+        if known is None:
+            self.originals.append(value)
+            known = self._leads[id(value)] = bool(modules_in(value))
+        return known
 
     def _copied(self, kind: type, value: Any) -> Any:
         if issubclass(kind, Tensor):
@@ -197,7 +206,7 @@ class Copier:
         plain = value.__dict__.get("_torchdynamo_orig_callable")
         if plain is not None:  # compiled: the copy runs as it is written
             return self.value(plain)
-        outside = {} if is_of_library(value.__module__) else self._leading_on(value)
+        outside = {} if of_library(value) else self._leading_on(value)
         if not (outside or value.__closure__ or value.__defaults__ or value.__kwdefaults__ or value.__dict__):
             return value
         old = value.__closure__ or ()
@@ -236,9 +245,9 @@ class Copier:
         for name in names_in(function.__code__) & scope.keys():
             item = scope[name]
             if type(item) is types.FunctionType:
-                if not is_of_library(item.__module__):
+                if not of_library(item):
                     found[name] = item
-            elif type(item) not in ATOMS and not isinstance(item, type) and modules_in(item):
+            elif type(item) not in ATOMS and not isinstance(item, type) and self.leads_to_module(item):
                 found[name] = item
         return found
 
@@ -300,8 +309,12 @@ class Copier:
             return value
         return torch.Generator(value.device).set_state(value.get_state())
 
-    def _lock(self, kind: type, _value: Any) -> Any:
-        return _LOCKS[kind]()  # nobody holds the copy
+    def _queue(self, kind: type, value: queue.Queue[Any]) -> Any:
+        twin = self.remember(value, object.__new__(kind))
+        lock = self.remember(value.mutex, threading.Lock())  # nobody holds the copy
+        for name in ("not_empty", "not_full", "all_tasks_done"):
+            self.remember(getattr(value, name), threading.Condition(lock))
+        return self._filled(value, twin)
 
     def _local(self, kind: type, value: Any) -> Any:
         twin = self.remember(value, kind())
@@ -415,16 +428,30 @@ class _Finder(Copier):
         return value
 
     def _leading_on(self, function: types.FunctionType) -> dict[str, Any]:
-        del function
-        return {}
+        scope = function.__globals__
+        items = {name: scope[name] for name in names_in(function.__code__) & scope.keys()}
+        return {name: item for name, item in items.items() if _may_hold_modules(item)}
+
+    def _scope(self, scope: dict[str, Any]) -> dict[str, Any]:
+        return dict(scope)
+
+
+def _may_hold_modules(value: Any) -> bool:
+    """Whether the value of a global variable is to be looked through; large ones are not."""
+    if isinstance(value, nn.Module):
+        return True
+    if type(value) in ATOMS or isinstance(value, type | Tensor | np.ndarray):
+        return False
+    if type(value) is types.FunctionType:
+        return not of_library(value)
+    inside = value if isinstance(value, list | tuple | dict | set) else getattr(value, "__dict__", ())
+    return len(inside) <= _SEVERAL
 
 
 def modules_in(value: Any) -> list[nn.Module]:
-    """Return the modules in the value of a global variable; large ones are not looked through."""
-    if not isinstance(value, nn.Module):
-        inside = value if isinstance(value, list | tuple | dict | set) else getattr(value, "__dict__", ())
-        if isinstance(value, Tensor | np.ndarray) or len(inside) > _SEVERAL:
-            return []
+    """Return the modules that can be reached from the value of a variable."""
+    if not _may_hold_modules(value):
+        return []
     finder = _Finder()
     finder.value(value)
     return finder.modules
@@ -435,6 +462,11 @@ def names_in(code: types.CodeType) -> frozenset[str]:
     """Return the names of global variables and attributes that code uses, also that of functions inside."""
     inner = (names_in(part) for part in code.co_consts if isinstance(part, types.CodeType))
     return frozenset(code.co_names).union(*inner)
+
+
+def of_library(function: types.FunctionType) -> bool:
+    """Whether a function was written in a library: `functools.wraps` lets others only look like it."""
+    return is_of_library(function.__globals__.get("__name__"))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -471,12 +503,13 @@ _WAYS: tuple[tuple[type | tuple[type, ...], str | None], ...] = (
     (random.SystemRandom, None),
     ((*_RANDOM, random.Random), "_random"),
     (torch.Generator, "_generator"),
-    (tuple(_LOCKS), "_lock"),
+    (queue.Queue, "_queue"),
     (threading.local, "_local"),
     (queue.SimpleQueue, "_simple_queue"),
     (itertools.count, "_count"),
     ((types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType), "_stand_in"),
-    (threading.Thread, None),
+    # How threads wait for one another: a copy would wait for ever.
+    ((threading.Thread, threading.Event, threading.Condition, threading.Semaphore, threading.Barrier), None),
     (types.SimpleNamespace, "_object"),
 )
 

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnwidgets.errors import ModelError
-from cnnwidgets.explain.copier import ATOMS, is_of_library, modules_in, names_in
+from cnnwidgets.explain.copier import ATOMS, is_of_library, modules_in, names_in, of_library
 from cnnwidgets.explain.thread_state import CallHook
 from cnnwidgets.explain.twin import note_written
 
@@ -261,7 +261,7 @@ def _global_modules(copy: PrivateCopy) -> Iterator[nn.Module]:
     done = set()
     while todo:
         function = todo.pop()
-        if function.__code__ in done or is_of_library(function.__module__):
+        if function.__code__ in done or of_library(function):
             continue
         done.add(function.__code__)
         names = names_in(function.__code__)

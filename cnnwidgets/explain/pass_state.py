@@ -22,7 +22,6 @@ from cnnwidgets.explain.twin import STANDARD
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 
 
 class _Copies(Copier):
@@ -56,7 +55,7 @@ class PassState:
         self._kept = [*self._lent, *(tensor for tensor, _ in self._tensors)]
         copies = _Copies(self._kept)
         self._own = [
-            {key: copies.value(value) for key, value in module.__dict__.items() if key not in STANDARD or key in _HOOKS}
+            {key: copies.value(value) for key, value in _own(module).items()}
             for module in self._modules
         ]
 
@@ -75,7 +74,7 @@ class PassState:
         copies = _Copies(self._kept)
         for module, saved in zip(self._modules, self._own, strict=True):
             own = module.__dict__
-            for key in [key for key in own if key not in STANDARD and key not in saved]:
+            for key in _own(module).keys() - saved.keys():
                 del own[key]
             own.update({key: copies.value(value) for key, value in saved.items()})
             own["training"] = False
@@ -85,10 +84,19 @@ def fingerprint(modules: Iterable[nn.Module]) -> list[Any]:
     """Return what tells whether the state of modules has changed: to be compared with what it was."""
     look = _Look()
     return [
-        (look.of({k: v for k, v in module.__dict__.items() if k not in STANDARD or k in _HOOKS}), _tensors_of(module))
+        (look.of(_own(module)), _tensors_of(module))
         for module in modules
         if not isinstance(module, torch.jit.ScriptModule)
     ]
+
+
+def _own(module: nn.Module) -> dict[str, Any]:
+    """Return the attributes that are state: not PyTorch's, and no methods of the class, whose closures are shared."""
+    return {
+        key: value
+        for key, value in module.__dict__.items()
+        if key not in STANDARD and not (type(value) is types.MethodType and hasattr(type(module), key))
+    }
 
 
 def _tensors_of(module: nn.Module) -> list[Any]:

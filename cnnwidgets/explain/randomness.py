@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _aten = torch.ops.aten
 _LOCK = threading.Lock()
+_COMMON = torch.default_generator._cdata  # noqa: SLF001 - operations are shown another Python object each time
 _COMMON_LOCK = threading.RLock()
 _SEED = 0x636E6E  # nobody else's, so that a forward pass that seeds with a number of its own is noticed
 _PYTHON_START = random.Random(_SEED).getstate()  # noqa: S311 - no secrets
@@ -102,7 +103,7 @@ class PrivateRandomness(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if torch.Tag.nondeterministic_seeded not in func.tags:
             return func(*args, **kwargs)
         generator = next((one for one in given if isinstance(one, torch.Generator)), None)
-        if generator is not None:
+        if generator is not None and generator._cdata != _COMMON:  # noqa: SLF001
             self._borrow(generator)
             return func(*args, **kwargs)
         named = torch.device(kwargs.get("device") or "cpu")
@@ -110,6 +111,9 @@ class PrivateRandomness(TorchDispatchMode):  # type: ignore[no-untyped-call]
         own = self._generators.get(device)
         if own is None:
             own = self._generators[device] = torch.Generator(device).manual_seed(0)
+        if generator is not None:  # PyTorch's common one, by name
+            args = tuple(own if one is generator else one for one in args)
+            return func(*args, **{key: own if one is generator else one for key, one in kwargs.items()})
         rewritten = _REWRITTEN.get(func.overloadpacket)
         if rewritten is not None:
             return rewritten(own, *args, **kwargs)
@@ -129,8 +133,8 @@ class PrivateRandomness(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _borrow(self, generator: torch.Generator) -> None:
         """Note the state of a generator that somebody else made, before it is drawn from for the first time."""
-        if id(generator) not in self._borrowed:
-            self._borrowed[id(generator)] = generator, generator.get_state()
+        if generator._cdata not in self._borrowed:
+            self._borrowed[generator._cdata] = generator, generator.get_state()
 
     def _give_back(self) -> None:
         for generator, state in self._borrowed.values():

@@ -30,6 +30,7 @@ STANDARD = frozenset(nn.Module().__dict__)
 _TABLES = frozenset(key for key, value in nn.Module().__dict__.items() if type(value) not in ATOMS)
 # Tables of hooks that no forward pass registers: where they are empty they are shared, for speed.
 _UNUSED = frozenset(key for key in _TABLES if "state_dict" in key)
+_HOOKS = tuple(key for key in _TABLES if "hooks" in key and key not in _BACKWARD and key not in _UNUSED)
 _COMPILED = "_compiled_call_impl"  # what `Module.compile()` puts on a module: the original's own code, compiled
 #: Weights that a forward pass has been seen to write to. A twin gets copies of them.
 _WRITTEN: Any = WeakTensorKeyDictionary()
@@ -105,7 +106,9 @@ class PrivateCopy(Copier):
         self.modules: list[nn.Module] = []
         self.shared: list[tuple[Tensor, nn.Parameter]] = []
         self._of_class: dict[type, list[tuple[str, Any]]] = {}
+        self._hooked: list[tuple[nn.Module, nn.Module]] = []
         self.twin: nn.Module = self.value(model)
+        self._bind_hooks_and_methods()
         if not isinstance(model, torch.jit.ScriptModule):
             if self.weak:
                 self.twin.__dict__["_weakly_held"] = tuple(self.weak)
@@ -154,6 +157,13 @@ class PrivateCopy(Copier):
             wrapper.__dict__["training"] = False
             return wrapper
         twin: nn.Module = self.remember(value, _bare(value))
+        before, self.modules_only = self.modules_only, False  # all that a module holds is the user's
+        self._fill(twin, value)
+        self.modules_only = before
+        self._hooked.append((value, twin))
+        return twin
+
+    def _fill(self, twin: nn.Module, value: nn.Module) -> None:
         own = twin.__dict__
         own.update(value.__dict__)
         own["training"] = False
@@ -162,22 +172,40 @@ class PrivateCopy(Copier):
             table = own[key]
             if type(table) is dict and key in _HOLDERS:
                 own[key] = {name: None if item is None else self.value(item) for name, item in table.items()}
-            elif table and key not in _BACKWARD:
+            elif table and key not in _BACKWARD and "hooks" not in key:
                 own[key] = self.value(table)
             elif key not in _UNUSED:
                 own[key] = OrderedDict() if type(table) is OrderedDict else type(table)()
+                if table:  # the handles of the hooks lead there
+                    self.remember(table, own[key])
         for key, item in value.__dict__.items():
             if type(item) not in ATOMS and key not in STANDARD:
                 own[key] = self.value(item)
-        for key, state in self._state_of_class(type(value)):
-            if key not in own:
-                mine = self.value(state)
-                if mine is not state:
-                    own[key] = types.MethodType(mine, twin) if type(state) is types.FunctionType else mine
-        return twin
+        for key, state in self._of_class_of(value):
+            if type(state) is not types.FunctionType and key not in own:
+                own[key] = self.value(state)
 
-    def _state_of_class(self, kind: type) -> list[tuple[str, Any]]:
+    def _bind_hooks_and_methods(self) -> None:
+        """Have the user's hooks and methods lead to the twins of the modules that they name.
+
+        What else they close over, a list in which a hook writes things down or an event for another thread, they keep.
+        """
+        self.modules_only = True
+        while self._hooked:
+            value, twin = self._hooked.pop()
+            own = twin.__dict__
+            for key in _HOOKS:
+                for number, hook in value.__dict__[key].items():
+                    own[key][number] = self.value(hook)
+            for key, method in self._of_class_of(value):
+                if type(method) is types.FunctionType and key not in own:
+                    mine = self.value(method)
+                    if mine is not method:
+                        own[key] = types.MethodType(mine, twin)
+
+    def _of_class_of(self, module: nn.Module) -> list[tuple[str, Any]]:
         """Return what lies on the class itself and may lead to modules: modules, tensors, lists, methods."""
+        kind = type(module)
         known = self._of_class.get(kind)
         if known is None:
             found: dict[str, Any] = {}
