@@ -14,9 +14,9 @@ from itertools import islice
 from typing import Any
 
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from cnnwidgets.errors import ModelError
+from cnnwidgets.explain.thread_state import FunctionMode
 
 Edit = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
@@ -71,7 +71,7 @@ def is_numbered(func: Any, result: Any) -> bool:
     return isinstance(result, Tensor) or func is Tensor.__setitem__ or first_tensor(result) is not None
 
 
-class CallMode(TorchFunctionMode):
+class CallMode(FunctionMode):
     """Counts the values that this thread's calls give or write; subclasses see each call with its number."""
 
     def __init__(self) -> None:

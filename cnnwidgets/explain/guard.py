@@ -7,24 +7,24 @@ one of their modules, is refused before it is made.
 
 from __future__ import annotations
 
+import random
+import threading
 import types
-from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.copier import ATOMS, is_of_library, modules_in, names_in, of_library
-from cnnwidgets.explain.thread_state import CallHook
+from cnnwidgets.explain.thread_state import CallHook, DispatchMode, FunctionMode
 from cnnwidgets.explain.twin import note_written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from cnnwidgets.explain.twin import PrivateCopy
 
@@ -33,6 +33,8 @@ _QUESTIONS = frozenset({
     "size", "dim", "numel", "stride", "is_floating_point", "is_complex", "is_contiguous", "element_size", "__len__",
     "type", "ndimension", "__hash__", "__repr__",
 })  # fmt: skip
+_CORE = {"torch", "torchvision", "timm", "numpy", "builtins", "collections", "functools", "typing"}  # draw by PyTorch
+_DRAWING = frozenset(name for name in dir(random) if not name.startswith("_"))
 _VALUES = frozenset({"data", "T", "mT", "H", "mH", "real", "imag"})
 _HARMLESS = frozenset({"requires_grad_", "detach_", "retain_grad_", "rename_"})
 _WRITING = frozenset(
@@ -63,9 +65,23 @@ class Guard:
         self.refused: ModelError | None = None  # also where the forward pass caught it
 
     @cached_property
+    def _code(self) -> _Code:
+        return _Code(self._copy)
+
+    @property
     def _globals(self) -> list[nn.Module]:
         """The modules that code of the user's reaches by global variables."""
-        return list(_global_modules(self._copy))
+        return self._code.modules
+
+    @property
+    def may_draw(self) -> bool:
+        """Whether a pass may draw from the common random numbers of NumPy or `random`, as its code looks."""
+        return self.may_seed or any("random" in name or name in _DRAWING for name in self._code.names)
+
+    @property
+    def may_seed(self) -> bool:
+        """Whether a pass may seed common random numbers, as its code looks."""
+        return any("seed" in name or "rng_state" in name for name in self._code.names)
 
     @cached_property
     def _modules(self) -> dict[int, nn.Module]:
@@ -160,29 +176,13 @@ class Guard:
         )
         return self.refused
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Refuse calls of the user's modules in this thread, those without weights included."""
-        handle = register_module_forward_pre_hook(_Refusing(self))
-        try:
-            yield
-        finally:
-            handle.remove()
+    def watching(self) -> AbstractContextManager[Any]:
+        """Return a context that refuses calls of the user's modules in this thread, those without weights included."""
+        return _Hooked(self)
 
-    @contextmanager
-    def watching_closely(self) -> Iterator[None]:
-        """Refuse besides every operation that would write to a weight: for the first pass through a network."""
-        with self.watching(), _Watch(self), _WriteWatch(self):
-            yield
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Let a copy be made, which reads what is the user's."""
-        self.resting = True
-        try:
-            yield
-        finally:
-            self.resting = False
+    def watching_closely(self) -> tuple[AbstractContextManager[Any], ...]:
+        """Return contexts that refuse besides every operation that would write to a weight: for the first pass."""
+        return _Hooked(self), _Watch(self), _WriteWatch(self)
 
 
 def _storage(tensor: Tensor) -> int:
@@ -190,6 +190,18 @@ def _storage(tensor: Tensor) -> int:
         return tensor.untyped_storage().data_ptr()
     except (RuntimeError, NotImplementedError):  # a sparse or quantised tensor has none
         return 0
+
+
+class _Hooked:
+    # A class and no generator: one that an interrupt leaves suspended would leave its modes at any later time.
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    def __enter__(self) -> None:
+        self._handle = register_module_forward_pre_hook(_Refusing(self._guard))
+
+    def __exit__(self, *_error: object) -> None:
+        self._handle.remove()
 
 
 class _Refusing(CallHook):
@@ -200,13 +212,11 @@ class _Refusing(CallHook):
     def __call__(self, module: nn.Module, args: Any) -> None:
         del args
         if id(module) in self._modules:
-            import threading
-
             if threading.get_ident() == self.thread and not self._guard.resting:
                 raise self._guard.refusal(module)
 
 
-class _Watch(TorchFunctionMode):
+class _Watch(FunctionMode):
     """Checks every call of a tensor function."""
 
     def __init__(self, guard: Guard) -> None:
@@ -222,7 +232,7 @@ class _Watch(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class _WriteWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _WriteWatch(DispatchMode):
     """Checks every operation for what it writes to, also where no Python calls it."""
 
     def __init__(self, guard: Guard) -> None:
@@ -250,36 +260,48 @@ class _WriteWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 # --- what code names globally
 
 
-def _global_modules(copy: PrivateCopy) -> Iterator[nn.Module]:
-    """Yield the modules that the code of a model names by global variables, by way of functions too."""
-    todo: list[types.FunctionType] = []
-    for kind in {type(value): None for value in copy.originals}:
-        for part in kind.__mro__:
-            if not is_of_library(part.__module__):
-                todo += _functions_of(part)
-    todo += [value for value in copy.originals if type(value) is types.FunctionType]
-    done = set()
-    while todo:
-        function = todo.pop()
-        if function.__code__ in done or of_library(function):
-            continue
-        done.add(function.__code__)
-        names = names_in(function.__code__)
-        for name in names & function.__globals__.keys():
-            value = function.__globals__[name]
-            if isinstance(value, types.ModuleType):
-                if is_of_library(value.__name__):
-                    continue
-                some = [vars(value)[inner] for inner in names & vars(value).keys()]
-            elif isinstance(value, type):
-                some = [] if is_of_library(value.__module__) else [vars(value)[i] for i in names & vars(value).keys()]
-            else:
-                some = [value]
-            for one in some:
-                if type(one) is types.FunctionType:
-                    todo.append(one)
-                elif type(one) not in ATOMS and not isinstance(one, type):
-                    yield from modules_in(one)
+class _Code:
+    """What the code of a model names: global variables, by way of functions too.
+
+    Attributes:
+        modules: the modules in global variables.
+        names: all names of global variables and attributes.
+
+    """
+
+    def __init__(self, copy: PrivateCopy) -> None:
+        self.modules: list[nn.Module] = []
+        self.names: set[str] = set()
+        self._todo = [value for value in copy.originals if type(value) is types.FunctionType]
+        for kind in {type(value): None for value in copy.originals}:
+            for part in kind.__mro__:
+                if str(part.__module__).partition(".")[0] not in _CORE:
+                    self._todo += _functions_of(part)
+        done: set[types.CodeType] = set()
+        while self._todo:
+            function = self._todo.pop()
+            if function.__code__ not in done:
+                done.add(function.__code__)
+                names = names_in(function.__code__)
+                self.names |= names
+                if not of_library(function):
+                    self._look(names, function.__globals__)
+
+    def _look(self, names: frozenset[str], scope: dict[str, Any]) -> None:
+        for name in names & scope.keys():
+            for value in self._values(scope[name], names):
+                if type(value) is types.FunctionType:
+                    self._todo += [] if of_library(value) else [value]
+                elif type(value) not in ATOMS and not isinstance(value, type):
+                    self.modules += modules_in(value)
+
+    def _values(self, value: Any, names: frozenset[str]) -> list[Any]:
+        """Return a value, or what code takes from it if it is a class or a module of Python."""
+        if not isinstance(value, types.ModuleType | type):
+            return [value]
+        if is_of_library(value.__name__ if isinstance(value, types.ModuleType) else value.__module__):
+            return []
+        return [vars(value)[inner] for inner in names & vars(value).keys()]
 
 
 def _functions_of(kind: type) -> list[types.FunctionType]:

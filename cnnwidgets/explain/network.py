@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -104,13 +104,19 @@ class Network:
         modules: list[nn.Module] = []
 
         def make() -> nn.Module:
-            with self.guard.paused():
+            self.guard.resting = True  # making a copy reads what is the user's
+            try:
                 copy = PrivateCopy(self.model)
+            finally:
+                self.guard.resting = False
             modules[:] = copy.twins
             before[:] = fingerprint(modules)
             return copy.twin
 
-        with CommonRandomness() as common, PrivateRandomness(), self.guard.watching_closely():
+        common = CommonRandomness(seeds=self.guard.may_seed)
+        with common if self.guard.may_draw else nullcontext(), PrivateRandomness(), ExitStack() as stack:
+            for watch in self.guard.watching_closely():
+                stack.enter_context(watch)
             found = trace(make, self.x[:1])
         self._check_refused()
         return replace(
@@ -193,7 +199,7 @@ class Network:
                 self._state.restore()
         with ExitStack() as stack:
             if trace.draws_in_python:
-                stack.enter_context(CommonRandomness())
+                stack.enter_context(CommonRandomness(seeds=trace.seeds))
             if trace.draws and not trace.seeds:
                 stack.enter_context(PrivateRandomness())
             if self.guard.is_suspicious:

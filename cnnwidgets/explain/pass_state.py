@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-
 class _Copies(Copier):
     """Copies what modules hold besides modules, weights and buffers."""
 
@@ -54,10 +53,7 @@ class PassState:
         self._tensors = [(t, t.detach().clone()) for t in tensors if id(t) not in fixed and t.device.type != "meta"]
         self._kept = [*self._lent, *(tensor for tensor, _ in self._tensors)]
         copies = _Copies(self._kept)
-        self._own = [
-            {key: copies.value(value) for key, value in _own(module).items()}
-            for module in self._modules
-        ]
+        self._own = [{key: copies.value(value) for key, value in _own(module).items()} for module in self._modules]
 
     @torch.no_grad()
     def restore(self) -> None:

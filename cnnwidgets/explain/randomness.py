@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from cnnwidgets.explain.thread_state import on_restore
+from cnnwidgets.explain.thread_state import DispatchMode, on_restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +30,10 @@ class CommonRandomness:
     """While active, the common random numbers of NumPy, `random` and PyTorch begin anew; at the end they are put back.
 
     They belong to the process, so another thread that draws meanwhile gets other numbers too. Hence this is done only
-    in the first pass through a network, and in the passes of networks that draw from them in Python or seed them.
+    for networks that draw from them in Python or seed them; PyTorch's are only exchanged for those that seed.
+
+    Args:
+        seeds: exchange PyTorch's as well.
 
     Attributes:
         drawn: whether somebody drew from those of NumPy or `random`, or seeded them, known at the end.
@@ -39,8 +41,9 @@ class CommonRandomness:
 
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, seeds: bool) -> None:
         self.drawn = self.seeded = False
+        self._seeds = seeds
         self._before: tuple[Any, Any, Tensor, list[Tensor]] | None = None
         self._locked = False
 
@@ -48,19 +51,20 @@ class CommonRandomness:
         on_restore(self._put_back)
         self._locked = True
         _COMMON_LOCK.acquire()
-        gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        gpus = torch.cuda.get_rng_state_all() if self._seeds and torch.cuda.is_initialized() else []
         self._before = random.getstate(), np.random.get_state(legacy=False), torch.get_rng_state(), gpus
         random.setstate(_PYTHON_START)
         self._numpy = self._before[1]
         if self._numpy["bit_generator"] == _NUMPY_START["bit_generator"]:  # else somebody has put in another kind
             self._numpy = _NUMPY_START
             np.random.set_state(_NUMPY_START)
-        torch.set_rng_state(_TORCH_START)
+        if self._seeds:
+            torch.set_rng_state(_TORCH_START)
         return self
 
     def __exit__(self, *_error: object) -> None:
         self.drawn = random.getstate() != _PYTHON_START or repr(np.random.get_state(legacy=False)) != repr(self._numpy)
-        self.seeded = not torch.equal(torch.get_rng_state(), _TORCH_START)
+        self.seeded = self._seeds and not torch.equal(torch.get_rng_state(), _TORCH_START)
         self._put_back()
 
     def _put_back(self) -> None:
@@ -68,8 +72,9 @@ class CommonRandomness:
             python, numpy, common, gpus = self._before
             random.setstate(python)
             np.random.set_state(numpy)
-            torch.set_rng_state(common)
-            if gpus:
+            if self._seeds:
+                torch.set_rng_state(common)
+            if self._seeds and gpus:
                 torch.cuda.set_rng_state_all(gpus)
             self._before = None
         if self._locked:
@@ -78,7 +83,7 @@ class CommonRandomness:
             self._locked = False
 
 
-class PrivateRandomness(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class PrivateRandomness(DispatchMode):
     """While active, this thread's random operations draw from generators of their own, seeded with 0.
 
     A generator that the model brings along is drawn from as it stands, and put back at the end.

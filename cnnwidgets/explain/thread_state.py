@@ -7,14 +7,19 @@ the outer one is there for the moment in which the inner one is interrupted.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import gc
 import threading
+import types
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
 from torch.nn.modules import module as module_hooks
+from torch.overrides import TorchFunctionMode
 from torch.utils import _python_dispatch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +42,24 @@ _KEYS = tuple(
 _ACTIVE = threading.local()  # .state: the innermost ThreadState that is to be put back
 
 
+class FunctionMode(TorchFunctionMode):
+    """A mode that, where an interrupt has taken it off already, takes off no other in its place."""
+
+    def __exit__(self, *error: object) -> None:
+        depth = _C._len_torch_function_stack()  # noqa: SLF001
+        if depth and _C._get_function_stack_at(depth - 1) is self:  # noqa: SLF001
+            super().__exit__(*error)
+
+
+class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """A mode that, where an interrupt has taken it off already, takes off no other in its place."""
+
+    def __exit__(self, *error: object) -> None:
+        depth = _C._len_torch_dispatch_stack()  # noqa: SLF001
+        if depth and _C._get_dispatch_stack_at(depth - 1) is self:  # noqa: SLF001
+            super().__exit__(*error)  # type: ignore[no-untyped-call]
+
+
 class CallHook:
     """A hook on all modules that belongs to one thread and to one pass; see `ThreadState`."""
 
@@ -53,7 +76,8 @@ class ThreadState:
 
     def __init__(self) -> None:
         self._grad = torch.is_grad_enabled()
-        self._function_modes: int = _C._len_torch_function_stack()  # noqa: SLF001
+        self._function_modes = [_C._get_function_stack_at(i) for i in range(_C._len_torch_function_stack())]  # noqa: SLF001
+        self._function_state = _C._get_torch_function_state()  # noqa: SLF001
         self._dispatch_modes: int = _C._len_torch_dispatch_stack()  # noqa: SLF001
         self._infra = [_C._get_dispatch_mode(key) for key in _KEYS] if self._dispatch_modes else [None] * len(_KEYS)  # noqa: SLF001
         self._flags = [getattr(_python_dispatch, name, None) for name in _FLAGS]
@@ -61,6 +85,9 @@ class ThreadState:
         self._hooks = frozenset(_hooks())
         self._undo: list[Callable[[], None]] = []
         self._outer: ThreadState | None = getattr(_ACTIVE, "state", None)
+
+    def begin(self) -> None:
+        """Take what `on_restore` is given from now on."""
         _ACTIVE.state = self
 
     def on_restore(self, undo: Callable[[], None]) -> None:
@@ -84,8 +111,9 @@ class ThreadState:
         while self._undo:
             self._undo[-1]()
             self._undo.pop()
-        while _C._len_torch_function_stack() > self._function_modes:  # noqa: SLF001
-            _C._pop_torch_function_stack()  # noqa: SLF001
+        _put_function_modes(self._function_modes)
+        if _C._get_torch_function_state() != self._function_state:  # noqa: SLF001
+            _C._set_torch_function_state(self._function_state)  # noqa: SLF001
         if _C._len_torch_dispatch_stack() > self._dispatch_modes:  # noqa: SLF001
             for key, before in zip(_KEYS, self._infra, strict=True):
                 if before is None and _C._get_dispatch_mode(key) is not None:  # noqa: SLF001
@@ -104,6 +132,36 @@ class ThreadState:
                 module_hooks._global_forward_pre_hooks.pop(number, None)  # noqa: SLF001
         if torch.is_grad_enabled() is not self._grad:
             _C._set_grad_enabled(self._grad)  # noqa: SLF001
+
+
+def _put_function_modes(before: list[Any]) -> None:
+    """Make the stack of function modes what it was; PyTorch itself takes one off for a moment to call it."""
+    while True:
+        now = [_C._get_function_stack_at(i) for i in range(_C._len_torch_function_stack())]  # noqa: SLF001
+        same = len(now) <= len(before) and all(one is other for one, other in zip(now, before, strict=False))
+        if same:
+            break
+        _C._pop_torch_function_stack()  # noqa: SLF001
+    for mode in before[len(now) :]:
+        _C._push_on_torch_function_stack(mode)  # noqa: SLF001
+
+
+def _close_contexts(error: BaseException) -> None:
+    """Close contexts made of generators that an interrupt left suspended: later they would exchange modes by surprise.
+
+    They are found in the frames that the error went through, which nobody will enter again.
+    """
+    frames, trace = [], error.__traceback__
+    while trace is not None:
+        frames.append(trace.tb_frame)
+        trace = trace.tb_next
+    for frame in reversed(frames[1:]):  # the first one is still running
+        for value in gc.get_referents(frame):
+            owner = getattr(value, "__self__", None) if type(value) is types.MethodType else value
+            generator = getattr(owner, "gen", None) if isinstance(owner, contextlib._GeneratorContextManager) else None  # noqa: SLF001
+            if isinstance(generator, types.GeneratorType) and not generator.gi_running:
+                with contextlib.suppress(Exception):
+                    generator.close()
 
 
 def _saving_hooks() -> Any:
@@ -131,7 +189,11 @@ def restoring(function: Function) -> Function:
         before = ThreadState()
         try:
             try:
+                before.begin()
                 return function(*args, **kwargs)
+            except KeyboardInterrupt as error:
+                _close_contexts(error)
+                raise
             finally:
                 before.restore()
         finally:

@@ -412,7 +412,9 @@ class Hidden(nn.Module):
             return x
 
 
-@pytest.mark.parametrize("way", ["property", "forward of a property", "without weights", "of a class", "weight", "caught"])
+@pytest.mark.parametrize(
+    "way", ["property", "forward of a property", "without weights", "of a class", "weight", "caught"]
+)
 def test_what_cannot_be_reached_is_refused_by_name(way):
     net = seeded(Hidden(way)).train()
     NORM.train(), DROP.train()
@@ -618,7 +620,7 @@ STATE = {
     "nonlocal": (stepping, lambda m: m.box()),
     "Random": (lambda: random.Random(3), lambda m: m.box.random()),
     "NumPy's Generator": (lambda: np.random.default_rng(3), lambda m: m.box.random()),
-    "NumPy's RandomState": (lambda: np.random.RandomState(3), lambda m: m.box.rand()),  # noqa: NPY002
+    "NumPy's RandomState": (lambda: np.random.RandomState(3), lambda m: m.box.rand()),
     "PyTorch's Generator": (lambda: torch.Generator().manual_seed(3), lambda m: float(torch.rand((), generator=m.box))),
 }  # fmt: skip
 
@@ -636,7 +638,9 @@ class Stateful(nn.Module):
 
 
 def stateful(how):
-    return seeded(nn.Sequential(nn.Conv2d(3, 4, 3), Stateful(how), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)))
+    return seeded(
+        nn.Sequential(nn.Conv2d(3, 4, 3), Stateful(how), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    )
 
 
 @pytest.mark.parametrize("how", STATE)
@@ -711,10 +715,10 @@ def test_locks_loggers_and_files_are_no_obstacle(tmp_path):
 # --- random numbers
 
 DRAWS = {
-    "random": lambda x: x * random.random(),  # noqa: S311
+    "random": lambda x: x * random.random(),
     "NumPy": lambda x: x * float(np.random.rand()),  # noqa: NPY002
     "NumPy's normal": lambda x: x + torch.as_tensor(np.random.normal(size=x.shape), dtype=x.dtype),  # noqa: NPY002
-    "choice": lambda x: x * random.choice([1.0, 2.0]),  # noqa: S311
+    "choice": lambda x: x * random.choice([1.0, 2.0]),
     "seeding": lambda x: (random.seed(3), np.random.seed(3), torch.manual_seed(3)) and x + torch.rand(x.shape),  # noqa: NPY002
     "common generator": lambda x: x + torch.rand(x.shape, generator=torch.default_generator),
     "generator of somebody": lambda x: x + torch.rand(x.shape, generator=GENERATOR),
