@@ -134,7 +134,7 @@ class Copier:
             return self.tensor(value)
         if issubclass(kind, nn.Module):
             return self.module(value)
-        way = _way(kind)
+        way = _way(kind)  # type: ignore[arg-type]
         if way is None:
             return value
         try:
@@ -143,14 +143,14 @@ class Copier:
             raise
         except RecursionError:
             raise ModelError(
-                f"A {kind.__name__} that the model holds is nested too deeply to be copied. Keep it outside of the model."
+                f"A {kind.__name__} that the model holds is nested too deeply to be copied. Keep it out of the model."
             ) from None
         except Exception:  # noqa: BLE001 - an object of any make: what cannot be copied is shared, and watched by the guard
             return value
 
     # --- containers
 
-    def _dict(self, kind: type, value: Any) -> Any:
+    def _dict(self, kind: Any, value: Any) -> Any:
         twin = self.remember(value, kind.__new__(kind))
         if isinstance(value, collections.defaultdict):
             twin.default_factory = self.value(value.default_factory)
@@ -159,27 +159,27 @@ class Copier:
             store(twin, self.value(key), self.value(item))
         return self._filled(value, twin)
 
-    def _list(self, kind: type, value: Any) -> Any:
+    def _list(self, kind: Any, value: Any) -> Any:
         twin = self.remember(value, kind.__new__(kind))
         list.extend(twin, [self.value(item) for item in list.__iter__(value)])
         return self._filled(value, twin)
 
-    def _tuple(self, kind: type, value: Any) -> Any:
+    def _tuple(self, kind: Any, value: Any) -> Any:
         items = [self.value(item) for item in tuple.__iter__(value)]
         if all(one is other for one, other in zip(items, tuple.__iter__(value), strict=True)):
             return value
         return self._filled(value, tuple.__new__(kind, items))
 
-    def _set(self, kind: type, value: Any) -> Any:
+    def _set(self, kind: Any, value: Any) -> Any:
         twin = self.remember(value, kind.__new__(kind))
         set.update(twin, [self.value(item) for item in set.__iter__(value)])
         return self._filled(value, twin)
 
-    def _frozenset(self, kind: type, value: Any) -> Any:
+    def _frozenset(self, kind: Any, value: Any) -> Any:
         items = [self.value(item) for item in value]
         return value if all(item in value for item in items) else frozenset.__new__(kind, items)
 
-    def _deque(self, kind: type, value: Any) -> Any:
+    def _deque(self, kind: Any, value: Any) -> Any:
         twin = self.remember(value, kind.__new__(kind))
         collections.deque.__init__(twin, (), value.maxlen)
         collections.deque.extend(twin, [self.value(item) for item in list(value)])
@@ -188,7 +188,7 @@ class Copier:
     def _mapping_proxy(self, _kind: type, value: Any) -> Any:
         return types.MappingProxyType(self.value(dict(value)))
 
-    def _weak_container(self, kind: type, value: Any) -> Any:
+    def _weak_container(self, kind: Any, value: Any) -> Any:
         twin = self.remember(value, kind())
         pairs = list(value.items()) if hasattr(value, "items") else [(item, None) for item in value]
         for key, item in pairs:
@@ -229,7 +229,7 @@ class Copier:
         state = {key: self.value(item) for key, item in value.__dict__.items()}
         changed |= defaults is not value.__defaults__
         changed |= any(item is not value.__dict__[key] for key, item in state.items())
-        changed |= any(item is not value.__kwdefaults__[key] for key, item in (named or {}).items())
+        changed |= any(item is not (value.__kwdefaults__ or {})[key] for key, item in (named or {}).items())
         if not changed:
             return value
         twin.__defaults__, twin.__kwdefaults__ = defaults, named
@@ -254,7 +254,7 @@ class Copier:
     def _scope(self, scope: dict[str, Any]) -> dict[str, Any]:
         """Return the copy of a function's global variables."""
         known: dict[str, Any] | None = self.memo.get(id(scope))
-        return self.remember(scope, dict(scope)) if known is None else known  # type: ignore[no-any-return]
+        return self.remember(scope, dict(scope)) if known is None else known
 
     def _method(self, kind: Callable[..., Any], value: types.MethodType) -> Any:
         function, owner = self.value(value.__func__), self.value(value.__self__)
@@ -266,7 +266,7 @@ class Copier:
 
     def _partial(self, kind: type, value: functools.partial[Any]) -> Any:
         given = {key: self.value(item) for key, item in value.keywords.items()}
-        twin = functools.partial.__new__(kind, self.value(value.func), *map(self.value, value.args), **given)
+        twin: Any = functools.partial.__new__(kind, self.value(value.func), *map(self.value, value.args), **given)
         return self._filled(value, twin)
 
     def _cached(self, _kind: type, value: Any) -> Any:
@@ -309,28 +309,28 @@ class Copier:
             return value
         return torch.Generator(value.device).set_state(value.get_state())
 
-    def _queue(self, kind: type, value: queue.Queue[Any]) -> Any:
+    def _queue(self, kind: Any, value: queue.Queue[Any]) -> Any:
         twin = self.remember(value, object.__new__(kind))
         lock = self.remember(value.mutex, threading.Lock())  # nobody holds the copy
         for name in ("not_empty", "not_full", "all_tasks_done"):
             self.remember(getattr(value, name), threading.Condition(lock))
         return self._filled(value, twin)
 
-    def _local(self, kind: type, value: Any) -> Any:
+    def _local(self, kind: Any, value: Any) -> Any:
         twin = self.remember(value, kind())
         twin.__dict__.update({key: self.value(item) for key, item in value.__dict__.items()})
         return twin
 
-    def _simple_queue(self, kind: type, value: Any) -> Any:
+    def _simple_queue(self, kind: Any, value: Any) -> Any:
         return kind() if value.empty() else _Unusable(kind.__name__)
 
     def _count(self, kind: Callable[..., Any], value: Any) -> Any:
         return kind(*ast.literal_eval(f"({repr(value).partition('(')[2][:-1]},)"))
 
-    def _stand_in(self, kind: type, _value: Any) -> Any:
+    def _stand_in(self, kind: Any, _value: Any) -> Any:
         return _Unusable(kind.__name__)
 
-    def _object(self, kind: type, value: Any) -> Any:
+    def _object(self, kind: Any, value: Any) -> Any:
         try:
             twin = object.__new__(kind)
         except TypeError:  # made in C
@@ -471,7 +471,7 @@ def of_library(function: types.FunctionType) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def is_of_library(name: str | None) -> bool:
-    """Whether a module of Python is of an installed package or of Python itself: their code names no global networks."""
+    """Whether a module of Python is of an installed package or of Python itself: they hold no networks globally."""
     root = (name or "builtins").partition(".")[0]
     if root in {"torch", "torchvision", "timm", "numpy", "builtins", "cnnwidgets"} or root in sys.stdlib_module_names:
         return True

@@ -84,16 +84,17 @@ class Guard:
         return any("seed" in name or "rng_state" in name for name in self._code.names)
 
     @cached_property
-    def _modules(self) -> dict[int, nn.Module]:
+    def modules(self) -> dict[int, nn.Module]:
+        """The user's modules, by id."""
         own = [*self._copy.modules, *(part for module in self._globals for part in module.modules())]
-        return {**(self._outer._modules if self._outer else {}), **{id(module): module for module in own}}
+        return {**(self._outer.modules if self._outer else {}), **{id(module): module for module in own}}
 
     @cached_property
     def tensors(self) -> dict[int, tuple[Tensor, nn.Module]]:
         """The user's weights and buffers, by id."""
         return {
             id(tensor): (tensor, module)
-            for module in self._modules.values()
+            for module in self.modules.values()
             if not isinstance(module, torch.jit.ScriptModule)
             for tensor in (*module._parameters.values(), *module._buffers.values())  # noqa: SLF001
             if tensor is not None
@@ -171,7 +172,7 @@ class Guard:
         what = f"{path!r}, a {type(module).__name__}," if path else f"a {type(module).__name__}"
         self.refused = ModelError(
             f"The model's forward pass calls {what} of yours by a way on which its private copy cannot be put there, "
-            "such as a global variable. In training mode its numbers would be wrong and its statistics would change, so "
+            "such as a global variable. In training mode that would give wrong numbers and change its statistics, so "
             "nothing was computed. Make the module an attribute of the model, self.part = part, and call self.part(x)."
         )
         return self.refused
@@ -207,13 +208,12 @@ class _Hooked:
 class _Refusing(CallHook):
     def __init__(self, guard: Guard) -> None:
         super().__init__()
-        self._guard, self._modules = guard, guard._modules  # noqa: SLF001 - they are one
+        self._guard, self._modules = guard, guard.modules
 
     def __call__(self, module: nn.Module, args: Any) -> None:
         del args
-        if id(module) in self._modules:
-            if threading.get_ident() == self.thread and not self._guard.resting:
-                raise self._guard.refusal(module)
+        if id(module) in self._modules and threading.get_ident() == self.thread and not self._guard.resting:
+            raise self._guard.refusal(module)
 
 
 class _Watch(FunctionMode):

@@ -64,7 +64,8 @@ class Network:
 
         """
         self._copy, self.module, self.guard = copy, copy.twin, Guard(copy, guard)
-        self._lock, self._state = threading.RLock(), None
+        self._lock = threading.RLock()
+        self._state: PassState | None = None
 
     def taken(self, x: Tensor) -> Tensor:
         """Return images (N,C,H,W) as this network takes them: in its dtype, on its device, in its order in memory."""

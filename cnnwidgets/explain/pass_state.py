@@ -48,8 +48,12 @@ class PassState:
         self._modules = [module for module in modules if not isinstance(module, torch.jit.ScriptModule)]
         self._lent = list(lent)
         fixed = {id(tensor) for tensor in self._lent}
-        self._tables = [(module, dict(module._parameters), dict(module._buffers)) for module in self._modules]  # noqa: SLF001
-        tensors = [t for _, *tables in self._tables for table in tables for t in table.values() if t is not None]
+        self._tables: list[tuple[dict[str, Any], dict[str, Any]]] = [
+            (table, dict(table))
+            for module in self._modules
+            for table in (module._parameters, module._buffers)  # noqa: SLF001
+        ]
+        tensors = [tensor for table, _ in self._tables for tensor in table.values() if tensor is not None]
         self._tensors = [(t, t.detach().clone()) for t in tensors if id(t) not in fixed and t.device.type != "meta"]
         self._kept = [*self._lent, *(tensor for tensor, _ in self._tensors)]
         copies = _Copies(self._kept)
@@ -58,15 +62,14 @@ class PassState:
     @torch.no_grad()
     def restore(self) -> None:
         """Put the state back."""
-        for module, parameters, buffers in self._tables:
-            for table, before in ((module._parameters, parameters), (module._buffers, buffers)):  # noqa: SLF001
-                table.clear()
-                table.update(before)
-        for tensor, before in self._tensors:
-            if tensor.shape == before.shape and tensor.dtype == before.dtype:
-                tensor.copy_(before)
+        for table, before in self._tables:
+            table.clear()
+            table.update(before)
+        for tensor, values in self._tensors:
+            if tensor.shape == values.shape and tensor.dtype == values.dtype:
+                tensor.copy_(values)
             else:
-                tensor.data = before.clone()
+                tensor.data = values.clone()
         copies = _Copies(self._kept)
         for module, saved in zip(self._modules, self._own, strict=True):
             own = module.__dict__
@@ -115,7 +118,7 @@ class _Look:
         self._numbers: dict[int, int] = {}
         self._alive: list[Any] = []
 
-    def of(self, value: Any) -> Any:  # noqa: PLR0911 - one for each kind of state
+    def of(self, value: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one for each kind of state
         kind = type(value)
         if kind in ATOMS:
             return repr(value) if kind is float else value

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _aten = torch.ops.aten
 _LOCK = threading.Lock()
-_COMMON = torch.default_generator._cdata  # noqa: SLF001 - operations are shown another Python object each time
 _COMMON_LOCK = threading.RLock()
 _SEED = 0x636E6E  # nobody else's, so that a forward pass that seeds with a number of its own is noticed
 _PYTHON_START = random.Random(_SEED).getstate()  # noqa: S311 - no secrets
@@ -51,19 +50,19 @@ class CommonRandomness:
         on_restore(self._put_back)
         self._locked = True
         _COMMON_LOCK.acquire()
-        gpus = torch.cuda.get_rng_state_all() if self._seeds and torch.cuda.is_initialized() else []
-        self._before = random.getstate(), np.random.get_state(legacy=False), torch.get_rng_state(), gpus
+        gpus = torch.cuda.get_rng_state_all() if self._seeds and _has_gpu() else []
+        self._before = random.getstate(), np.random.get_state(legacy=False), torch.get_rng_state(), gpus  # noqa: NPY002
         random.setstate(_PYTHON_START)
         self._numpy = self._before[1]
         if self._numpy["bit_generator"] == _NUMPY_START["bit_generator"]:  # else somebody has put in another kind
             self._numpy = _NUMPY_START
-            np.random.set_state(_NUMPY_START)
+            np.random.set_state(_NUMPY_START)  # noqa: NPY002
         if self._seeds:
             torch.set_rng_state(_TORCH_START)
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self.drawn = random.getstate() != _PYTHON_START or repr(np.random.get_state(legacy=False)) != repr(self._numpy)
+        self.drawn = random.getstate() != _PYTHON_START or repr(np.random.get_state(legacy=False)) != repr(self._numpy)  # noqa: NPY002
         self.seeded = self._seeds and not torch.equal(torch.get_rng_state(), _TORCH_START)
         self._put_back()
 
@@ -71,7 +70,7 @@ class CommonRandomness:
         if self._before is not None:
             python, numpy, common, gpus = self._before
             random.setstate(python)
-            np.random.set_state(numpy)
+            np.random.set_state(numpy)  # noqa: NPY002
             if self._seeds:
                 torch.set_rng_state(common)
             if self._seeds and gpus:
@@ -108,7 +107,7 @@ class PrivateRandomness(DispatchMode):
         if torch.Tag.nondeterministic_seeded not in func.tags:
             return func(*args, **kwargs)
         generator = next((one for one in given if isinstance(one, torch.Generator)), None)
-        if generator is not None and generator._cdata != _COMMON:  # noqa: SLF001
+        if generator is not None and _number(generator) != _number(torch.default_generator):
             self._borrow(generator)
             return func(*args, **kwargs)
         named = torch.device(kwargs.get("device") or "cpu")
@@ -133,18 +132,28 @@ class PrivateRandomness(DispatchMode):
         return self
 
     def __exit__(self, *error: object) -> None:
-        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        super().__exit__(*error)
         self._give_back()
 
     def _borrow(self, generator: torch.Generator) -> None:
         """Note the state of a generator that somebody else made, before it is drawn from for the first time."""
-        if generator._cdata not in self._borrowed:
-            self._borrowed[generator._cdata] = generator, generator.get_state()
+        if _number(generator) not in self._borrowed:
+            self._borrowed[_number(generator)] = generator, generator.get_state()
 
     def _give_back(self) -> None:
         for generator, state in self._borrowed.values():
             generator.set_state(state)
         self._borrowed.clear()
+
+
+def _number(generator: Any) -> int:
+    """Return what tells generators apart: operations are shown another Python object each time."""
+    number: int = generator._cdata  # noqa: SLF001 - there is no public name
+    return number
+
+
+def _has_gpu() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
 def _taking_generator(func: Any) -> Any:

@@ -48,7 +48,7 @@ class FunctionMode(TorchFunctionMode):
     def __exit__(self, *error: object) -> None:
         depth = _C._len_torch_function_stack()  # noqa: SLF001
         if depth and _C._get_function_stack_at(depth - 1) is self:  # noqa: SLF001
-            super().__exit__(*error)
+            super().__exit__(*error)  # type: ignore[no-untyped-call]
 
 
 class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -114,6 +114,16 @@ class ThreadState:
         _put_function_modes(self._function_modes)
         if _C._get_torch_function_state() != self._function_state:  # noqa: SLF001
             _C._set_torch_function_state(self._function_state)  # noqa: SLF001
+        self._put_dispatch_modes()
+        while (top := _saving_hooks()) is not None and not _same(top, self._saving):
+            _C._autograd._pop_saved_tensors_default_hooks()  # noqa: SLF001
+        for number in _hooks():
+            if number not in self._hooks:
+                module_hooks._global_forward_pre_hooks.pop(number, None)  # noqa: SLF001
+        if torch.is_grad_enabled() is not self._grad:
+            _C._set_grad_enabled(self._grad)  # noqa: SLF001
+
+    def _put_dispatch_modes(self) -> None:
         if _C._len_torch_dispatch_stack() > self._dispatch_modes:  # noqa: SLF001
             for key, before in zip(_KEYS, self._infra, strict=True):
                 if before is None and _C._get_dispatch_mode(key) is not None:  # noqa: SLF001
@@ -124,14 +134,7 @@ class ThreadState:
             if getattr(_python_dispatch, name, None) is not flag:
                 setattr(_python_dispatch, name, flag)
                 if name == _FLAGS[2]:
-                    _python_dispatch.set_is_in_mode_without_ignore_compile_internals(flag)  # type: ignore[attr-defined]
-        while (top := _saving_hooks()) is not None and not _same(top, self._saving):
-            _C._autograd._pop_saved_tensors_default_hooks()  # noqa: SLF001
-        for number in _hooks():
-            if number not in self._hooks:
-                module_hooks._global_forward_pre_hooks.pop(number, None)  # noqa: SLF001
-        if torch.is_grad_enabled() is not self._grad:
-            _C._set_grad_enabled(self._grad)  # noqa: SLF001
+                    _python_dispatch.set_is_in_mode_without_ignore_compile_internals(bool(flag))  # type: ignore[attr-defined]
 
 
 def _put_function_modes(before: list[Any]) -> None:

@@ -75,7 +75,7 @@ class Uncompiled(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the module inside."""
-        return self._orig_mod(*args, **kwargs)
+        return self._modules["_orig_mod"](*args, **kwargs)  # type: ignore[misc]
 
 
 class PrivateCopy(Copier):

@@ -156,7 +156,7 @@ def as_it_is(tensor):
 
 
 ENTERED = {
-    "no_grad": lambda: torch.no_grad(),
+    "no_grad": torch.no_grad,
     "function mode": Marking,
     "dispatch mode": Passing,
     "private randomness": PrivateRandomness,
