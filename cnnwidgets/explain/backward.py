@@ -27,7 +27,7 @@ _NORMALISATIONS = {_aten.native_batch_norm_backward, _aten.batch_norm_backward}
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the number of dimensions
 
 
-class _InOrder(DispatchMode):
+class _InOrder(DispatchMode):  # type: ignore[no-untyped-call]
     """While active, gives batch normalisations the gradients in an order of memory that they read right.
 
     The dispatcher shows every operation of a backward pass, also those of TorchScript and of what has no module.

@@ -450,11 +450,16 @@ def _may_hold_modules(value: Any) -> bool:
 
 def modules_in(value: Any) -> list[nn.Module]:
     """Return the modules that can be reached from the value of a variable."""
+    return reached_from(value)[0]
+
+
+def reached_from(value: Any) -> tuple[list[nn.Module], list[types.FunctionType]]:
+    """Return the modules, and the functions, that can be reached from the value of a variable."""
     if not _may_hold_modules(value):
-        return []
+        return [], []
     finder = _Finder()
     finder.value(value)
-    return finder.modules
+    return finder.modules, [one for one in finder.originals if type(one) is types.FunctionType]
 
 
 @functools.lru_cache(maxsize=4096)

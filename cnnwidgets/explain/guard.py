@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from cnnwidgets.errors import ModelError
-from cnnwidgets.explain.copier import ATOMS, is_of_library, modules_in, names_in, of_library
+from cnnwidgets.explain.copier import ATOMS, is_of_library, names_in, of_library, reached_from
 from cnnwidgets.explain.thread_state import CallHook, DispatchMode, FunctionMode
 from cnnwidgets.explain.twin import note_written
 
@@ -293,7 +293,9 @@ class _Code:
                 if type(value) is types.FunctionType:
                     self._todo += [] if of_library(value) else [value]
                 elif type(value) not in ATOMS and not isinstance(value, type):
-                    self.modules += modules_in(value)
+                    modules, functions = reached_from(value)
+                    self.modules += modules
+                    self._todo += functions
 
     def _values(self, value: Any, names: frozenset[str]) -> list[Any]:
         """Return a value, or what code takes from it if it is a class or a module of Python."""

@@ -20,7 +20,7 @@ from cnnwidgets.explain.guard import Guard, WeightWritten
 from cnnwidgets.explain.outputs import OutputKind, class_scores
 from cnnwidgets.explain.pass_state import PassState, fingerprint
 from cnnwidgets.explain.provenance import tensor_hash
-from cnnwidgets.explain.randomness import CommonRandomness, PrivateRandomness
+from cnnwidgets.explain.randomness import CommonRandomness, PrivateRandomness, put_python_state, python_state
 from cnnwidgets.explain.subject import Subject, refuse_inference_mode
 from cnnwidgets.explain.thread_state import restoring
 from cnnwidgets.explain.trace import INPUT, Trace, remembered, signature, trace
@@ -91,16 +91,27 @@ class Network:
         key = (self.structure, tuple(self.x.shape[1:]), self.x.dtype, self.x.device)
 
         def watch() -> Trace:
-            while True:
-                try:
-                    return self._watched()
-                except WeightWritten as written:
-                    self.guard.adopt(written)
+            before = python_state()
+            found = self._watched(common=self.guard.may_draw)
+            if self.guard.may_draw or repr(before) == repr(python_state()):
+                return found
+            # Either another thread drew from them, or the pass did by a way on which nobody could see it coming.
+            again = self._watched(common=True)
+            if again.draws_in_python:
+                put_python_state(before)
+            return again
 
         return remembered(self.model, key, watch)
 
+    def _watched(self, *, common: bool) -> Trace:
+        while True:
+            try:
+                return self._watch(common=common)
+            except WeightWritten as written:
+                self.guard.adopt(written)
+
     @restoring
-    def _watched(self) -> Trace:
+    def _watch(self, *, common: bool) -> Trace:
         before: list[Any] = []
         modules: list[nn.Module] = []
 
@@ -114,17 +125,17 @@ class Network:
             before[:] = fingerprint(modules)
             return copy.twin
 
-        common = CommonRandomness(seeds=self.guard.may_seed)
-        with common if self.guard.may_draw else nullcontext(), PrivateRandomness(), ExitStack() as stack:
+        shared = CommonRandomness(seeds=self.guard.may_seed)
+        with shared if common else nullcontext(), PrivateRandomness(), ExitStack() as stack:
             for watch in self.guard.watching_closely():
                 stack.enter_context(watch)
             found = trace(make, self.x[:1])
         self._check_refused()
         return replace(
             found,
-            draws=found.draws or common.drawn,
-            draws_in_python=common.drawn or common.seeded,
-            seeds=common.seeded,
+            draws=found.draws or shared.drawn,
+            draws_in_python=shared.drawn or shared.seeded,
+            seeds=shared.seeded,
             rewinds=fingerprint(modules) != before,
         )
 

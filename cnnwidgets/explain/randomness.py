@@ -25,6 +25,17 @@ _NUMPY_START = np.random.RandomState(_SEED).get_state(legacy=False)
 _TORCH_START = torch.Generator().manual_seed(_SEED).get_state()
 
 
+def python_state() -> tuple[Any, Any]:
+    """Return the state of the common random numbers of `random` and NumPy, for `put_python_state`."""
+    return random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
+
+
+def put_python_state(state: tuple[Any, Any]) -> None:
+    """Put the common random numbers of `random` and NumPy back."""
+    random.setstate(state[0])
+    np.random.set_state(state[1])  # noqa: NPY002
+
+
 class CommonRandomness:
     """While active, the common random numbers of NumPy, `random` and PyTorch begin anew; at the end they are put back.
 
