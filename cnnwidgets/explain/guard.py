@@ -111,6 +111,11 @@ class Guard:
         return found
 
     @property
+    def is_idle(self) -> bool:
+        """Whether passes need no checks: all code is PyTorch's own, which comes to no module but those it is given."""
+        return self._code.is_plain and (self._outer is None or self._outer.is_idle)
+
+    @property
     def is_suspicious(self) -> bool:
         """Whether a module of the user's can be called that has no weights by which to tell it."""
         return bool(self._globals) or (self._outer is not None and self._outer.is_suspicious)
@@ -266,6 +271,7 @@ class _Code:
     Attributes:
         modules: the modules in global variables.
         names: all names of global variables and attributes.
+        is_plain: whether there is no code but that of PyTorch and of collections of networks.
 
     """
 
@@ -277,6 +283,7 @@ class _Code:
             for part in kind.__mro__:
                 if str(part.__module__).partition(".")[0] not in _CORE:
                     self._todo += _functions_of(part)
+        self.is_plain = not self._todo
         done: set[types.CodeType] = set()
         while self._todo:
             function = self._todo.pop()

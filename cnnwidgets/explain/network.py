@@ -216,7 +216,9 @@ class Network:
                 stack.enter_context(PrivateRandomness())
             if self.guard.is_suspicious:
                 stack.enter_context(self.guard.watching())
-            stack.enter_context(Editing(edits or {}, trace.several, self.guard.check))
+            idle = self.guard.is_idle
+            if edits or not idle:
+                stack.enter_context(Editing(edits or {}, trace.several, None if idle else self.guard.check))
             output = self.module(x)
         self._check_refused()
         return output

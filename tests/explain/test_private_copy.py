@@ -865,3 +865,18 @@ def test_a_twin_registers_hooks_on_itself_alone():
     twin.features[0].register_forward_pre_hook(lambda *_: None)
     assert not net.features._forward_hooks
     assert not net.features[0]._forward_pre_hooks
+
+
+def test_random_numbers_that_no_name_in_the_code_tells_of():
+    class Sly(Gap):
+        def forward(self, x):
+            draw = getattr(__import__("modnar"[::-1]), "modnar"[::-1])
+            return super().forward(x) * (1 + draw())
+
+    net, found = seeded(Sly()), []
+    for seed in (1, 2):
+        random.seed(seed)
+        around = surroundings()
+        found.append(scores(net))
+        same(around, surroundings())
+    assert torch.equal(*found)
