@@ -15,6 +15,7 @@ from cnnwidgets.explain.outputs import OutputKind, check_kind, output_kind
 from cnnwidgets.explain.probe_pictures import ProbePictures
 from cnnwidgets.explain.subject import Prepared, Subject, prepared_tensor
 from cnnwidgets.explain.targets import class_index
+from cnnwidgets.explain.thread_state import restoring
 from cnnwidgets.predictions import ranked
 from cnnwidgets.preparation import Preparation
 from cnnwidgets.preprocess import Preprocess
@@ -184,6 +185,7 @@ class Classifier:
         one = not isinstance(images, list | tuple) and not (isinstance(images, Tensor) and images.ndim == 4)
         return named[0] if one else named
 
+    @restoring
     def scores(self, images: Any) -> tuple[Tensor, OutputKind]:
         """Return (N, classes) scores, and what they are.
 

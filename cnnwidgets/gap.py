@@ -12,23 +12,27 @@ from torch import Tensor, nn
 
 from cnnwidgets.classifier import Classifier
 from cnnwidgets.errors import ImageError, ModelError, OptionError, TargetError
+from cnnwidgets.explain.calls import value_of_call
 from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.layers import find_layer
 from cnnwidgets.explain.network import Network, check_finite
 from cnnwidgets.explain.outputs import class_name
 from cnnwidgets.explain.subject import Subject
-from cnnwidgets.explain.twin import make_twin, unwrap
-from cnnwidgets.trunk import Trunk, own_copy
+from cnnwidgets.explain.thread_state import restoring
+from cnnwidgets.explain.twin import make_twin
+from cnnwidgets.trunk import Trunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from cnnwidgets.explain.control import Cancel, Progress
+    from cnnwidgets.explain.layer import Layer
     from cnnwidgets.explain.layers import LayerLike
 
 _CHUNK = 16
 
 
+@restoring
 def gap_classifier(
     clf: Classifier | nn.Module,
     images: Iterable[Any],
@@ -81,15 +85,18 @@ def gap_classifier(
     wanted, classes = _labelled(clf, labels)
     total = len(wanted) + epochs
     report = progress or (lambda *_: None)
-    trunk, averages = _averaged(clf, images, layer, lambda done: _step(report, cancel, min(done, len(wanted)), total))
+    network, found, averages = _averaged(
+        clf, images, layer, lambda done: _step(report, cancel, min(done, len(wanted)), total)
+    )
     if len(averages) != len(wanted):
         raise TargetError(f"{len(wanted)} labels were given for {len(averages)} images; give one per image.")
     check_finite(averages, "The feature map")
     done = len(wanted)
-    linear = nn.Linear(averages.shape[1], len(classes), device="meta").to_empty(device="cpu")
+    linear = nn.Linear(averages.shape[1], len(classes), device="meta", dtype=averages.dtype).to_empty(device="cpu")
     for step in _fit(linear, averages, torch.tensor(wanted), epochs=epochs, weight_decay=weight_decay, seed=seed):
         _step(report, cancel, done + step, total)
     report(total, total)
+    trunk = Trunk(make_twin(network.model, own_weights=True), network.trace, found.call, found.name).eval()
     weight = next(iter(trunk.parameters()), averages)
     head = linear.to(device=weight.device, dtype=weight.dtype)
     parts = OrderedDict(trunk=trunk, pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), linear=head)
@@ -124,40 +131,50 @@ def _step(report: Progress, cancel: Cancel | None, done: int, total: int) -> Non
 
 def _averaged(
     clf: Classifier, images: Iterable[Any], layer: LayerLike, step: Callable[[int], None]
-) -> tuple[Trunk, Tensor]:
-    """Return the trunk, cut to fit the first images, and the averages (N,C) of its channels over their cells."""
-    trunk: Trunk | None = None
+) -> tuple[Network, Layer, Tensor]:
+    """Return the network, the layer to cut it at, and the averages (N,C) of the layer's channels over their cells."""
+    network: Network | None = None
     averages: list[Tensor] = []
     for pictures in _chunks(images):
         step(len(averages))
         prepared = clf.prepare(pictures)
-        if trunk is None:
-            trunk = _cut(Network(Subject(clf.model, prepared)), clf.model, layer)
-        weight = next(iter(trunk.parameters()), prepared.x)
-        with torch.no_grad():
-            averages.extend(trunk(prepared.x.to(device=weight.device, dtype=weight.dtype)).float().mean((2, 3)).cpu())
+        if network is None:
+            network = Network(Subject(clf.model, prepared))
+            _refuse_branches(network)
+            found = find_layer(network, layer)
+            _refuse_exported(network, found)
+        averages.extend(_values(network, found, network.taken(prepared.x)).float().mean((2, 3)).cpu())
         step(len(averages))
-    if trunk is None:
+    if network is None:
         raise ImageError("There are no images to train on.")
-    return trunk, torch.stack(averages)
+    return network, found, torch.stack(averages)
 
 
-def _cut(network: Network, model: nn.Module, layer: LayerLike) -> Trunk:
+def _refuse_branches(network: Network) -> None:
+    """Raise `ModelError` for a network that does not make the same calls on every picture."""
     if network.trace.branches:
         raise ModelError(
             "The model's forward pass depends on the values of the picture, so its trunk cannot be cut off: the next "
             "picture may take another path. Give a model whose pictures all take one path."
         )
-    found = find_layer(network, layer)
-    copy = own_copy(make_twin(unwrap(model)))
-    trunk = Trunk(copy, network.trace, found.call, found.name)
+
+
+def _refuse_exported(network: Network, layer: Layer) -> None:
+    """Raise `ModelError` for a graph that cannot be in evaluation mode, before the images are run."""
     try:
-        return trunk.eval()
+        Trunk(network.module, network.trace, layer.call, layer.name).eval()
     except NotImplementedError as error:
         raise ModelError(
             "The model is a graph that torch.export made, which cannot be put into evaluation mode. Give the nn.Module "
             "that was exported."
         ) from error
+
+
+def _values(network: Network, layer: Layer, x: Tensor) -> Tensor:
+    """Return a layer's values (N,C,h,w); what lies behind is not run."""
+    call = network.trace.calls[layer.call]
+    with torch.no_grad():
+        return value_of_call(call.first, call.name, {}, lambda edits: network.run(x, edits), part=call.part)
 
 
 def _fit(
@@ -168,8 +185,8 @@ def _fit(
     deviation = deviation.clamp_min(1e-6)
     standard = (averages - mean) / deviation
     generator = torch.Generator().manual_seed(seed)
-    weight = (torch.randn(linear.weight.shape, generator=generator) * 0.01).requires_grad_(True)
-    bias = torch.zeros(linear.out_features, requires_grad=True)
+    weight = (torch.randn(linear.weight.shape, generator=generator, dtype=torch.float32) * 0.01).requires_grad_(True)
+    bias = torch.zeros(linear.out_features, dtype=torch.float32, requires_grad=True)
     with torch.enable_grad():
         optimiser = torch.optim.LBFGS([weight, bias], max_iter=1, history_size=20, line_search_fn="strong_wolfe")
 

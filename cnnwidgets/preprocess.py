@@ -95,7 +95,7 @@ class Preprocess:
             image = image.crop((left, top, left + self.crop[1], top + self.crop[0]))
         values = torch.from_numpy(np.array(image, dtype=np.float32) / 255)
         values = values[None] if values.ndim == 2 else values.permute(2, 0, 1).contiguous()
-        mean, std = (torch.tensor(numbers).reshape(-1, 1, 1) for numbers in (self.mean, self.std))
+        mean, std = (torch.tensor(numbers, dtype=torch.float32).reshape(-1, 1, 1) for numbers in (self.mean, self.std))
         return (values - mean) / std
 
     def frame(self, height: int, width: int) -> Frame:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from cnnwidgets.explain.calls import Editing, value_of_call
@@ -50,11 +49,3 @@ class Trunk(nn.Module):
                 return self.network(x)
 
         return value_of_call(self.call, self.name, {}, run, part=self.part)
-
-
-def own_copy(twin: nn.Module) -> nn.Module:
-    """Give a twin weights of its own, so that it no longer follows the original."""
-    with torch.no_grad():
-        for parameter in twin.parameters():
-            parameter.data = parameter.detach().clone(memory_format=torch.preserve_format)
-    return twin

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnwidgets.errors import ModelError
+from cnnwidgets.explain.thread_state import DispatchMode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ _NORMALISATIONS = {_aten.native_batch_norm_backward, _aten.batch_norm_backward}
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the number of dimensions
 
 
-class _InOrder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _InOrder(DispatchMode):  # type: ignore[no-untyped-call]
     """While active, gives batch normalisations the gradients in an order of memory that they read right.
 
     The dispatcher shows every operation of a backward pass, also those of TorchScript and of what has no module.

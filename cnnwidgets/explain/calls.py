@@ -12,16 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.interception import Interception, OpaqueCall
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from cnnwidgets.explain.thread_state import FunctionMode
 
 Edit = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
@@ -110,7 +107,7 @@ def is_numbered(func: Any, result: Any) -> bool:
     return isinstance(result, Tensor) or func is Tensor.__setitem__ or first_tensor(result) is not None
 
 
-class CallMode(TorchFunctionMode):
+class CallMode(FunctionMode):
     """Counts the values that this thread's calls give or write; subclasses see each call with its number.
 
     Custom autograd functions and TorchScript modules count as one call each, whatever they call inside.
@@ -133,15 +130,13 @@ class CallMode(TorchFunctionMode):
         self._interception.__enter__()
         return super().__enter__()  # type: ignore[no-untyped-call]
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Leave the mode, and then what it needs of PyTorch."""
         try:
-            super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+            super().__exit__(*error)
             self._finish()
         finally:
-            self._interception.__exit__(kind, error, trace)
+            self._interception.__exit__(*error)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -191,6 +186,7 @@ class Editing(CallMode):
         path: the function and the weights of every numbered call, as traced; empty leaves the edited calls' names as
             the only check.
         weights: the names of the network's weights, by their ids.
+        check: called with each call before it is made, to refuse it.
 
     """
 
@@ -200,14 +196,18 @@ class Editing(CallMode):
         several: Mapping[int, int],
         path: Sequence[Step] = (),
         weights: Mapping[int, str] | None = None,
+        *,
+        check: Callable[[Any, tuple[Any, ...], dict[str, Any]], None] | None = None,
     ) -> None:
         super().__init__()
-        self.edits, self.several = edits, several
+        self.edits, self.several, self.check = edits, several, check
         self.last = max(edits, default=-1)
         self.path, self.weights = path, weights or {}
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the call or its edit, once its name agrees with the one that the trace saw."""
+        if self.check is not None:
+            self.check(func, args, kwargs)
         if self.count > self.last:
             return func(*args, **kwargs)
         name, edit = self.edits.get(self.count, ("", None))

@@ -78,7 +78,7 @@ class Clipping:
     @property
     def cap(self) -> float:
         """What the function gives at most; infinity where it has no bound."""
-        return float(self(torch.full((1,), float("inf"))))
+        return float(self(torch.full((1,), float("inf"), dtype=torch.float32)))
 
     def __call__(self, values: Tensor) -> Tensor:
         """Return what the function makes of other values of any shape, which it does not write over."""

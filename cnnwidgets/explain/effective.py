@@ -45,11 +45,11 @@ def _signs(channels: int, channel: int | None, probes: int, seed: int) -> Tensor
     The mean over random signs of the squared gradient of a sum is the sum of the channels' squared gradients.
     """
     if channel is not None:
-        return torch.eye(channels)[channel : channel + 1]
+        return torch.eye(channels, dtype=torch.float32)[channel : channel + 1]
     if channels <= probes:
-        return torch.eye(channels)
+        return torch.eye(channels, dtype=torch.float32)
     drawn = torch.randint(0, 2, (probes, channels), generator=torch.Generator().manual_seed(seed))
-    return 2.0 * drawn - 1.0
+    return 2.0 * drawn.float() - 1.0
 
 
 def _squared(network: Network, layer: Layer, cell: tuple[int, int], part: Tensor, signs: Tensor) -> Tensor:

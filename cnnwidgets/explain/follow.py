@@ -12,15 +12,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from cnnwidgets.explain.calls import tensors_in
 from cnnwidgets.explain.geometry import Grid
 from cnnwidgets.explain.receptive import CELLWISE, CREATING, DIVIDING, RULES
+from cnnwidgets.explain.thread_state import DispatchMode
 
 
-class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Follower(DispatchMode):
     """While active, follows the receptive fields from `x` through every operation of this thread.
 
     Attributes:

@@ -19,9 +19,10 @@ from torch.autograd import function as _function
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils import checkpoint as _checkpoint
 
+from cnnwidgets.explain.thread_state import on_restore
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
     from typing import Self
 
 _CHECKPOINTS = ("_checkpoint_without_reentrant_generator", "_checkpoint_without_reentrant_generator_impl")
@@ -68,32 +69,41 @@ def opaque_name(cls: type) -> str:
 
 
 class Interception:
-    """A context in which the calls of this thread are those of a pass of ours. May be entered again inside itself."""
+    """A context in which the calls of this thread are those of a pass of ours; others may be entered inside of it."""
 
     _patches: list[tuple[Any, str, Any]] = []
-    _users = 0
+    _users: set[Interception] = set()
 
     def __enter__(self) -> Self:
         """Take the place of PyTorch's functions, unless another pass has."""
-        with _LOCK:
-            Interception._users += 1
-            if not Interception._patches:
-                _install(Interception._patches)
         self._before = _THREAD.passes
+        on_restore(self._leave)
+        with _LOCK:
+            Interception._users.add(self)
+            if len(Interception._users) == 1:
+                _install(Interception._patches)
         _THREAD.passes = self._before + 1
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give PyTorch's functions back once no pass needs them."""
+    def __exit__(self, *_error: object) -> None:
+        """Leave PyTorch as it was."""
+        self._leave()
+
+    def _leave(self) -> None:
+        """Give PyTorch's functions back once no pass needs them; to do it twice does no harm."""
+        if self not in Interception._users:
+            return
         _THREAD.passes = self._before
         with _LOCK:
-            Interception._users -= 1
-            if not Interception._users:
+            if Interception._users == {self}:
                 while Interception._patches:
-                    owner, name, before = Interception._patches.pop()
-                    delattr(owner, name) if before is _MISSING else setattr(owner, name, before)
+                    owner, name, before = Interception._patches[-1]
+                    if before is not _MISSING:
+                        setattr(owner, name, before)
+                    elif name in vars(owner):
+                        delattr(owner, name)
+                    Interception._patches.pop()
+            Interception._users.discard(self)
 
 
 _CALLS_SUPER = hasattr(vars(_function.Function).get("apply"), "__func__")

@@ -16,6 +16,7 @@ from cnnwidgets.explain.network import check_finite
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.subject import refuse_inference_mode
 from cnnwidgets.explain.taps import watch
+from cnnwidgets.explain.thread_state import restoring
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -117,6 +118,7 @@ class KeptActivations:
                 "would not belong to the rest. Call explain.activations again; more memory= keeps more layers."
             )
 
+    @restoring
     def _computed(
         self,
         layers: Sequence[Layer],

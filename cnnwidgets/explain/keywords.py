@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from cnnwidgets.errors import refuse_unknown
+from cnnwidgets.explain.thread_state import restoring
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -19,6 +20,7 @@ def spelled(function: Function) -> Function:
     known = [item.name for item in parameters.values() if item.kind is not item.VAR_KEYWORD]
 
     @functools.wraps(function)
+    @restoring
     def checked(*args: Any, **options: Any) -> Any:
         passed_on: list[str] = []
         if len(known) < len(parameters):  # smoothgrad(..., of=method, **options of that method)

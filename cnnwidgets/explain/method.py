@@ -20,6 +20,7 @@ from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.result import Heatmap
 from cnnwidgets.explain.subject import subject_of
 from cnnwidgets.explain.targets import Target, resolve
+from cnnwidgets.explain.thread_state import restoring_steps
 from cnnwidgets.explain.trace import INPUT
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ class _Step:
     is_provisional: bool = False
 
 
+@restoring_steps
 def stream(method: Method, model: Any, x: Any, target: Any = None, **how: Any) -> Iterator[Snapshot]:
     """Yield a snapshot after every step of a method; the last one holds the result. Arguments as in `_steps`.
 

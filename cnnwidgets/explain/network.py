@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -14,13 +16,16 @@ from torch import Tensor, nn
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.calls import Edit, Editing, weight_names
+from cnnwidgets.explain.guard import Guard, WeightWritten
 from cnnwidgets.explain.interception import Interception
 from cnnwidgets.explain.outputs import OutputKind, class_scores
+from cnnwidgets.explain.pass_state import PassState, fingerprint
 from cnnwidgets.explain.provenance import tensor_hash
-from cnnwidgets.explain.randomness import PrivateRandomness
+from cnnwidgets.explain.randomness import CommonRandomness, PrivateRandomness, put_python_state, python_state
 from cnnwidgets.explain.subject import Subject, refuse_inference_mode
+from cnnwidgets.explain.thread_state import restoring
 from cnnwidgets.explain.trace import INPUT, Trace, remembered, signature, trace
-from cnnwidgets.explain.twin import make_twin, unwrap
+from cnnwidgets.explain.twin import PrivateCopy, unwrap
 
 _FEW_WEIGHTS = 8_000_000
 _PIXELS_PER_CHUNK = 4 * 224 * 224
@@ -33,6 +38,8 @@ class Network:
     Attributes:
         model: the user's model, for reading names only.
         module: the frozen twin in evaluation mode.
+        guard: keeps passes off what is the user's.
+        structure: tells networks apart of which a trace of one does not hold for the other.
         x: (N,C,H,W).
         passed_layers: layers that all images were found to come to as the first one does.
 
@@ -42,12 +49,28 @@ class Network:
         refuse_inference_mode()
         self.subject = subject
         self.model = unwrap(subject.model)
-        self.module = make_twin(self.model, share_hooks=True)
+        self.module: nn.Module
+        self.guard: Guard
+        copy = PrivateCopy(self.model)
+        self.structure = structure(self.model, copy.modules)
+        self.become(copy)
         self._light = self._is_light()
         self._branches = False  # as far as is known
         self.passed_layers: set[str] = set()
         self._names: tuple[nn.Module | None, dict[int, str]] = (None, {})
         self.x = self.taken(subject.images.x)
+
+    def become(self, copy: PrivateCopy, guard: Guard | None = None) -> None:
+        """Run passes through a private copy from now on.
+
+        Args:
+            copy: the copy.
+            guard: of the copy from which that one was made in turn.
+
+        """
+        self._copy, self.module, self.guard = copy, copy.twin, Guard(copy, guard)
+        self._lock = threading.RLock()
+        self._state: PassState | None = None
 
     def taken(self, x: Tensor) -> Tensor:
         """Return images (N,C,H,W) as this network takes them: in its dtype, on its device, in its order in memory."""
@@ -77,17 +100,18 @@ class Network:
 
         A pass that does not look at values does the same on all images, and is remembered for all of them.
         """
-        key: tuple[Any, ...] = (signature(self.module), tuple(x.shape[1:]), x.dtype, x.device)
+        key: tuple[Any, ...] = (self.structure, tuple(x.shape[1:]), x.dtype, x.device)
 
         def watch() -> Trace:
-            try:
-                with PrivateRandomness():
-                    return trace(lambda: make_twin(self.model), x)
-            except (RuntimeError, AssertionError) as error:
-                words = _words_of(error, self.module, x)
-                if not words:
-                    raise
-                raise ModelError(words) from error
+            before = python_state()
+            found = self._watched(x, common=self.guard.may_draw)
+            if self.guard.may_draw or repr(before) == repr(python_state()):
+                return found
+            # Either another thread drew from them, or the pass did by a way on which nobody could see it coming.
+            again = self._watched(x, common=True)
+            if again.draws_in_python:
+                put_python_state(before)
+            return again
 
         if not self._branches:
             found = remembered(self.model, key, watch)
@@ -109,6 +133,52 @@ class Network:
         except Exception:  # noqa: BLE001 - the guards of the graph raise whatever they like
             return True
         return False
+
+    def _watched(self, x: Tensor, *, common: bool) -> Trace:
+        while True:
+            try:
+                return self._watch(x, common=common)
+            except WeightWritten as written:
+                self.guard.adopt(written)
+            except (RuntimeError, AssertionError) as error:
+                words = _words_of(error, self.module, x)
+                if not words:
+                    raise
+                raise ModelError(words) from error
+
+    @restoring
+    def _watch(self, x: Tensor, *, common: bool) -> Trace:
+        before: list[Any] = []
+        modules: list[nn.Module] = []
+
+        def make() -> nn.Module:
+            self.guard.resting = True  # making a copy reads what is the user's
+            try:
+                copy = PrivateCopy(self.model)
+            finally:
+                self.guard.resting = False
+            modules[:] = copy.twins
+            before[:] = fingerprint(modules)
+            return copy.twin
+
+        shared = CommonRandomness(seeds=self.guard.may_seed)
+        with shared if common else nullcontext(), PrivateRandomness(), ExitStack() as stack:
+            for watch in self.guard.watching_closely():
+                stack.enter_context(watch)
+            found = trace(make, x)
+        self._check_refused()
+        return replace(
+            found,
+            draws=found.draws or shared.drawn,
+            draws_in_python=shared.drawn or shared.seeded,
+            seeds=shared.seeded,
+            rewinds=fingerprint(modules) != before,
+        )
+
+    def _check_refused(self) -> None:
+        """Raise what the guard refused, also where the forward pass went on."""
+        if self.guard.refused is not None:
+            raise self.guard.refused
 
     @cached_property
     def pictures(self) -> tuple[Image.Image, ...]:
@@ -136,32 +206,72 @@ class Network:
 
         """
         if self.trace.classes is None:
-            with torch.no_grad(), PrivateRandomness():
+            with torch.no_grad():
                 class_scores(self.run(self.x[:1].clone()))  # raises, in words
             raise ModelError("The model's output changed its form between two calls.")
         return self.trace.classes
 
     def run(self, x: Tensor, edits: Edits | None = None) -> Any:
-        """Return the model's raw output for `x`, with the numbered calls of the trace edited."""
-        if self.trace.rigid:
-            x = x.clone(memory_format=torch.contiguous_format)  # one channel is contiguous in either order
-        if INPUT in self.trace.overwritten:
-            x = x.clone()  # the network may not write to ours, nor to a leaf of autograd
-        with ExitStack() as stack:
-            if self.trace.draws:
-                stack.enter_context(PrivateRandomness())
-            stack.enter_context(Interception())
-            if edits:
-                stack.enter_context(Editing(edits, self.trace.several, self.trace.path, self._weight_names()))
+        """Return the model's raw output for `x`, with the numbered calls of the trace edited.
+
+        Raises:
+            ModelError: the pass comes to a module of the user's own.
+
+        """
+        if not self.trace.rewinds:
+            return self._run(x, edits)
+        with self._lock:  # passes at the same time would change each other's state
+            return self._run(x, edits)
+
+    def _run(self, x: Tensor, edits: Edits | None) -> Any:
+        while True:
             try:
-                return self.module(x)
-            except RuntimeError as error:
-                if "numpy() on Tensor that requires grad" not in str(error):
-                    raise
-                raise ModelError(
-                    "The model's forward pass hands values to NumPy, which knows no gradients, so none can be taken. "
-                    "Written in PyTorch it can be explained; explain.occlusion and explain.activations need none."
-                ) from error
+                return self._pass(x, edits)
+            except WeightWritten as written:
+                if self._state is not None:
+                    self._state.restore()
+                self.guard.adopt(written)
+                self._state = None
+
+    @restoring
+    def _pass(self, x: Tensor, edits: Edits | None) -> Any:
+        trace = self.trace
+        if trace.rigid:
+            x = x.clone(memory_format=torch.contiguous_format)  # one channel is contiguous in either order
+        if INPUT in trace.overwritten:
+            x = x.clone()  # the network may not write to ours, nor to a leaf of autograd
+        if trace.rewinds:
+            if self._state is None:
+                self._state = PassState(self._copy.twins, [twin for _, twin in self._copy.shared])
+            else:
+                self._state.restore()
+        with ExitStack() as stack:
+            if trace.draws_in_python:
+                stack.enter_context(CommonRandomness(seeds=trace.seeds))
+            if trace.draws and not trace.seeds:
+                stack.enter_context(PrivateRandomness())
+            if self.guard.is_suspicious:
+                stack.enter_context(self.guard.watching())
+            stack.enter_context(Interception())
+            idle = self.guard.is_idle
+            if edits or not idle:
+                path, names = (trace.path, self._weight_names()) if edits else ((), {})
+                check = None if idle else self.guard.check
+                stack.enter_context(Editing(edits or {}, trace.several, path, names, check=check))
+            output = self._called(x)
+        self._check_refused()
+        return output
+
+    def _called(self, x: Tensor) -> Any:
+        try:
+            return self.module(x)
+        except RuntimeError as error:
+            if "numpy() on Tensor that requires grad" not in str(error):
+                raise
+            raise ModelError(
+                "The model's forward pass hands values to NumPy, which knows no gradients, so none can be taken. "
+                "Written in PyTorch it can be explained; explain.occlusion and explain.activations need none."
+            ) from error
 
     def _weight_names(self) -> dict[int, str]:
         if self._names[0] is not self.module:
@@ -195,6 +305,18 @@ def _words_of(error: Exception, module: nn.Module, x: Tensor) -> str:
             "or give the nn.Module that was exported."
         )
     return ""
+
+
+def structure(model: nn.Module, modules: Sequence[nn.Module]) -> tuple[Any, ...]:
+    """Return what a trace of a model depends on besides the input's shape.
+
+    Args:
+        model: the model.
+        modules: all that belong to it, also those that are no registered children.
+
+    """
+    registered = {id(module) for module in model.modules()}
+    return signature(model), *(signature(module) for module in modules if id(module) not in registered)
 
 
 def few_images(height: int, width: int) -> int:

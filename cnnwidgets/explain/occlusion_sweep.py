@@ -19,6 +19,7 @@ from cnnwidgets.explain.outputs import class_scores
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.explain.subject import subject_of
 from cnnwidgets.explain.sweep import OcclusionSweep
+from cnnwidgets.explain.thread_state import restoring_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,6 +110,7 @@ def sweep_snapshots(
     return _snapshots(method, model, x, chunk=chunk, progress=progress, cancel=cancel)
 
 
+@restoring_steps
 def _snapshots(
     method: Occlusion, model: Any, x: Any, *, chunk: int | None, progress: Progress | None, cancel: Cancel | None
 ) -> Iterator[SweepSnapshot]:

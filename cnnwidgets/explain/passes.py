@@ -14,7 +14,8 @@ from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.agreement import is_undisturbed
 from cnnwidgets.explain.calls import PathError
 from cnnwidgets.explain.fuse import fused
-from cnnwidgets.explain.twin import make_twin
+from cnnwidgets.explain.thread_state import restoring
+from cnnwidgets.explain.twin import PrivateCopy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +76,7 @@ class FullPasses:
         alone = self._network.trace.stands_alone and self._network.at_once(self._most) > 1 and is_undisturbed(self)
         return self._most if alone else 1
 
+    @restoring
     def outputs(self, tops: Sequence[int], lefts: Sequence[int], patches: Tensor) -> Any:
         """Return the network's raw output; see `Passes.outputs`."""
         height, width = patches.shape[2:]
@@ -143,7 +145,8 @@ def _cast(network: Network, dtype: torch.dtype) -> Network:
     other = casts.get(dtype)
     if other is None:
         other = casts[dtype] = copy.copy(network)
-        other.module = make_twin(network.module).to(dtype)
+        other.become(PrivateCopy(network.module), network.guard)
+        other.module.to(dtype)
         other.x = network.x.to(dtype)
         vars(other)["trace"] = network.trace  # as it was watched in the network's own dtype
         return other

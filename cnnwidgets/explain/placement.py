@@ -22,7 +22,6 @@ from cnnwidgets.explain.measured import even_grid, measured_grid
 from cnnwidgets.explain.mirror_test import MirrorTest, Shift, is_measurable
 from cnnwidgets.explain.probe_pictures import ProbePictures
 from cnnwidgets.explain.provenance import ModelStamp
-from cnnwidgets.explain.trace import signature
 
 if TYPE_CHECKING:
     from cnnwidgets.explain.layer import Layer
@@ -185,7 +184,7 @@ def provisional_grid(network: Network, layer: Layer) -> Grid | None:
 
 def _key(network: Network) -> tuple[Any, ...]:
     x = network.x
-    return signature(network.module), tuple(x.shape[1:]), x.dtype, x.device
+    return network.structure, tuple(x.shape[1:]), x.dtype, x.device
 
 
 def _measured(store: _Store, network: Network) -> Placements | None:

@@ -126,6 +126,9 @@ class Trace:
             another path for another picture.
         unseen: modules that were called where no call shows what they do, by path, and what hides them.
         told: values that were handed to NumPy or to Python, which takes none that have a gradient.
+        draws_in_python: whether the pass drew from NumPy's or Python's common random numbers, or seeded any.
+        seeds: whether the pass seeded PyTorch's common random numbers.
+        rewinds: whether the pass changed state of the model's, which is put back before each further one.
 
     """
 
@@ -142,6 +145,9 @@ class Trace:
     branches: bool = False
     unseen: dict[str, str] = field(default_factory=dict, repr=False)
     told: frozenset[int] = field(default=frozenset(), repr=False)
+    draws_in_python: bool = False
+    seeds: bool = False
+    rewinds: bool = False
 
     @cached_property
     def path(self) -> tuple[Step, ...]:

@@ -109,7 +109,11 @@ class Build:
             raise _nothing(self.source.total, skipped)
         # Of work that is gone on with the size is known; the next image may be one that is left out for having another.
         size = list(first.shape) if kept is None and first is not None else facts["identity"]["input"]
-        x = first[None] if first is not None and list(first.shape) == size else torch.zeros(1, *size)
+        x = (
+            first[None]
+            if first is not None and list(first.shape) == size
+            else torch.zeros(1, *size, dtype=torch.float32)
+        )
         self.plan = Plan.of(self.model, x, self.settings, self.source.stamp())
         if kept is None:
             self.tally = Tally([layer.shape[0] for layer in self.plan.layers], int(self.settings.k))

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import IndexMismatchError, OptionError
+from cnnwidgets.explain.thread_state import restoring_steps
 from cnnwidgets.files import FILE, in_words, kind_of, make_folder
 from cnnwidgets.patches import file
 from cnnwidgets.patches.build import CHUNK, Build
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _OTHER = "Give another path=, or restart=True to build anew."
 
 
+@restoring_steps
 def making(
     model: Any,
     images: Any,

@@ -19,6 +19,7 @@ from cnnwidgets.explain.incremental.plan import Plan, planned
 from cnnwidgets.explain.incremental.spans import Span
 from cnnwidgets.explain.incremental.step import Run, filled
 from cnnwidgets.explain.provenance import ModelStamp
+from cnnwidgets.explain.thread_state import restoring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,6 +66,7 @@ class Incremental:
         """Bytes of the clean image's maps that are kept, with their paddings."""
         return sum(clean.bytes for clean in self._clean.values())
 
+    @restoring
     def outputs(self, tops: Sequence[int], lefts: Sequence[int], patches: Tensor) -> Any:
         """Return the network's raw output for images that are the picture but for one patch each.
 

@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 from cnnwidgets.explain.incremental.functional import without_writing
 from cnnwidgets.explain.interception import Interception
 from cnnwidgets.explain.randomness import PrivateRandomness
-from cnnwidgets.explain.trace import signature
+from cnnwidgets.explain.thread_state import on_restore
 from cnnwidgets.explain.twin import make_twin
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def graph_of(network: Network) -> Graph:
         NotIncrementalError: its forward pass depends on values or draws random numbers, or is no Python (TorchScript).
 
     """
-    key = (signature(network.module), tuple(network.x.shape[1:]), network.x.dtype, network.x.device)
+    key = (network.structure, tuple(network.x.shape[1:]), network.x.dtype, network.x.device)
     found = _GRAPHS.get(network.model, {}).get(key)
     if not _lasts(found):
         with _ONE_AT_A_TIME:
@@ -199,13 +199,19 @@ def _quiet() -> Iterator[None]:
         bars.tqdm.monitor_interval = 0
     # Filters belong to all threads: one narrow entry goes in and out, and the user's stay as they are.
     warnings.filterwarnings("ignore", "The tensor attribute", UserWarning)
-    (entry,) = warnings.filters[:1]
+    entries = [warnings.filters[0]]
+
+    def put_back() -> None:
+        logger.setLevel(level)
+        while entries:  # once: the user may have an equal one
+            with contextlib.suppress(ValueError):
+                warnings.filters.remove(entries.pop())  # type: ignore[attr-defined]
+        if bars:
+            bars.tqdm.monitor_interval = interval
+
+    on_restore(put_back)  # where an interrupt keeps it from being done below
     logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(level)
-        with contextlib.suppress(ValueError):
-            warnings.filters.remove(entry)  # type: ignore[attr-defined]
-        if bars:
-            bars.tqdm.monitor_interval = interval
+        put_back()
