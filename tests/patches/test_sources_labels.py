@@ -59,7 +59,7 @@ from .planted import Numbered, classifier, picture
         (object(), None),
         (picture(), None),
     ],
-    ids=repr,
+    ids=lambda value: repr(value).split(" at 0x")[0],
 )
 def test_labels_of_every_form(value, label):
     found = label_of(value)

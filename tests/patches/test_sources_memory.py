@@ -91,7 +91,11 @@ class Made(Dataset):
 
 
 @pytest.mark.parametrize("transform", [None, T.Compose([T.Resize(16), T.ToTensor()])])
-@pytest.mark.parametrize("form", [lambda data: data, lambda data: DataLoader(data, batch_size=1), iter], ids=str)
+@pytest.mark.parametrize(
+    "form",
+    [lambda data: data, lambda data: DataLoader(data, batch_size=1), iter],
+    ids=["data set", "loader", "iterator"],
+)
 def test_neither_pictures_nor_tensors_are_kept(transform, form):
     data = Made()
     data.transform = transform
