@@ -4,7 +4,7 @@ ipywidgets keeps every widget until it is closed, and a cell that is run anew ma
 before. So a widget that is not among the latest few, or that no page shows any more, is put to rest: it lets go of
 activations, prepared engines and packed pictures. It goes on living: the page keeps what it shows, results in Python
 stay, and the next question computes again what it needs. A page says how many views it has of a widget by the trait
-`_view_count`, which ipywidgets counts.
+`_views`.
 """
 
 from __future__ import annotations

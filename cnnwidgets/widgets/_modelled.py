@@ -42,20 +42,20 @@ class ModelWidget(Widget):
     _results: ClassVar[tuple[str, ...]] = ()  # traits that the work sets: observers hear of them outside of the lock
 
     _status = traitlets.Dict().tag(sync=True)
-    _view_count = traitlets.Int(0, allow_none=True).tag(sync=True)  # 0, not None: ipywidgets has the page count
+    _views = traitlets.Int(0).tag(sync=True)  # on pages, which count them
 
     def __init__(self, **options: Any) -> None:
         self._lock = ViewLock()
         self._at_rest = False
         super().__init__(**options)
-        self.observe(self._on_views, names=["_view_count"])
+        self.observe(self._on_views, names=["_views"])
 
     # Memory.
 
     @property
     def is_shown(self) -> bool:
         """Whether a page has said that it has a view of it."""
-        return bool(self._view_count)
+        return bool(self._views)
 
     def _on_views(self, change: Any) -> None:
         if change.old and not change.new:

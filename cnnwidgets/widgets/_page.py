@@ -217,7 +217,7 @@ class PageTable:
     """What the page of one widget may send.
 
     Attributes:
-        traits: those that it may set, by name. The number of views, which ipywidgets counts, comes on top.
+        traits: those that it may set, by name. The number of views, which every page counts, comes on top.
         messages: those that it may send, by the value of their key `key`.
         key: what tells messages apart.
 
@@ -244,7 +244,7 @@ class PageTable:
     def _rule(self, name: Any) -> Rule | None:
         if not isinstance(name, str):
             return None
-        return optional(Whole(0)) if name == "_view_count" else self.traits.get(name)
+        return Whole(0) if name == "_views" else self.traits.get(name)
 
     def check_message(self, content: Any) -> None:
         """Raise `OptionError` for a message that a page may not send."""

@@ -65,8 +65,6 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
 
     _options: ClassVar[tuple[str, ...]] = _CHOICES
 
-    _view_count = traitlets.Int(0, allow_none=True).tag(sync=True)  # 0, not None: ipywidgets has the page count
-
     def __init__(self, clf: Classifier | nn.Module, image: Any = None, **options: Any) -> None:
         self._refuse_unknown(options)
         if isinstance(clf, nn.Module):
@@ -107,7 +105,6 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
         self.add_class("cnnw-sketch")
         self.observe(self._on_choice, names=list(_CHOICES))
         self.observe(self._on_image, names=["image"])
-        self.observe(self._on_views, names=["_view_count"])
         self._changed()
 
     def _default_choices(self) -> dict[str, Any]:
@@ -117,16 +114,12 @@ class SketchPad(SketchChoices, SketchResults, Base, ipywidgets.Box):  # type: ig
     def _default_target(self) -> int | None:
         return self._ground.clean.predictions[0].index if self._paints else None
 
-    # Memory: what is put to rest when other widgets have been asked something since, or no page shows it any more.
+    # Memory: what is put to rest when other widgets have been asked something since.
 
     @property
     def is_shown(self) -> bool:
-        """Whether a page has said that it has a view of it."""
-        return bool(self._view_count)
-
-    def _on_views(self, change: Any) -> None:
-        if change.old and not change.new:
-            RESIDENTS.rest(self)
+        """Whether a page has said that it has a view of it: nothing in a page counts those of a pad."""
+        return False
 
     def rest(self) -> bool:
         """Let go of the painted pixels: the strokes are drawn again when needed; return False while it works."""

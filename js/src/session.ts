@@ -36,6 +36,21 @@ export interface Session<S> {
 
 const SAVE_INTERVAL = 100;
 
+/**
+ * Tells the kernel that there is one view more or less: what no page shows need not stay in memory. ipywidgets' own
+ * `_view_count` throws in the page where the kernel closes a widget that is shown.
+ */
+function countViews(model: HostModel, more: number): void {
+  const views = model.get("_views");
+  if (typeof views !== "number") return;
+  try {
+    model.set("_views", Math.max(0, views + more));
+    model.save_changes();
+  } catch {
+    // The kernel has closed the widget: it does not ask any more.
+  }
+}
+
 /** Opens the traits named in `readers`; `empty` holds until they are read. */
 export function openSession<S extends object>(
   model: HostModel,
@@ -54,6 +69,9 @@ export function openSession<S extends object>(
     model.on(event, callback);
     signal.addEventListener("abort", () => model.off(event, callback), { once: true });
   };
+
+  countViews(model, 1);
+  signal.addEventListener("abort", () => countViews(model, -1), { once: true });
 
   const read = (key: keyof S) => {
     const { trait, read: parse } = readers[key];

@@ -24,8 +24,8 @@ from tests.explain.state import same, state_of, surroundings
 
 
 def _first(net, x):
-    """Return the name of the first layer that has a map."""
-    return explain.layers(net, x)[0].name
+    """Return the name of the first layer that has a map; without one, a name that there is not."""
+    return next((layer.name for layer in explain.layers(net, x)), "none")
 
 
 def _values(activations):
@@ -33,7 +33,7 @@ def _values(activations):
 
 
 def _last(net, x):
-    return explain.layers(net, x)[-1].name
+    return [_first(net, x), *(layer.name for layer in explain.layers(net, x))][-1]
 
 
 EVERYTHING = {

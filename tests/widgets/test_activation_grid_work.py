@@ -86,7 +86,8 @@ def test_the_old_sheet_stays_until_the_new_one_is_there(grid, browser):
     grid.observe(lambda change: seen.append(change.new), "_sheet")
     grid.layer = "first"
     grid.wait(20)
-    assert [sheet.get("layer") for sheet in seen] == ["first"]
+    # Once as it is, and once as it was measured where the cells lie.
+    assert [sheet.get("layer") for sheet in seen] in (["first"], ["first", "first"])
     assert seen[0] is not first
 
 

@@ -180,14 +180,14 @@ def test_a_gallery_at_rest_goes_on_working():
 def test_a_page_that_shows_no_view_any_more_puts_a_widget_to_rest(clf):
     grid = _grid(clf, make_picture(48, 48))
     browser = Browser(grid)
-    browser.set(_view_count=1)
+    browser.set(_views=1)
     RESIDENTS.wait(20)
     assert grid.is_shown
     assert not grid._at_rest
-    browser.set(_view_count=0)
+    browser.set(_views=0)
     RESIDENTS.wait(20)
     assert grid._at_rest
-    browser.set(_view_count=1)
+    browser.set(_views=1)
     browser.ask(sort="mean")
     assert grid.wait(30) is not None
     assert not grid._at_rest
@@ -197,7 +197,7 @@ def test_a_page_that_shows_no_view_any_more_puts_a_widget_to_rest(clf):
 def test_shown_widgets_are_not_put_to_rest_by_hidden_ones(clf):
     picture = make_picture(48, 48)
     shown = _grid(clf, picture)
-    Browser(shown).set(_view_count=1)
+    Browser(shown).set(_views=1)
     hidden = [_grid(clf, picture) for _ in range(5)]
     RESIDENTS.wait(20)
     assert not shown._at_rest
