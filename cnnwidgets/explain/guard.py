@@ -135,6 +135,11 @@ class Guard:
             return id(module) not in self.modules
         return id(module) in self._private or id(module) in self._further or is_made_in_pass(module)
 
+    @property
+    def can_watch_writes(self) -> bool:
+        """Whether further passes can be watched for what they write to."""
+        return not self._code.has_script
+
     def check(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Refuse a call that is given a tensor of the user's, or is about to write to a weight.
 
@@ -285,6 +290,9 @@ class _WriteWatch(DispatchMode):
 # --- what code names globally
 
 
+_SCRIPT = (torch.jit.ScriptFunction, torch.jit.ScriptModule)
+
+
 class _Code:
     """What the code of a model names: global variables, by way of functions too.
 
@@ -292,6 +300,7 @@ class _Code:
         modules: the modules in global variables.
         names: all names of global variables and attributes.
         is_plain: whether there is no code but that of PyTorch and of collections of networks.
+        has_script: whether there is TorchScript, which does not run under a mode that sees its operations.
 
     """
 
@@ -304,6 +313,7 @@ class _Code:
                 if str(part.__module__).partition(".")[0] not in _CORE:
                     self._todo += _functions_of(part)
         self.is_plain = not self._todo
+        self.has_script = any(isinstance(value, _SCRIPT) for value in copy.originals)
         done: set[types.CodeType] = set()
         while self._todo:
             function = self._todo.pop()
@@ -317,6 +327,7 @@ class _Code:
     def _look(self, names: frozenset[str], scope: dict[str, Any]) -> None:
         for name in names & scope.keys():
             for value in self._values(scope[name], names):
+                self.has_script |= isinstance(value, _SCRIPT)
                 if type(value) is types.FunctionType:
                     self._todo += [] if of_library(value) else [value]
                 elif type(value) not in ATOMS and not isinstance(value, type):

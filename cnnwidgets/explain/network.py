@@ -256,7 +256,8 @@ class Network:
             idle = self.guard.is_idle
             if not idle:
                 stack.enter_context(self.guard.watching())
-                stack.enter_context(self.guard.watching_writes())
+                if self.guard.can_watch_writes:
+                    stack.enter_context(self.guard.watching_writes())
             if edits or not idle:
                 path, names = (trace.path, self._weight_names()) if edits else ((), {})
                 check = None if idle else self.guard.check
