@@ -168,6 +168,8 @@ class Copier:
         items = [self.value(item) for item in tuple.__iter__(value)]
         if all(one is other for one, other in zip(items, tuple.__iter__(value), strict=True)):
             return value
+        if hasattr(kind, "n_sequence_fields"):  # a `torch.return_types`, made in C
+            return kind(items)
         return self._filled(value, tuple.__new__(kind, items))
 
     def _set(self, kind: Any, value: Any) -> Any:
@@ -270,6 +272,8 @@ class Copier:
         return self._filled(value, twin)
 
     def _cached(self, _kind: type, value: Any) -> Any:
+        if not self.leads_to_module(value.__wrapped__):
+            return value  # what it has made is in its cache; an empty one would make something else
         return functools.lru_cache(**value.cache_parameters())(self.value(value.__wrapped__))
 
     def _reference(self, _kind: type, value: weakref.ref[Any]) -> Any:

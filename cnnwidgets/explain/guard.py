@@ -19,6 +19,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.copier import ATOMS, is_of_library, names_in, of_library, reached_from
+from cnnwidgets.explain.interception import is_made_in_pass
 from cnnwidgets.explain.thread_state import CallHook, DispatchMode, FunctionMode
 from cnnwidgets.explain.twin import note_written
 
@@ -61,6 +62,7 @@ class Guard:
 
     def __init__(self, copy: PrivateCopy, outer: Guard | None = None) -> None:
         self._copy, self._outer = copy, outer
+        self._further: dict[int, nn.Module] = {}
         self.resting = False
         self.refused: ModelError | None = None  # also where the forward pass caught it
 
@@ -115,10 +117,28 @@ class Guard:
         """Whether passes need no checks: all code is PyTorch's own, which comes to no module but those it is given."""
         return self._code.is_plain and (self._outer is None or self._outer.is_idle)
 
+    @cached_property
+    def _private(self) -> frozenset[int]:
+        """The modules of the private copy, by id."""
+        return frozenset(id(part) for twin in (self._copy.twin, *self._copy.twins) for part in twin.modules())
+
+    def admit(self, twins: Iterable[nn.Module]) -> None:
+        """Let passes call the modules of a further copy, for as long as this guard lives."""
+        self._further.update((id(part), part) for twin in twins for part in twin.modules())
+
+    def may_call(self, module: nn.Module) -> bool:
+        """Whether a pass may call a module: one of the private copy, or one that the pass itself has made.
+
+        Of TorchScript, whose modules are wrapped anew at every access, any that is not known to be the user's.
+        """
+        if isinstance(module, torch.jit.ScriptModule):
+            return id(module) not in self.modules
+        return id(module) in self._private or id(module) in self._further or is_made_in_pass(module)
+
     @property
-    def is_suspicious(self) -> bool:
-        """Whether a module of the user's can be called that has no weights by which to tell it."""
-        return bool(self._globals) or (self._outer is not None and self._outer.is_suspicious)
+    def can_watch_writes(self) -> bool:
+        """Whether further passes can be watched for what they write to."""
+        return not self._code.has_script
 
     def check(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Refuse a call that is given a tensor of the user's, or is about to write to a weight.
@@ -177,17 +197,22 @@ class Guard:
         what = f"{path!r}, a {type(module).__name__}," if path else f"a {type(module).__name__}"
         self.refused = ModelError(
             f"The model's forward pass calls {what} of yours by a way on which its private copy cannot be put there, "
-            "such as a global variable. In training mode that would give wrong numbers and change its statistics, so "
-            "nothing was computed. Make the module an attribute of the model, self.part = part, and call self.part(x)."
+            "such as a global variable, an attribute of a class or a cache. In training mode that would give wrong "
+            "numbers and change its statistics, so nothing was computed. Make the module an attribute of the model, "
+            "self.part = part, and call self.part(x)."
         )
         return self.refused
 
     def watching(self) -> AbstractContextManager[Any]:
-        """Return a context that refuses calls of the user's modules in this thread, those without weights included."""
+        """Return a context that refuses modules that are neither the copy's nor made in the pass, in this thread."""
         return _Hooked(self)
 
+    def watching_writes(self) -> AbstractContextManager[Any]:
+        """Return a context that refuses operations that would write to a weight of the user's."""
+        return _WriteWatch(self)
+
     def watching_closely(self) -> tuple[AbstractContextManager[Any], ...]:
-        """Return contexts that refuse besides every operation that would write to a weight: for the first pass."""
+        """Return contexts that refuse all of this, and every call that is given a tensor of the user's."""
         return _Hooked(self), _Watch(self), _WriteWatch(self)
 
 
@@ -213,11 +238,11 @@ class _Hooked:
 class _Refusing(CallHook):
     def __init__(self, guard: Guard) -> None:
         super().__init__()
-        self._guard, self._modules = guard, guard.modules
+        self._guard = guard
 
     def __call__(self, module: nn.Module, args: Any) -> None:
         del args
-        if id(module) in self._modules and threading.get_ident() == self.thread and not self._guard.resting:
+        if threading.get_ident() == self.thread and not self._guard.resting and not self._guard.may_call(module):
             raise self._guard.refusal(module)
 
 
@@ -265,6 +290,9 @@ class _WriteWatch(DispatchMode):
 # --- what code names globally
 
 
+_SCRIPT = (torch.jit.ScriptFunction, torch.jit.ScriptModule)
+
+
 class _Code:
     """What the code of a model names: global variables, by way of functions too.
 
@@ -272,6 +300,7 @@ class _Code:
         modules: the modules in global variables.
         names: all names of global variables and attributes.
         is_plain: whether there is no code but that of PyTorch and of collections of networks.
+        has_script: whether there is TorchScript, which does not run under a mode that sees its operations.
 
     """
 
@@ -284,6 +313,7 @@ class _Code:
                 if str(part.__module__).partition(".")[0] not in _CORE:
                     self._todo += _functions_of(part)
         self.is_plain = not self._todo
+        self.has_script = any(isinstance(value, _SCRIPT) for value in copy.originals)
         done: set[types.CodeType] = set()
         while self._todo:
             function = self._todo.pop()
@@ -297,6 +327,7 @@ class _Code:
     def _look(self, names: frozenset[str], scope: dict[str, Any]) -> None:
         for name in names & scope.keys():
             for value in self._values(scope[name], names):
+                self.has_script |= isinstance(value, _SCRIPT)
                 if type(value) is types.FunctionType:
                     self._todo += [] if of_library(value) else [value]
                 elif type(value) not in ATOMS and not isinstance(value, type):

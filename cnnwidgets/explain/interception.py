@@ -11,6 +11,7 @@ once the pass has ended, they do what they did.
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -32,6 +33,9 @@ _MISSING = object()
 
 class _Thread(threading.local):
     passes = 0
+
+    def __init__(self) -> None:
+        self.made: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
 
 _THREAD = _Thread()
@@ -82,6 +86,8 @@ class Interception:
             Interception._users.add(self)
             if len(Interception._users) == 1:
                 _install(Interception._patches)
+        if not self._before:
+            _THREAD.made = weakref.WeakSet()
         _THREAD.passes = self._before + 1
         return self
 
@@ -119,6 +125,8 @@ def _install(patches: list[tuple[Any, str, Any]]) -> None:
         (owner_of_apply, "apply", classmethod(_apply)),
         *(() if _CALLS_SUPER else ((_function.FunctionMeta, "__getattribute__", _get_forward),)),
         (torch.jit.ScriptModule, "__call__", _call_script),
+        (nn.Module, "__init__", _init_module),
+        (nn.Module, "__setstate__", _set_module_state),
         (torch._C, "_InferenceMode", _inference_mode),  # noqa: SLF001
         *((_checkpoint, name, _without_recomputation(getattr(_checkpoint, name, None))) for name in _CHECKPOINTS),
     ]
@@ -128,6 +136,28 @@ def _install(patches: list[tuple[Any, str, Any]]) -> None:
             continue
         patches.append((owner, name, before))
         setattr(owner, name, value)
+
+
+_INIT_MODULE: Any = nn.Module.__init__
+_SET_MODULE_STATE: Any = nn.Module.__setstate__
+
+
+def _init_module(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+    _INIT_MODULE(self, *args, **kwargs)
+    if _THREAD.passes:
+        _THREAD.made.add(self)
+
+
+def _set_module_state(self: nn.Module, state: Any) -> None:
+    """Make a copy of a module, as `copy.deepcopy` does."""
+    _SET_MODULE_STATE(self, state)
+    if _THREAD.passes:
+        _THREAD.made.add(self)
+
+
+def is_made_in_pass(module: nn.Module) -> bool:
+    """Whether a forward pass of this thread that is under way has made a module, as `nn.ReLU()(x)` does."""
+    return module in _THREAD.made
 
 
 _INFERENCE_MODE: Any = torch._C._InferenceMode  # noqa: SLF001

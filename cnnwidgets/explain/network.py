@@ -158,11 +158,13 @@ class Network:
             finally:
                 self.guard.resting = False
             modules[:] = copy.twins
+            self.guard.admit([copy.twin, *copy.twins])
             before[:] = fingerprint(modules)
             return copy.twin
 
         shared = CommonRandomness(seeds=self.guard.may_seed)
         with shared if common else nullcontext(), PrivateRandomness(), ExitStack() as stack:
+            stack.enter_context(Interception())
             for watch in self.guard.watching_closely():
                 stack.enter_context(watch)
             found = trace(make, x)
@@ -250,10 +252,12 @@ class Network:
                 stack.enter_context(CommonRandomness(seeds=trace.seeds))
             if trace.draws and not trace.seeds:
                 stack.enter_context(PrivateRandomness())
-            if self.guard.is_suspicious:
-                stack.enter_context(self.guard.watching())
             stack.enter_context(Interception())
             idle = self.guard.is_idle
+            if not idle:
+                stack.enter_context(self.guard.watching())
+                if self.guard.can_watch_writes:
+                    stack.enter_context(self.guard.watching_writes())
             if edits or not idle:
                 path, names = (trace.path, self._weight_names()) if edits else ((), {})
                 check = None if idle else self.guard.check

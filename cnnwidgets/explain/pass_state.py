@@ -47,6 +47,7 @@ class PassState:
     def __init__(self, modules: Iterable[nn.Module], lent: Iterable[Tensor]) -> None:
         self._modules = [module for module in modules if not isinstance(module, torch.jit.ScriptModule)]
         self._lent = list(lent)
+        self._lent_values = [tensor.data for tensor in self._lent]
         fixed = {id(tensor) for tensor in self._lent}
         self._tables: list[tuple[dict[str, Any], dict[str, Any]]] = [
             (table, dict(table))
@@ -70,6 +71,9 @@ class PassState:
                 tensor.copy_(values)
             else:
                 tensor.data = values.clone()
+        for tensor, lent in zip(self._lent, self._lent_values, strict=True):
+            if _told(tensor) != _told(lent):  # a pass has given it other values, weight.data = ...
+                tensor.data = lent
         copies = _Copies(self._kept)
         for module, saved in zip(self._modules, self._own, strict=True):
             own = module.__dict__

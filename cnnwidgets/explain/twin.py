@@ -163,6 +163,8 @@ class PrivateCopy(Copier):
             wrapper._modules["_orig_mod"] = self.value(inner)  # noqa: SLF001 - as attributes it would be checked again
             wrapper.__dict__["training"] = False
             return wrapper
+        if isinstance(value, nn.Embedding | nn.EmbeddingBag) and value.max_norm is not None:
+            note_written([value.weight])  # a pass that looks rows up brings their norm down
         twin: nn.Module = self.remember(value, _bare(value))
         before, self.modules_only = self.modules_only, False  # all that a module holds is the user's
         self._fill(twin, value)

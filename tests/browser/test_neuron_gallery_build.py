@@ -11,21 +11,20 @@ from tests.browser.notebook import CLEAR
 MANY = FOLDER.replace("// 40", "// 120")  # several passes are under way when it is stopped; many more are to come then
 SLOW = f"""{MANY}
 import time
+STATE = {{"pace": 0.2, "fails": False}}  # seconds for an image; no attributes, whose change would be the model's
 class Slow(nn.Module):
-    pace, fails = 0, False
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
         self.conv, self.head = nn.Conv2d(3, 8, 9, stride=4), nn.Linear(8, 3)
     def forward(self, x):
-        time.sleep(self.pace * len(x))  # however many images are looked at in a pass
-        if self.fails:
+        time.sleep(STATE["pace"] * len(x))  # however many images are looked at in a pass
+        if STATE["fails"]:
             raise ValueError("the third valve is stuck")
         return self.head(self.conv(x).relu().mean((2, 3)))
 model = Slow().eval()
 imagenet = cw.demo.imagenet()
 clf = cw.Classifier(model, imagenet.preprocess, ["one", "two", "three"], output="logits")
-model.pace = 0.2  # seconds for an image
 Path("crops", "astronaut", "notes.png").write_text("These are notes.")
 gallery = cw.NeuronGallery(clf, "crops", path="slow.patches")
 """
@@ -64,7 +63,7 @@ def test_build_stop_and_resume(notebook):
     nb.wait_until(lambda: heading(gallery).startswith("Indexing: "), "it goes on")
     assert int(re.search(r"\d+", heading(gallery))[0]) >= stopped
     nb.wait_until(lambda: "left" in gallery.build.inner_text(), "the time left", 30)
-    nb.execute("model.pace = 0")
+    nb.execute("STATE['pace'] = 0")
     gallery.wait_fact("build", "done", 60)
     total = nb.python("len(gallery.index)")
     layer, channel = gallery.python("layer"), gallery.python("channel")
@@ -96,7 +95,9 @@ def test_first_use_and_the_second(notebook):
 
 
 def test_a_picture_that_has_gone(notebook):
-    gallery = open_gallery(notebook, CLEAN + SLOW.replace("pace = 0.2", "pace = 0") + "gallery.wait(60)", shared=False)
+    gallery = open_gallery(
+        notebook, CLEAN + SLOW.replace('"pace": 0.2', '"pace": 0') + "gallery.wait(60)", shared=False
+    )
     nb = gallery.nb
     source = nb.python("gallery.patches[1].source")
     label = nb.python("gallery.patches[1].label")
@@ -115,10 +116,10 @@ def test_a_picture_that_has_gone(notebook):
     gallery.wait_python("gallery.selection is not None and gallery.selection['rank'] == 1")
     gallery.wait_status(source)
 
-    nb.execute("model.fails = True")
+    nb.execute("STATE['fails'] = True")
     gallery.choose("Highlight")
     gallery.wait_status("the third valve is stuck")
-    nb.execute("model.fails = False")
+    nb.execute("STATE['fails'] = False")
     gallery.root.get_by_role("button", name="Retry").click()
     gallery.wait_painted(layer, channel, "highlight")
     gallery.choose("Patches")
