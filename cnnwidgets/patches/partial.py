@@ -69,7 +69,12 @@ class Partial:
         with in_words(folder, "written to"):
             if not kind_of(folder, links=False):
                 make_folder(folder)
-                _mark(folder)
+                try:
+                    _mark(folder)
+                except BaseException:  # left empty, it would be taken for one of the user's own
+                    with contextlib.suppress(OSError):
+                        folder.rmdir()
+                    raise
             self._refuse_foreign()
             if not any(folder.iterdir()):
                 _mark(folder, given=True)

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from cnnwidgets import PatchIndex
-from cnnwidgets.errors import CnnWidgetsError, IndexMismatchError
+from cnnwidgets.errors import CnnWidgetsError, IndexFileError, IndexMismatchError
 from cnnwidgets.patches import tensors
+from cnnwidgets.patches.partial import Partial
 from tests.explain.nets import Gap, seeded
 
 NET = seeded(Gap())
@@ -306,3 +307,13 @@ def test_work_of_an_earlier_version_is_gone_on_with(path, work, whole):
         warnings.simplefilter("error", UserWarning)
         build(path)
     assert path.read_bytes() == whole
+
+
+def test_an_error_about_damaged_work_says_what_to_do(work):
+    partial = Partial(work)
+    try:
+        (work / "state").write_bytes(b"no state")
+        with pytest.raises(IndexFileError, match=r"is damaged: .*restart=True"):
+            partial.load(dict)
+    finally:
+        partial.close()
