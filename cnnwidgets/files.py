@@ -42,6 +42,8 @@ _REASONS = {
     errno.ENAMETOOLONG: "its name is too long. Choose a shorter one",
     errno.ENOENT: "there is no such file or folder. Check the path",
     errno.EMFILE: "this process has too many open files. Close some",
+    errno.EEXIST: "there is something else of that name, or another process is writing there. Try again",
+    errno.ENOTEMPTY: "another process is writing there. Try again",
     errno.EFBIG: "the file would be larger than this disk can hold. Choose a place on another one",
     errno.EIO: "the disk reports an error. Check it, or choose another place",
 }
@@ -58,6 +60,8 @@ def expand(path: str | os.PathLike[str]) -> Path:
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else path
     if not isinstance(text, str):
         raise FileError(f"The path {text!r} is of type {type(text).__name__}. Give a text or a pathlib.Path.")
+    if not text:
+        raise FileError("The path is empty. Give the name of a file or folder; the current folder is '.'.")
     if "\0" in text:
         raise FileError(f"The path {text[:100]!r} holds a NUL character, which no file name has. Leave it out.")
     plain = Path(text)

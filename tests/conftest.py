@@ -31,11 +31,12 @@ def _getaddrinfo_on_loopback(host, *args, **kwargs):
 
 @pytest.fixture(autouse=True, scope="session")
 def offline(tmp_path_factory):
-    """Refuse every connection that leaves the machine, and hide weights that were downloaded before."""
+    """Refuse every connection that leaves the machine; hide downloaded weights and the user's own cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", _connect_on_loopback)
         patch.setattr(socket, "getaddrinfo", _getaddrinfo_on_loopback)
         empty = tmp_path_factory.mktemp("no_weights")
         patch.setenv("TORCH_HOME", str(empty / "torch"))
         patch.setenv("HF_HOME", str(empty / "huggingface"))
+        patch.setenv("CNNWIDGETS_CACHE", str(empty / "cache"))  # processes that tests start inherit it
         yield

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import platformdirs
 import pytest
 
 from cnnwidgets.cache import cache_folder, make_room, touch
+
+
+def test_the_users_own_cache_is_out_of_reach_of_the_tests():
+    own = platformdirs.user_cache_dir("cnnwidgets", appauthor=False)
+    code = "from cnnwidgets.cache import cache_folder; print(cache_folder().folder)"
+    root = Path(__file__).parents[1]
+    other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=root)
+    assert cache_folder().folder == Path(other.stdout.strip()) != Path(own)
 
 
 def test_the_variable_names_the_folder(tmp_path, monkeypatch):

@@ -18,7 +18,9 @@ import os
 import re
 import secrets
 import shutil
+import threading
 import time
+import weakref
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,19 +44,31 @@ from cnnwidgets.explain.manifest import (
     stated_files,
     texts_of,
 )
-from cnnwidgets.files import expand, home_hint, in_words, kind_of, make_folder, open_regular, reason_of, sync_folder
+from cnnwidgets.files import (
+    FILE,
+    expand,
+    home_hint,
+    in_words,
+    kind_of,
+    make_folder,
+    open_regular,
+    reason_of,
+    sync_folder,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from cnnwidgets.explain.result import Heatmap
 
+_MARKER, _MARK = ".cnnwidgets-save", b"a heat map that is being saved\n"  # in a folder of unfinished work: it is ours
 MANIFEST, ARRAYS, NEXT = "manifest.json", "arrays.npz", ".cnnwidgets-next"
 _EDGES = ("low", "high", "first", "last", "path", "places")
 _UNFINISHED = re.compile(r"\.[0-9a-f]{12}\.part")
 _STALE = 3600.0  # seconds after which what a killed save has left is taken away
 _MOST_MANIFEST = 2**26  # bytes
+_AWAY = "Move it away, or choose a new folder."
 _REMEDY = "Save it anew, or get the folder again."
 
 
@@ -77,21 +91,43 @@ def save(heatmap: Heatmap, folder: Path) -> Path:
         raise ArchiveError("The heat map holds infinite values or scores that are no numbers, and would not be read.")
     names = [ARRAYS, *(name for index in range(len(heatmap.pictures)) for name in _pictures(index)), MANIFEST]
     with in_words(folder, "written to"):
-        _refuse_foreign(folder, names)
-        made = not kind_of(folder)
+        kind = kind_of(folder)
+        if kind not in ("", "a folder"):
+            raise ArchiveError(f"{str(folder)!r} is {kind}. Choose a new folder.")
         make_folder(folder)
-        part = folder / f".{secrets.token_hex(6)}.part"
-        part.mkdir()
-        try:
-            _write(heatmap, part)
-            _take_place(folder, part)
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            if made:
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-            raise
+        with _alone(folder):
+            _refuse_foreign(folder, names)
+            part = folder / f".{secrets.token_hex(6)}.part"
+            try:
+                part.mkdir()
+                _write(heatmap, part)
+                _take_place(folder, part)
+            except BaseException:
+                shutil.rmtree(part, ignore_errors=True)
+                if not kind:
+                    with contextlib.suppress(OSError):
+                        folder.rmdir()
+                raise
     return folder
+
+
+_locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
+_locks_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Have saves to one folder wait for each other: those of this process, and of others where the system can."""
+    with _locks_lock:
+        lock = _locks.setdefault(str(folder.resolve()), threading.Lock())
+    with lock, contextlib.ExitStack() as stack:
+        with contextlib.suppress(ImportError, OSError):  # Windows, or a disk without locks: an error says so in words
+            import fcntl
+
+            handle = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, handle)  # this ends the lock, too
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _pictures(index: int) -> tuple[str, str]:
@@ -114,6 +150,7 @@ def _write(heatmap: Heatmap, part: Path) -> None:
         "strides": np.array([grid.y.stride, grid.x.stride]),
     }
     files: dict[str, Any] = {}
+    (part / _MARKER).write_bytes(_MARK)
 
     def put(name: str, fill: Callable[[IO[bytes]], object]) -> None:
         with (part / name).open("x+b") as file:
@@ -147,8 +184,17 @@ def _take_place(folder: Path, part: Path) -> None:
     sync_folder(folder)
     _finish(folder)
     for path in folder.iterdir():
-        if _UNFINISHED.fullmatch(path.name) and time.time() - path.lstat().st_mtime > _STALE:
+        if _UNFINISHED.fullmatch(path.name) and time.time() - path.lstat().st_mtime > _STALE and _is_marked(path):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_marked(part: Path) -> bool:
+    """Whether a folder says that a save has made it: its name alone may be anybody's."""
+    with contextlib.suppress(OSError):
+        if kind_of(part, links=False) == "a folder":
+            with open_regular(part / _MARKER, links=False) as file:
+                return file.read(len(_MARK) + 1) == _MARK
+    return False
 
 
 def _finish(folder: Path) -> None:
@@ -166,6 +212,7 @@ def _finish(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
         (waiting / MANIFEST).replace(folder / MANIFEST)
     with contextlib.suppress(OSError):  # a stranger has put something there: it stays
+        (waiting / _MARKER).unlink(missing_ok=True)
         waiting.rmdir()
     sync_folder(folder)
 
@@ -178,11 +225,8 @@ def _names_of(manifest: Any) -> set[str]:
 
 
 def _refuse_foreign(folder: Path, names: Iterable[str]) -> None:
-    """Raise `ArchiveError` unless a folder is new, empty, or one that a heat map was saved in."""
-    kind = kind_of(folder)
-    if kind not in ("", "a folder"):
-        raise ArchiveError(f"{str(folder)!r} is {kind}. Choose a new folder.")
-    there = {path.name for path in folder.iterdir()} if kind else set()
+    """Raise `ArchiveError` unless a folder is empty, or a heat map was saved in it and its entries are as they were."""
+    there = {path.name for path in folder.iterdir()}
     there -= {name for name in there if _UNFINISHED.fullmatch(name)}
     if not there:
         return
@@ -195,6 +239,23 @@ def _refuse_foreign(folder: Path, names: Iterable[str]) -> None:
             f"{str(folder)!r} holds {foreign[0]!r}, which is no part of the heat map saved there and would be written "
             "over. Choose a new folder."
         )
+    for path in [folder / name for name in sorted(there & own)]:
+        if (kind := kind_of(path, links=False)) not in (FILE, "a link"):
+            raise ArchiveError(f"{str(path)!r} is {kind}; in a saved heat map it is a file. {_AWAY}")
+    if NEXT in there:
+        _refuse_foreign_next(folder / NEXT)
+
+
+def _refuse_foreign_next(waiting: Path) -> None:
+    """Raise `ArchiveError` unless the folder of a save that was interrupted holds what such a save leaves."""
+    if (kind := kind_of(waiting, links=False)) != "a folder":
+        raise ArchiveError(f"{str(waiting)!r} is {kind}; a folder of that name is needed for the save. {_AWAY}")
+    own = _names_of(_manifest_or_none(waiting / MANIFEST)) | {_MARKER}
+    for path in sorted(waiting.iterdir()):
+        if path.name not in own:
+            raise ArchiveError(f"{str(path)!r} is no part of a heat map, and in the way of the save. {_AWAY}")
+        if (kind := kind_of(path, links=False)) not in (FILE, "a link"):
+            raise ArchiveError(f"{str(path)!r} is {kind}; in a saved heat map it is a file. {_AWAY}")
 
 
 def _manifest_or_none(path: Path) -> Any:

@@ -17,7 +17,7 @@ from cnnwidgets.explain.control import check_cancelled
 from cnnwidgets.explain.provenance import ModelStamp
 from cnnwidgets.patches.glance import Asked
 from cnnwidgets.patches.lots import digest, drawn_cells, drawn_keys
-from cnnwidgets.patches.partial import RECORD, Partial
+from cnnwidgets.patches.partial import BEGIN_ANEW, RECORD, Partial
 from cnnwidgets.patches.plan import SAMPLED, Plan, Settings, model_identity, preprocess_hash
 from cnnwidgets.patches.progress import BuildProgress, Clock, Skipped
 from cnnwidgets.patches.survey import Survey
@@ -137,7 +137,11 @@ class Build:
                 self.partial.verify()
                 self.partial.skipped()
         except IndexFileError as error:
-            warnings.warn(f"{error} It cannot be gone on with: the build begins anew.", UserWarning, stacklevel=2)
+            warnings.warn(
+                f"{str(error).removesuffix(BEGIN_ANEW)}It cannot be gone on with: the build begins anew.",
+                UserWarning,
+                stacklevel=2,
+            )
             self.partial.empty()
             return None
         return kept

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from cnnwidgets.errors import IndexMismatchError, OptionError
+from cnnwidgets.errors import IndexFileError, IndexMismatchError, OptionError
 from cnnwidgets.explain.thread_state import restoring_steps
 from cnnwidgets.files import FILE, in_words, kind_of, make_folder
 from cnnwidgets.patches import file
@@ -16,7 +16,7 @@ from cnnwidgets.patches.sources import source_of
 from cnnwidgets.patches.stored import StoredIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from cnnwidgets.explain.control import Cancel
@@ -60,10 +60,10 @@ def making(
     source = source_of(model, images)
     folder = path.with_name(path.name + ".partial")
     if kind and not restart:
-        _check_same(model, source, path, settings)
+        identity = _check_same(model, source, path, settings)
         if kind_of(folder, links=False):  # of a process that was killed when the file was there already
-            with contextlib.suppress(IndexMismatchError, OSError):  # or of one that is at work to build it anew
-                Partial(folder).remove()
+            with contextlib.suppress(IndexMismatchError, IndexFileError, OSError):  # or of one that builds it anew
+                _remove_rest(folder, identity)
         return
     make_folder(path.parent)
     partial = Partial(folder)
@@ -82,12 +82,26 @@ def making(
     partial.remove()
 
 
-def _check_same(model: Any, source: Source, path: Path, settings: Settings) -> None:
-    """Raise `IndexMismatchError` if the index that is there is not the one that is asked for."""
+def _remove_rest(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Take away what is left of the work on an index that is there; other work stays, and an empty folder does."""
+    if not any(folder.iterdir()):
+        return
+    partial = Partial(folder)
+    try:
+        partial.load(lambda: identity)
+        partial.remove()
+    finally:
+        partial.close()
+
+
+def _check_same(model: Any, source: Source, path: Path, settings: Settings) -> dict[str, Any]:
+    """Return the identity of the index that is there; raise `IndexMismatchError` if another one is asked for."""
     there = StoredIndex(path)
     remedy = f"{_OTHER} PatchIndex.open reads it as it is."
     what = f"The index {str(path)!r}"
     first = next((item.x for item in source.items() if item.x is not None), None)
     if first is None:
         raise IndexMismatchError(f"{what} cannot be compared with the data set: no image of it can be read. {remedy}")
-    compare(Plan.of(model, first[None], settings, source.stamp()).identity, there.identity, what, remedy)
+    identity = Plan.of(model, first[None], settings, source.stamp()).identity
+    compare(identity, there.identity, what, remedy)
+    return identity

@@ -19,7 +19,7 @@ from cnnwidgets.patches.plan import FORMAT, compare
 from cnnwidgets.patches.tally import TALLIED, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     import numpy.typing as npt
@@ -30,6 +30,7 @@ RECORD = np.dtype([
     ("box", "<f8", 4), ("exact", "<i4"), ("part", "<i4"), ("digest", "<u8"), ("name_end", "<i8"),
 ])  # fmt: skip
 _STATE, _LOCK, MARKER = "state", "lock", "cnnwidgets.json"
+BEGIN_ANEW = "Give restart=True to begin it anew."
 FINISHED = "finished"  # the file of the index before it takes its place
 _GROWING = ("images", "names", "features", "skipped")
 _NAMES = {_STATE, _LOCK, MARKER, FINISHED, *_GROWING}
@@ -68,8 +69,15 @@ class Partial:
         with in_words(folder, "written to"):
             if not kind_of(folder, links=False):
                 make_folder(folder)
-                _mark(folder)
+                try:
+                    _mark(folder)
+                except BaseException:  # left empty, it would be taken for one of the user's own
+                    with contextlib.suppress(OSError):
+                        folder.rmdir()
+                    raise
             self._refuse_foreign()
+            if not any(folder.iterdir()):
+                _mark(folder, given=True)
             self._lock = open_own(folder / _LOCK, "r+b")
         if not _held(self._lock):
             self._lock.close()
@@ -80,7 +88,8 @@ class Partial:
     def _refuse_foreign(self) -> None:
         """Raise `IndexMismatchError` where the folder is not one that this library made, or holds what is not its own.
 
-        A marker names the folder; those of earlier versions have none and are told by what lies in them.
+        A marker names the folder. Those of earlier versions have none: they are told by the save that lies in them.
+        Without either, files named `images` or `names` may be anybody's. An empty folder may be used.
         """
         remedy = "Give another path=, or move it away."
         if (kind := kind_of(self.folder, links=False)) != "a folder":
@@ -100,10 +109,24 @@ class Partial:
         if kind_of(marker, links=False):
             with open_regular(marker, links=False) as file:
                 text = file.read(_MARKER_BYTES + 1)
-            if text != _marker():
+            if text not in (_marker(), _marker(given=True)):
                 raise IndexMismatchError(
                     f"{MARKER!r} in the folder {str(self.folder)!r} does not name it as work on an index. {remedy}"
                 )
+        elif (names := sorted(path.name for path in self.folder.iterdir())) and not self._has_save(names):
+            raise IndexMismatchError(
+                f"The folder {str(self.folder)!r} holds {names[0]!r}, and nothing in it says that it is work on an "
+                f"index: there is no {MARKER!r} and no save of such work. {remedy}"
+            )
+
+    def _has_save(self, names: Iterable[str]) -> bool:
+        """Whether there is a save of this library, or no more than what a process killed while marking it has left."""
+        if all(_UNFINISHED.fullmatch(name) and name.startswith(f".{MARKER}.") for name in names):
+            return True
+        try:
+            return "identity" in tensors.Tensors(self.folder / _STATE).facts["progress"]
+        except (IndexFileError, KeyError, TypeError):
+            return False
 
     def load(self, wanted: Callable[[], Mapping[str, Any]]) -> tuple[Tally, dict[str, Any]] | None:
         """Return the tally and the facts of the last save, None where there is none yet; nothing is changed.
@@ -191,7 +214,7 @@ class Partial:
 
     def damaged(self, why: str) -> IndexFileError:
         """Return the error for begun work that cannot be gone on with."""
-        return IndexFileError(f"The work begun in {str(self.folder)!r} is damaged: {why}.")
+        return IndexFileError(f"The work begun in {str(self.folder)!r} is damaged: {why}. {BEGIN_ANEW}")
 
     def resume(self) -> None:
         """Cut off what was written after the last save, and all of it if there was none; the work is then gone on with.
@@ -284,13 +307,21 @@ class Partial:
         self._files = {}
 
     def remove(self) -> None:
-        """Take the folder away, and nothing else than what belongs to the work."""
+        """Take the folder away, and nothing else than what belongs to the work; an empty one that was used stays."""
         self.close()
+        given = self._is_given()
         for path in list(self.folder.iterdir()):
             if _is_own(path.name):
                 path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # somebody has put something there meanwhile
-            self.folder.rmdir()
+        if not given:
+            with contextlib.suppress(OSError):  # somebody has put something there meanwhile
+                self.folder.rmdir()
+
+    def _is_given(self) -> bool:
+        """Whether the folder was there, empty, before the work: it is the user's own."""
+        with contextlib.suppress(OSError), open_regular(self.folder / MARKER, links=False) as file:
+            return file.read(_MARKER_BYTES) == _marker(given=True)
+        return False
 
 
 def _is_own(name: str) -> bool:
@@ -298,15 +329,16 @@ def _is_own(name: str) -> bool:
     return name in _NAMES or _UNFINISHED.fullmatch(name) is not None
 
 
-def _marker() -> bytes:
-    return json.dumps({"kind": "work in progress on a patch index of cnnwidgets", "format": FORMAT}).encode() + b"\n"
+def _marker(*, given: bool = False) -> bytes:
+    facts = {"kind": "work in progress on a patch index of cnnwidgets", "format": FORMAT}
+    return json.dumps(facts | ({"folder": "there before"} if given else {})).encode() + b"\n"
 
 
-def _mark(folder: Path) -> None:
-    """Have a folder name itself one of this library."""
+def _mark(folder: Path, *, given: bool = False) -> None:
+    """Have a folder name itself one of this library; a given one is the user's own, and stays in the end."""
     if not kind_of(folder / MARKER, links=False):
         with new_file(folder / MARKER) as file:
-            file.write(_marker())
+            file.write(_marker(given=given))
 
 
 def _held(file: IO[bytes]) -> bool:

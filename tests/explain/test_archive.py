@@ -10,8 +10,11 @@ import random
 import re
 import shutil
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -406,12 +409,95 @@ def test_what_a_killed_save_has_left_goes_in_time(one, folder):
     for name, age in ((".0123456789ab.part", 7200), (".ba9876543210.part", 0)):
         (folder / name).mkdir()
         (folder / name / "arrays.npz").write_bytes(b"half")
+        (folder / name / archive._MARKER).write_bytes(archive._MARK)
         old = (folder / name).stat().st_mtime - age
         os.utime(folder / name, (old, old))
     (folder / ".mine.part").mkdir()
+    foreign = folder / ".00112233aabb.part"  # a name like that of a save alone says nothing
+    foreign.mkdir()
+    (foreign / "precious").write_text("mine")
+    os.utime(foreign, (1, 1))
     one.save(folder)
-    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == [".ba9876543210.part", ".mine.part"]
+    left = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    assert left == [".00112233aabb.part", ".ba9876543210.part", ".mine.part"]
+    assert (foreign / "precious").read_text() == "mine"
     assert not (folder / archive.NEXT).exists()
+
+
+def test_what_is_being_written_is_marked_and_the_mark_goes(one, folder, monkeypatch):
+    marked = []
+    finish = archive._take_place
+
+    def looked_at(where, part):
+        marked.append(archive._is_marked(part))
+        finish(where, part)
+
+    monkeypatch.setattr(archive, "_take_place", looked_at)
+    one.save(folder)
+    assert marked == [True]
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_saves_of_several_threads_to_one_folder(one, tmp_path):
+    with ThreadPoolExecutor(3) as pool:  # `result` raises what a save has raised
+        for saved in [pool.submit(one.save, tmp_path / "map") for _ in range(12)]:
+            saved.result()
+    assert np.array_equal(cw.Heatmap.load(tmp_path / "map").values, one.values)
+
+
+SAVER = """
+import sys
+import cnnwidgets as cw
+heatmap = cw.Heatmap.load(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(4):
+    heatmap.save(sys.argv[2])
+"""
+
+
+def test_saves_of_several_processes_to_one_folder(one, folder, tmp_path):
+    if os.name == "nt":
+        pytest.skip("there, the second process is refused in words")
+    command = [sys.executable, "-c", SAVER, str(folder), str(tmp_path / "shared")]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.stdin.write("\n")
+        process.stdin.flush()
+        for _ in range(4):
+            one.save(tmp_path / "shared")
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+    cw.Heatmap.load(tmp_path / "shared")
+
+
+@pytest.mark.parametrize("name", ["overlay-0.png", "arrays.npz", ".cnnwidgets-next/foo", ".cnnwidgets-next"])
+def test_what_is_in_the_way_is_named_before_anything_is_written(one, other, folder, name):
+    path = folder / name
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(exist_ok=True)
+    if name == archive.NEXT:
+        path.write_text("mine")
+    else:
+        path.mkdir()
+    before = sorted(str(path) for path in folder.rglob("*"))
+    manifest = (folder / "manifest.json").read_bytes()
+    with pytest.raises(ArchiveError, match=rf"{re.escape(str(path))}' is .*Move it away"):
+        other.save(folder)
+    assert sorted(str(path) for path in folder.rglob("*")) == before
+    assert (folder / "manifest.json").read_bytes() == manifest
+    (path.unlink if path.is_file() else path.rmdir)()
+    other.save(folder)
+    assert cw.Heatmap.load(folder).values.shape == other.values.shape
+
+
+def test_an_empty_path_is_said_to_be_empty(one):
+    for call in (cw.Heatmap.load, one.save):
+        with pytest.raises(CnnWidgetsError, match="The path is empty"):
+            call("")
 
 
 def test_pictures_are_as_they_were(folder, one):

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from cnnwidgets import PatchIndex
-from cnnwidgets.errors import CnnWidgetsError, IndexMismatchError
+from cnnwidgets.errors import CnnWidgetsError, IndexFileError, IndexMismatchError
 from cnnwidgets.patches import tensors
+from cnnwidgets.patches.partial import Partial
 from tests.explain.nets import Gap, seeded
 
 NET = seeded(Gap())
@@ -158,6 +159,51 @@ def test_a_file_that_comes_meanwhile_stays(path):
     assert [one.name for one in folder.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.parametrize("built", [False, True], ids=["no index yet", "the index is there"])
+@pytest.mark.parametrize("state", [None, b"a state of mine"], ids=["no state", "another state"])
+def test_names_alone_do_not_make_a_folder_ours(path, built, state):
+    folder = path.with_name(path.name + ".partial")
+    if built:
+        build(path)
+    folder.mkdir()
+    for name, data in {"names": b"my thesis", "images": b"precious", "state": state}.items():
+        if data is not None:
+            (folder / name).write_bytes(data)
+    before = {one.name: one.read_bytes() for one in folder.iterdir()}
+    if built:
+        build(path)
+    for restart in (True,) if built else (False, True):
+        with pytest.raises(IndexMismatchError, match=r"holds 'images', and nothing in it says"):
+            PatchIndex.build(NET, X, k=3, path=path, progress=False, restart=restart)
+    assert {one.name: one.read_bytes() for one in folder.iterdir()} == before
+
+
+def test_work_without_a_marker_is_told_by_its_save(path, work, whole):
+    (work / "cnnwidgets.json").unlink()  # as earlier versions left it
+    build(path)
+    assert path.read_bytes() == whole
+    assert not work.exists()
+
+
+def test_an_empty_folder_is_used_and_stays(path):
+    folder = path.with_name(path.name + ".partial")
+    folder.mkdir()
+    begin(path)
+    assert (folder / "state").exists()
+    build(path)
+    assert list(folder.iterdir()) == []
+    build(path)
+    assert list(folder.iterdir()) == []
+
+
+def test_work_on_another_index_stays_where_the_index_is_there(path, work, whole):
+    path.write_bytes(whole)
+    shutil.rmtree(work)
+    begin(path.with_name("other.patches"), nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU())).rename(work)
+    build(path)
+    assert (work / "state").exists()
+
+
 def test_work_on_something_else_is_not_touched(path, work):
     before = {one.name: (one.read_bytes(), one.stat().st_mtime_ns) for one in work.iterdir()}
     other = seeded(Gap())
@@ -261,3 +307,13 @@ def test_work_of_an_earlier_version_is_gone_on_with(path, work, whole):
         warnings.simplefilter("error", UserWarning)
         build(path)
     assert path.read_bytes() == whole
+
+
+def test_an_error_about_damaged_work_says_what_to_do(work):
+    partial = Partial(work)
+    try:
+        (work / "state").write_bytes(b"no state")
+        with pytest.raises(IndexFileError, match=r"is damaged: .*restart=True"):
+            partial.load(dict)
+    finally:
+        partial.close()

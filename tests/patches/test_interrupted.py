@@ -14,6 +14,7 @@ import torch
 
 from cnnwidgets import PatchIndex, explain
 from cnnwidgets.errors import Cancelled, ImageError
+from cnnwidgets.patches.partial import Partial
 from tests.patches.conftest import COUNT, SIZE
 
 
@@ -187,15 +188,13 @@ def test_rubbish_behind_the_last_save_does_no_harm(net, images, path, finish, co
 
 def test_rubbish_without_a_save_does_no_harm(images, path, finish):
     folder = path.with_name(path.name + ".partial")
-    folder.mkdir()
+    Partial(folder).close()  # a process that was killed before its first save
     for name in ("images", "names", "features", "skipped"):
         (folder / name).write_bytes(b"x" * 333)
     finish()
 
 
 def test_killed_between_the_file_and_the_end_of_the_folder(net, images, path, finish, monkeypatch):
-    from cnnwidgets.patches.partial import Partial
-
     monkeypatch.setattr(Partial, "remove", Partial.close)
     PatchIndex.build(net, images, k=3, path=path, progress=False)
     monkeypatch.undo()

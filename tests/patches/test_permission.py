@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -220,3 +221,23 @@ def test_the_key_is_private_and_made_once(place):
     assert seal.is_sealed("text", first)
     for text, other in (("texT", first), ("text", ""), ("text", None), (None, first), ("text", "é"), (3, 4)):
         assert not seal.is_sealed(text, other)
+
+
+@pytest.mark.parametrize("fault", ["short", "empty", "long", "group", "others"])
+def test_a_spoilt_key_is_replaced_with_a_warning(place, fault):
+    first = seal.seal_of("text")
+    path = place / "home" / "cache" / "seal.key"
+    if fault in ("group", "others"):
+        path.chmod(0o620 if fault == "group" else 0o602)
+    else:
+        path.write_bytes({"short": b"short", "empty": b"", "long": path.read_bytes() * 2}[fault])
+    seal._key.cache_clear()
+    with pytest.warns(UserWarning, match=r"seal\.key.*is replaced.*build them anew"):
+        second = seal.seal_of("text")
+    assert second != first
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in path.parent.iterdir()] == ["seal.key"]
+    seal._key.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert seal.seal_of("text") == second  # for every process that comes after
