@@ -19,6 +19,7 @@ from torch.autograd import function as _function
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils import checkpoint as _checkpoint
 
+from cnnwidgets.explain.fork_lock import ForkLock, on_fork
 from cnnwidgets.explain.thread_state import on_restore
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _CHECKPOINTS = ("_checkpoint_without_reentrant_generator", "_checkpoint_without_reentrant_generator_impl")
-_LOCK = threading.Lock()
+_LOCK = ForkLock()
 _MISSING = object()
 
 
@@ -76,7 +77,7 @@ class Interception:
 
     def __enter__(self) -> Self:
         """Take the place of PyTorch's functions, unless another pass has."""
-        self._before = _THREAD.passes
+        self._before, self.thread = _THREAD.passes, threading.get_ident()
         on_restore(self._leave)
         with _LOCK:
             Interception._users.add(self)
@@ -96,14 +97,19 @@ class Interception:
         _THREAD.passes = self._before
         with _LOCK:
             if Interception._users == {self}:
-                while Interception._patches:
-                    owner, name, before = Interception._patches[-1]
-                    if before is not _MISSING:
-                        setattr(owner, name, before)
-                    elif name in vars(owner):
-                        delattr(owner, name)
-                    Interception._patches.pop()
+                _uninstall(Interception._patches)
             Interception._users.discard(self)
+
+    @staticmethod
+    def leave_after_fork() -> None:
+        """Forget the passes of threads that do not go on in a forked process."""
+        thread = threading.get_ident()
+        Interception._users = {user for user in Interception._users if user.thread == thread}
+        if not Interception._users:
+            _uninstall(Interception._patches)
+
+
+on_fork(Interception.leave_after_fork)
 
 
 _CALLS_SUPER = hasattr(vars(_function.Function).get("apply"), "__func__")
@@ -128,6 +134,17 @@ def _install(patches: list[tuple[Any, str, Any]]) -> None:
             continue
         patches.append((owner, name, before))
         setattr(owner, name, value)
+
+
+def _uninstall(patches: list[tuple[Any, str, Any]]) -> None:
+    """Give PyTorch its functions back."""
+    while patches:
+        owner, name, before = patches[-1]
+        if before is not _MISSING:
+            setattr(owner, name, before)
+        elif name in vars(owner):
+            delattr(owner, name)
+        patches.pop()
 
 
 _INFERENCE_MODE: Any = torch._C._InferenceMode  # noqa: SLF001

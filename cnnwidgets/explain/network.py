@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.calls import Edit, Editing, weight_names
+from cnnwidgets.explain.fork_lock import ForkLock
 from cnnwidgets.explain.guard import Guard, WeightWritten
 from cnnwidgets.explain.interception import Interception
 from cnnwidgets.explain.outputs import OutputKind, class_scores
@@ -69,7 +69,7 @@ class Network:
 
         """
         self._copy, self.module, self.guard = copy, copy.twin, Guard(copy, guard)
-        self._lock = threading.RLock()
+        self._lock = ForkLock()
         self._state: PassState | None = None
 
     def taken(self, x: Tensor) -> Tensor:
