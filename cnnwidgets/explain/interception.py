@@ -20,6 +20,7 @@ from torch.overrides import _get_current_function_mode_stack
 from torch.utils import checkpoint as _checkpoint
 
 from cnnwidgets.explain.fork_lock import ForkLock, on_fork
+from cnnwidgets.explain.process_settings import ProcessSettings
 from cnnwidgets.explain.thread_state import on_restore
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Interception:
         self._before, self.thread = _THREAD.passes, threading.get_ident()
         on_restore(self._leave)
         with _LOCK:
+            self._settings = ProcessSettings(next((user._settings for user in Interception._users), None))  # noqa: SLF001
             Interception._users.add(self)
             if len(Interception._users) == 1:
                 _install(Interception._patches)
@@ -96,6 +98,7 @@ class Interception:
             return
         _THREAD.passes = self._before
         with _LOCK:
+            self._settings.put_back()
             if Interception._users == {self}:
                 _uninstall(Interception._patches)
             Interception._users.discard(self)
