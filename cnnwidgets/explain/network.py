@@ -18,6 +18,7 @@ from cnnwidgets.explain.calls import Edit, Editing, weight_names
 from cnnwidgets.explain.fork_lock import ForkLock
 from cnnwidgets.explain.guard import Guard, WeightWritten
 from cnnwidgets.explain.interception import Interception
+from cnnwidgets.explain.model_call import call_model
 from cnnwidgets.explain.outputs import OutputKind, class_scores
 from cnnwidgets.explain.pass_state import PassState, fingerprint
 from cnnwidgets.explain.provenance import tensor_hash
@@ -264,7 +265,7 @@ class Network:
 
     def _called(self, x: Tensor) -> Any:
         try:
-            return self.module(x)
+            return call_model(self.module, x)
         except RuntimeError as error:
             if "numpy() on Tensor that requires grad" not in str(error):
                 raise

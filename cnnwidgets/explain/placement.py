@@ -224,7 +224,7 @@ def _fingerprint(model: nn.Module) -> tuple[float, ...]:
     parts = []
     for weight in model.parameters():
         count = weight.numel()
-        if count and weight.is_floating_point() and weight.layout == torch.strided:
+        if count and weight.is_floating_point() and weight.layout == torch.strided and not weight.is_meta:
             few, step = min(4, count), max(1, count // 4)
             parts.append(weight.detach().as_strided((few,), (step,), weight.storage_offset()).float())
     return tuple(torch.cat([part.cpu() for part in parts]).tolist()) if parts else ()
