@@ -75,6 +75,7 @@ class Interception:
 
     _patches: list[tuple[Any, str, Any]] = []
     _users: set[Interception] = set()
+    _settings: ProcessSettings
 
     def __enter__(self) -> Self:
         """Take the place of PyTorch's functions, unless another pass has."""
