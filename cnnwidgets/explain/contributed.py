@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
 from cnnwidgets.explain.contributions import Contributions, contributions_of
+from cnnwidgets.explain.fork_lock import ForkLock
 from cnnwidgets.explain.gathered import Gathered
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Contributed:
     def __init__(self, kept: KeptActivations, layers: Sequence[Layer], target: TargetLike) -> None:
         self._kept, self._layers, self._target = kept, tuple(layers), target
         self._known: dict[Any, Contributions] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def fill(self, first: Sequence[Layer], progress: Progress | None = None, cancel: Cancel | None = None) -> None:
         """Compute those to the target, and keep the values of the `first` layers, in one pass."""

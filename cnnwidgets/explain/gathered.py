@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.clipping import Preactivation, clipped_maxima
+from cnnwidgets.explain.storage import storage_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +45,7 @@ class Gathered:
         self._images, self._dtype, self._copying = len(network.x), dtype, copying
         self._overwritten = network.trace.overwritten
         lasting = [network.x, *network.module.parameters(), *network.module.buffers()]
-        self._lasting = {tensor.untyped_storage().data_ptr() for tensor in lasting}
+        self._lasting = {storage_place(tensor) for tensor in lasting}
         self._found: dict[int, Tensor] = {}
         self.preactivations: dict[int, Preactivation] = {}
         self._versions: dict[int, int] = {}

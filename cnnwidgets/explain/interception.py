@@ -20,6 +20,8 @@ from torch.autograd import function as _function
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils import checkpoint as _checkpoint
 
+from cnnwidgets.explain.fork_lock import ForkLock, on_fork
+from cnnwidgets.explain.process_settings import ProcessSettings
 from cnnwidgets.explain.thread_state import on_restore
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _CHECKPOINTS = ("_checkpoint_without_reentrant_generator", "_checkpoint_without_reentrant_generator_impl")
-_LOCK = threading.Lock()
+_LOCK = ForkLock()
 _MISSING = object()
 
 
@@ -77,12 +79,14 @@ class Interception:
 
     _patches: list[tuple[Any, str, Any]] = []
     _users: set[Interception] = set()
+    _settings: ProcessSettings
 
     def __enter__(self) -> Self:
         """Take the place of PyTorch's functions, unless another pass has."""
-        self._before = _THREAD.passes
+        self._before, self.thread = _THREAD.passes, threading.get_ident()
         on_restore(self._leave)
         with _LOCK:
+            self._settings = ProcessSettings(next((user._settings for user in Interception._users), None))  # noqa: SLF001
             Interception._users.add(self)
             if len(Interception._users) == 1:
                 _install(Interception._patches)
@@ -101,15 +105,21 @@ class Interception:
             return
         _THREAD.passes = self._before
         with _LOCK:
+            self._settings.put_back()
             if Interception._users == {self}:
-                while Interception._patches:
-                    owner, name, before = Interception._patches[-1]
-                    if before is not _MISSING:
-                        setattr(owner, name, before)
-                    elif name in vars(owner):
-                        delattr(owner, name)
-                    Interception._patches.pop()
+                _uninstall(Interception._patches)
             Interception._users.discard(self)
+
+    @staticmethod
+    def leave_after_fork() -> None:
+        """Forget the passes of threads that do not go on in a forked process."""
+        thread = threading.get_ident()
+        Interception._users = {user for user in Interception._users if user.thread == thread}
+        if not Interception._users:
+            _uninstall(Interception._patches)
+
+
+on_fork(Interception.leave_after_fork)
 
 
 _CALLS_SUPER = hasattr(vars(_function.Function).get("apply"), "__func__")
@@ -158,6 +168,17 @@ def _set_module_state(self: nn.Module, state: Any) -> None:
 def is_made_in_pass(module: nn.Module) -> bool:
     """Whether a forward pass of this thread that is under way has made a module, as `nn.ReLU()(x)` does."""
     return module in _THREAD.made
+
+
+def _uninstall(patches: list[tuple[Any, str, Any]]) -> None:
+    """Give PyTorch its functions back."""
+    while patches:
+        owner, name, before = patches[-1]
+        if before is not _MISSING:
+            setattr(owner, name, before)
+        elif name in vars(owner):
+            delattr(owner, name)
+        patches.pop()
 
 
 _INFERENCE_MODE: Any = torch._C._InferenceMode  # noqa: SLF001

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.control import check_cancelled
+from cnnwidgets.explain.fork_lock import ForkLock
 from cnnwidgets.explain.gathered import Gathered
 from cnnwidgets.explain.network import check_finite
 from cnnwidgets.explain.provenance import ModelStamp
@@ -51,7 +51,7 @@ class KeptActivations:
         self._versions: dict[int, int] = {}
         self._bytes = 0
         self._finite: set[int] = set()
-        self._lock = threading.RLock()
+        self._lock = ForkLock()
 
     def fitting(self, layers: Iterable[Layer]) -> list[Layer]:
         """Return the layers whose values fit into the memory together, taken in the given order."""

@@ -271,6 +271,12 @@ def find_layer(network: Network, wanted: LayerLike) -> Layer:
     found: Layer | None
     if wanted is None:
         found = default_layer(trace)
+        if found.name not in _named(trace):
+            raise LayerError(
+                f"The last feature map, which {found.name!r} gives, has no name by which a pass finds it again, as "
+                "inside torch.vmap or with a subclass of Tensor. Give one of explain.layers(model, x) as layer=, or "
+                "write the forward pass for plain tensors; explain.saliency and explain.occlusion work with this one."
+            )
         check_paths(network, [found])
         return found
     name = module_path(network.model, wanted)

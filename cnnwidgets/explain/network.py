@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
@@ -16,8 +15,10 @@ from torch import Tensor, nn
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.calls import Edit, Editing, weight_names
+from cnnwidgets.explain.fork_lock import ForkLock
 from cnnwidgets.explain.guard import Guard, WeightWritten
 from cnnwidgets.explain.interception import Interception
+from cnnwidgets.explain.model_call import call_model
 from cnnwidgets.explain.outputs import OutputKind, class_scores
 from cnnwidgets.explain.pass_state import PassState, fingerprint
 from cnnwidgets.explain.provenance import tensor_hash
@@ -69,7 +70,7 @@ class Network:
 
         """
         self._copy, self.module, self.guard = copy, copy.twin, Guard(copy, guard)
-        self._lock = threading.RLock()
+        self._lock = ForkLock()
         self._state: PassState | None = None
 
     def taken(self, x: Tensor) -> Tensor:
@@ -268,7 +269,7 @@ class Network:
 
     def _called(self, x: Tensor) -> Any:
         try:
-            return self.module(x)
+            return call_model(self.module, x)
         except RuntimeError as error:
             if "numpy() on Tensor that requires grad" not in str(error):
                 raise

@@ -14,6 +14,7 @@ from cnnwidgets.errors import OptionError
 from cnnwidgets.explain.agreement import is_undisturbed
 from cnnwidgets.explain.calls import PathError
 from cnnwidgets.explain.fuse import fused
+from cnnwidgets.explain.storage import data_place
 from cnnwidgets.explain.thread_state import restoring
 from cnnwidgets.explain.twin import PrivateCopy
 
@@ -152,7 +153,7 @@ def _cast(network: Network, dtype: torch.dtype) -> Network:
         return other
     # Its weights are copies, and the user's may have changed.
     for mine, own in zip(other.module.parameters(), network.module.parameters(), strict=True):
-        if mine.data_ptr() != own.data_ptr():
+        if data_place(mine) != data_place(own):
             mine.copy_(own)
     return other
 

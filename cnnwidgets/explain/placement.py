@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from torch import nn
 
 from cnnwidgets.errors import Cancelled, CnnWidgetsError, LayerError, ModelError
 from cnnwidgets.explain.control import Cancel, check_cancelled
+from cnnwidgets.explain.fork_lock import ForkLock
 from cnnwidgets.explain.geometry import Grid, Placement
 from cnnwidgets.explain.layers import all_layers, default_layer
 from cnnwidgets.explain.measured import even_grid, measured_grid
@@ -224,7 +224,7 @@ def _fingerprint(model: nn.Module) -> tuple[float, ...]:
     parts = []
     for weight in model.parameters():
         count = weight.numel()
-        if count and weight.is_floating_point() and weight.layout == torch.strided:
+        if count and weight.is_floating_point() and weight.layout == torch.strided and not weight.is_meta:
             few, step = min(4, count), max(1, count // 4)
             parts.append(weight.detach().as_strided((few,), (step,), weight.storage_offset()).float())
     return tuple(torch.cat([part.cpu() for part in parts]).tolist()) if parts else ()
@@ -232,7 +232,7 @@ def _fingerprint(model: nn.Module) -> tuple[float, ...]:
 
 @dataclass(eq=False)
 class _Store:
-    lock: Any = field(default_factory=threading.RLock)
+    lock: Any = field(default_factory=ForkLock)
     # The pictures may lead back to the model, by a preprocessing that is a method of it: they are held weakly.
     entries: weakref.WeakKeyDictionary[ProbePictures, OrderedDict[Any, Placements]] = field(
         default_factory=weakref.WeakKeyDictionary
@@ -240,7 +240,7 @@ class _Store:
 
 
 _STORES: weakref.WeakKeyDictionary[nn.Module, _Store] = weakref.WeakKeyDictionary()
-_STORES_LOCK = threading.Lock()
+_STORES_LOCK = ForkLock()
 
 
 def _store(model: nn.Module) -> _Store:

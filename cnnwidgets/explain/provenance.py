@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnwidgets._version import __version__
+from cnnwidgets.explain.storage import data_place
 
 
 def versions() -> dict[str, str]:
@@ -79,7 +80,7 @@ class ModelStamp:
 
 def _state(model: nn.Module) -> tuple[Any, ...]:
     # `_version` counts in-place changes; the optimisers' steps and load_state_dict are such.
-    weights = tuple((t.data_ptr(), t._version) for t in [*model.parameters(), *model.buffers()])  # noqa: SLF001
+    weights = tuple((data_place(t), t._version) for t in [*model.parameters(), *model.buffers()])  # noqa: SLF001
     return weights, structure(model)
 
 

@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnnwidgets.explain.fork_lock import ForkLock, on_fork
 from cnnwidgets.explain.thread_state import DispatchMode, on_restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _aten = torch.ops.aten
-_LOCK = threading.Lock()
-_COMMON_LOCK = threading.RLock()
+_LOCK = ForkLock()
+_COMMON_LOCK = ForkLock()
 _SEED = 0x636E6E  # nobody else's, so that a forward pass that seeds with a number of its own is noticed
 _PYTHON_START = random.Random(_SEED).getstate()  # noqa: S311 - no secrets
 _NUMPY_START = np.random.RandomState(_SEED).get_state(legacy=False)
@@ -56,6 +57,7 @@ class CommonRandomness:
         self._seeds = seeds
         self._before: tuple[Any, Any, Tensor, list[Tensor]] | None = None
         self._locked = False
+        self._thread = threading.get_ident()
 
     def __enter__(self) -> Self:
         on_restore(self._put_back)
@@ -63,6 +65,7 @@ class CommonRandomness:
         _COMMON_LOCK.acquire()
         gpus = torch.cuda.get_rng_state_all() if self._seeds and _has_gpu() else []
         self._before = random.getstate(), np.random.get_state(legacy=False), torch.get_rng_state(), gpus  # noqa: NPY002
+        _ACTIVE.append(self)
         random.setstate(_PYTHON_START)
         self._numpy = self._before[1]
         if self._numpy["bit_generator"] == _NUMPY_START["bit_generator"]:  # else somebody has put in another kind
@@ -87,10 +90,38 @@ class CommonRandomness:
             if self._seeds and gpus:
                 torch.cuda.set_rng_state_all(gpus)
             self._before = None
+        while self in _ACTIVE:
+            _ACTIVE.remove(self)
         if self._locked:
             with contextlib.suppress(RuntimeError):  # an interrupt came before it was taken
                 _COMMON_LOCK.release()
             self._locked = False
+
+    def leave_after_fork(self) -> None:
+        """Put the numbers back in a forked process, in which the thread that exchanged them does not go on."""
+        if self._thread != threading.get_ident():
+            self._locked = False
+            self._put_back()
+
+
+_ACTIVE: list[CommonRandomness] = []
+_EXCHANGED: list[tuple[torch.Generator, Tensor]] = []  # by operations that are running
+
+
+def _after_fork() -> None:
+    lock = getattr(getattr(np.random.mtrand._rand, "_bit_generator", None), "lock", None)  # noqa: SLF001
+    if lock is not None:
+        if not lock.acquire(blocking=False):  # a thread was drawing: NumPy's own numbers cannot be had in this process
+            return
+        lock.release()
+    for generator, state in reversed(_EXCHANGED):
+        generator.set_state(state)
+    _EXCHANGED.clear()
+    for one in reversed(_ACTIVE.copy()):
+        one.leave_after_fork()
+
+
+on_fork(_after_fork)
 
 
 class PrivateRandomness(DispatchMode):
@@ -211,6 +242,7 @@ def _exchanged(
     common = torch.cuda.default_generators[device.index or 0] if on_gpu else torch.default_generator
     with _LOCK:
         before = common.get_state()
+        _EXCHANGED.append((common, before))
         try:
             try:
                 common.set_state(own.get_state())
@@ -220,3 +252,4 @@ def _exchanged(
                 common.set_state(before)
         finally:
             common.set_state(before)  # where an interrupt kept the first one from it
+            _EXCHANGED.clear()

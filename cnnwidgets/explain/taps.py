@@ -5,7 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from cnnwidgets.explain.calls import Edit, Enough, not_reached, value_made
+import torch
+
+from cnnwidgets.errors import LayerError
+from cnnwidgets.explain.calls import Edit, Enough, first_tensor, not_reached, value_made
 from cnnwidgets.explain.clipping import Clipping
 from cnnwidgets.explain.interception import OpaqueCall
 from cnnwidgets.explain.tap import Tap
@@ -93,6 +96,12 @@ def watch(
 
     def seeing(wanted: list[Call], inner: Edit | None) -> Edit:
         def edit(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            given = first_tensor((args, kwargs))
+            if given is not None and torch._C._functorch.is_batchedtensor(given):  # noqa: SLF001 - no public name
+                raise LayerError(
+                    f"The values of {wanted[0].name}() lie inside torch.vmap, which shows them for no image by itself. "
+                    "Write the forward pass for a batch; explain.saliency and explain.occlusion work with this one."
+                )
             clipping = None if clip is None else Clipping.of(wanted[0], func, args, kwargs)
             if clip is not None and clipping is not None:
                 clip(wanted[0].number, clipping)

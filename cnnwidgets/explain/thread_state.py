@@ -21,6 +21,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _python_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cnnwidgets.explain.fork_lock import on_fork
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -210,6 +212,21 @@ def on_restore(undo: Callable[[], None]) -> None:
     state: ThreadState | None = getattr(_ACTIVE, "state", None)
     if state is not None:
         state.on_restore(undo)
+
+
+def _after_fork() -> None:
+    """Put away what belongs to threads that do not go on in a forked process: later ones may be given their numbers."""
+    table, thread = module_hooks._global_forward_pre_hooks, threading.get_ident()  # noqa: SLF001
+    for number, hook in list(table.items()):
+        if isinstance(hook, CallHook) and hook.thread != thread:
+            table.pop(number, None)
+    if not _C._len_torch_dispatch_stack():  # noqa: SLF001 - these flags are the process's
+        for name in _FLAGS:
+            if getattr(_python_dispatch, name, None):
+                setattr(_python_dispatch, name, False)
+
+
+on_fork(_after_fork)
 
 
 @restoring

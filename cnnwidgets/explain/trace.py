@@ -29,8 +29,10 @@ from cnnwidgets.explain.calls import (
 from cnnwidgets.explain.folding import is_affine
 from cnnwidgets.explain.follow import Follower, fits
 from cnnwidgets.explain.interception import OpaqueCall
+from cnnwidgets.explain.model_call import call_model
 from cnnwidgets.explain.opaque import is_cellwise
 from cnnwidgets.explain.outputs import OutputKind, class_scores, output_kind
+from cnnwidgets.explain.storage import storage_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -293,9 +295,9 @@ class _Recorder(CallMode):
         return list({id(tensor): tensor for tensor in (*values, given[0], *tensors_in(kwargs.get("out")))}.values())
 
     def _note_overwritten(self, written: Tensor) -> None:
-        memory = written.untyped_storage().data_ptr()
+        memory = storage_place(written)
         for tensor, number in self.values.items():
-            if tensor.untyped_storage().data_ptr() == memory:
+            if tensor is written or (memory and storage_place(tensor) == memory):
                 self.overwritten.setdefault(number, self.count)
 
     def _cell_by_cell(self, source: Tensor, out: Tensor) -> Grid | None:
@@ -305,6 +307,10 @@ class _Recorder(CallMode):
             return None
         self.follower.grids[out] = grid
         return grid
+
+
+def _lie_together(one: Tensor, other: Tensor) -> bool:
+    return bool(storage_place(one)) and one.data_ptr() == other.data_ptr() and one.numel() == other.numel()
 
 
 def trace(make: Callable[[], nn.Module], x: Tensor) -> Trace:
@@ -361,14 +367,14 @@ def _traced(module: nn.Module, x: Tensor) -> Trace:  # noqa: C901
         stack.enter_context(torch.no_grad())
         stack.enter_context(recorder)
         stack.enter_context(follower)
-        result = module(x)
+        result = call_model(module, x)
     try:
         scores: Tensor | None = class_scores(result)
     except ModelError:
         scores = None
     out = first_tensor(result)
     if scores is not None:  # as the network gave them: (N,classes,1,1) is flattened to become `scores`
-        same = (t for t in tensors_in(result) if t.data_ptr() == scores.data_ptr() and t.numel() == scores.numel())
+        same = (t for t in tensors_in(result) if t is scores or _lie_together(t, scores))
         out = next(same, None)
     consumers: dict[int, list[int]] = {}
     for call in recorder.calls:

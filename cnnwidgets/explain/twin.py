@@ -20,6 +20,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from cnnwidgets.errors import ModelError
 from cnnwidgets.explain.copier import ATOMS, Copier, is_of_library
+from cnnwidgets.explain.model_call import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -107,7 +108,7 @@ class PrivateCopy(Copier):
         self.shared: list[tuple[Tensor, nn.Parameter]] = []
         self._of_class: dict[type, list[tuple[str, Any]]] = {}
         self._hooked: list[tuple[nn.Module, nn.Module]] = []
-        self.twin: nn.Module = self.value(model)
+        self.twin: nn.Module = bounded(self.value, model, model)
         self._bind_hooks_and_methods()
         if not isinstance(model, torch.jit.ScriptModule):
             if self.weak:

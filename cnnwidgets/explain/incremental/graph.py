@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import logging
 import sys
-import threading
 import warnings
 import weakref
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, fx, nn
 
+from cnnwidgets.explain.fork_lock import ForkLock
 from cnnwidgets.explain.incremental.functional import without_writing
 from cnnwidgets.explain.interception import Interception
 from cnnwidgets.explain.randomness import PrivateRandomness
@@ -89,7 +89,7 @@ class Reason:
 
 _GRAPHS: weakref.WeakKeyDictionary[nn.Module, dict[Any, Graph | Reason]] = weakref.WeakKeyDictionary()
 _KEPT = 4
-_ONE_AT_A_TIME = threading.Lock()  # the exporter patches PyTorch for its time; two at once trip over each other
+_ONE_AT_A_TIME = ForkLock()  # the exporter patches PyTorch for its time; two at once trip over each other
 
 
 def graph_of(network: Network) -> Graph:
