@@ -11,7 +11,8 @@ and a cell runs meanwhile or does not); `submit` and `cancel` never wait for wor
 
 When Python ends, all work is cancelled and the threads are joined: PyTorch must not run in a thread while Python is
 taken down, or the process is aborted. Work stops at its next cancel point, so a pass of a slow model delays the end of
-Python until that pass is through. In a forked process there is no thread and no work.
+Python until that pass is through; a callback of the user's that waits for something does so for ten seconds at most. In
+a forked process there is no thread and no work.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import atexit
 import concurrent.futures.thread  # noqa: F401 - first: what it does at the end of Python has to come after ours
 import logging
 import os
+import sys
 import threading
 import time
 import weakref
@@ -278,13 +280,44 @@ _ENDING = threading.Event()  # Python ends
 _WORKERS: weakref.WeakSet[Worker] = weakref.WeakSet()
 
 
+_PATIENCE = 10.0  # seconds
+_LEFT: set[threading.Thread] = set()  # threads that wait for something that will not come
+
+
 def _end() -> None:
     """Cancel all work and wait for the threads, so that Python ends without any; doing it twice does no harm."""
     _ENDING.set()
     threads = [worker.end() for worker in list(_WORKERS)]
     for thread in threads:
         if thread is not None and thread is not threading.current_thread() and thread.ident is not None:
-            thread.join()
+            _join(thread)
+
+
+def _join(thread: threading.Thread) -> None:
+    """Wait for a thread: as long as it computes, and otherwise for some seconds.
+
+    It may be in a callback of the user's that waits for the main thread, which is here.
+    """
+    deadline, said = time.monotonic() + _PATIENCE, False
+    while thread.is_alive() and thread not in _LEFT:
+        thread.join(0.1)
+        if time.monotonic() < deadline:
+            continue
+        if not _is_computing(thread):
+            _LEFT.add(thread)
+        elif not said:
+            said = True
+            sys.stderr.write("cnnwidgets: Python ends once the forward pass that is under way has.\n")
+
+
+def _is_computing(thread: threading.Thread) -> bool:
+    """Whether a thread is inside of PyTorch, where it must not be while Python is taken down."""
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - there is no other way to see it
+    while frame is not None:
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] == "torch":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _begin_in_child() -> None:

@@ -294,7 +294,7 @@ _SCRIPT = (torch.jit.ScriptFunction, torch.jit.ScriptModule)
 
 
 class _Code:
-    """What the code of a model names: global variables, by way of functions too.
+    """Static scan of a model's functions for the names of global variables, by way of functions that they call.
 
     Attributes:
         modules: the modules in global variables.

@@ -1,4 +1,4 @@
-"""What PyTorch keeps for each thread, put back as it was, also where Control-C comes while it is being put back.
+"""Saves and restores PyTorch's state of a thread (modes, grad mode, hooks), also where Control-C interrupts that.
 
 A context manager that an interrupt hits on its way out leaves its mode behind: PyTorch's own are such. So the functions
 that enter modes are decorated with `restoring`, which notes how things stand before and puts them back in two layers:

@@ -1,4 +1,4 @@
-"""Bounded memory: only the latest few widgets keep what can be computed again.
+"""Eviction of what widgets have derived, least recently used first: only the latest few keep it.
 
 ipywidgets keeps every widget until it is closed, and a cell that is run anew makes another one: nobody closes the one
 before. So a widget that is not among the latest few, or that no page shows any more, is put to rest: it lets go of

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LOG = logging.getLogger(__name__)
-_PATIENCE = 20.0  # seconds that a page that opens, or a result in Python, waits for what was let go of
+_PATIENCE = 20.0  # seconds that a result in Python waits for what was let go of
+_BRIEFLY = 2.0  # seconds that a page that opens, or a notebook that is saved, waits for it
 
 
 def classifier_of(clf: Any) -> Classifier:
@@ -101,7 +102,7 @@ class ModelWidget(Widget):
         """Return the state for a page; one that opens, or an export, gets all of it."""
         wanted = self._bulk if key is None else {key} if isinstance(key, str) else set(key)
         if getattr(self, "_at_rest", False) and not set(self._bulk).isdisjoint(wanted):
-            self.wake()
+            self.wake(_BRIEFLY)  # what comes later is sent when it comes
         return super().get_state(key, drop_defaults)
 
     def _put_back(self, change: Any, handler: Callable[[Any], None]) -> None:

@@ -70,14 +70,19 @@ class Whole(Rule):
         return type(value) is int and self.least <= value <= self.most
 
 
+@dataclass(frozen=True)
 class Number(Rule):
-    """A finite number; True is none."""
+    """A finite number up to a magnitude; True is none."""
 
+    most: float = 1e300
     words = "a finite number"
 
     def fits(self, value: Any) -> bool:
         """Whether it is one."""
-        return type(value) in (int, float) and is_finite(value) and abs(value) <= 1e300
+        return type(value) in (int, float) and is_finite(value) and abs(value) <= self.most
+
+
+_PLACE = Number(1e6)  # a coordinate or a length in pixels
 
 
 class Flag(Rule):
@@ -133,6 +138,39 @@ class Items(Rule):
     def fits(self, value: Any) -> bool:
         """Whether it is one."""
         return isinstance(value, list) and self.least <= len(value) <= self.most and all(map(self.rule.fits, value))
+
+
+_POINT = Items(_PLACE, 2, 2)
+
+
+@dataclass(frozen=True)
+class Strokes(Rule):
+    """Painted strokes: a list of objects with a width and points, of at most so many points together."""
+
+    most: int = 20_000
+
+    @property
+    def words(self) -> str:  # type: ignore[override]
+        """What is wanted."""
+        return f"a list of strokes with a width above 0 and {self.most:,} points (x, y) together at most"
+
+    def fits(self, value: Any) -> bool:
+        """Whether it is one."""
+        if not isinstance(value, list) or len(value) > 256:
+            return False
+        left = self.most
+        for stroke in value:
+            if not isinstance(stroke, dict) or stroke.keys() != {"width", "points"}:
+                return False
+            width, points = stroke["width"], stroke["points"]
+            left -= len(points) if isinstance(points, list) else left + 1
+            if left < 0 or not points or not _PLACE.fits(width) or width <= 0:
+                return False
+            if not all(
+                isinstance(point, list) and len(point) == 2 and all(map(_PLACE.fits, point)) for point in points
+            ):
+                return False
+        return True
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from cnnwidgets.widgets._page import Either, Fields, Flag, Items, Modest, Number, PageTable, Rule, Text, Whole, optional
+from cnnwidgets.widgets._page import (
+    Either,
+    Fields,
+    Flag,
+    Items,
+    Modest,
+    Number,
+    PageTable,
+    Rule,
+    Strokes,
+    Text,
+    Whole,
+    optional,
+)
 
 _WORD = Text(100)  # one of a few words of ours
 _NAME = Text(20_000)  # of a class, a layer or a file: they are the user's, and may be long
@@ -11,7 +24,7 @@ _FLAG, _NUMBER = Flag(), Number()
 _CLASS = Either((_COUNT, _NAME))
 _PAIR = Items(_NUMBER, 2, 2)
 _UNIT = Fields({"layer": _NAME, "channel": _COUNT}, {"y": optional(_COUNT), "x": optional(_COUNT)})
-_BOXES = Items(Items(_NUMBER, 4, 4), 32, 1)
+_BOXES = Items(Items(Number(1e6), 4, 4), 32, 1)
 
 _CHECKED = Modest()
 
@@ -74,7 +87,7 @@ ACTIVATION_GRID = PageTable(
         "unit": optional(_UNIT),
         "sort": _WORD,
         "target": optional(_CLASS),
-        "region": Items(Fields({"width": _NUMBER, "points": Items(_PAIR, 20_000, 1)}), 256),
+        "region": Strokes(),
         "scale": _WORD,
         "hide_dead": _FLAG,
         "tile_size": _COUNT,

@@ -70,6 +70,7 @@ class Store:
         for key in [key for key in self._done if key not in keys]:
             del self._done[key]
             self._packed.pop(key, None)
+            self._provisional.discard(key)
 
     def clear(self) -> None:
         """Forget everything."""

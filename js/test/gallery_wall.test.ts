@@ -191,8 +191,7 @@ test("a drawing is asked for once, and remembered", async () => {
   view.button("Deconvnet").click();
   await view.painted(`${LARGE}/3/deconvnet`);
   view.button("Guided backprop").click();
-  await nextFrame();
-  expect(view.root.dataset.painted).toBe(`${LARGE}/3/guided_backprop`);
+  await view.painted(`${LARGE}/3/guided_backprop`);
   expect(view.asks()).toEqual([1, 2]);
 });
 

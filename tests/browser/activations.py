@@ -273,6 +273,8 @@ def open_grid(opener: Callable[..., NotebookPage], *cells: str, change: str = ""
     first, *rest = cells or (GRID,)
     grid = GridPage(opener(first, "grid", *rest, **{"shared": not cells, **options}))
     grid.wait_painted()
+    if not cells:
+        grid.wait_python("grid._status['state'] == 'idle'", timeout=60)  # measured where the cells lie
     if change:
         grid.nb.execute(change)
         grid.wait_painted(grid.python("layer"))

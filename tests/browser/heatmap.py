@@ -144,4 +144,6 @@ def open_view(opener: Callable[..., NotebookPage], *cells: str, **options: Any) 
     options = {"shared": not cells, **options}
     view = HeatmapPage(opener(*(cells or (VIEW,)), *(() if len(cells) > 1 else ("view",)), **options))
     view.wait_painted()
+    if not cells:
+        view.wait_idle()  # the map is shown before it has been measured where its cells lie, and once more then
     return view

@@ -69,6 +69,7 @@ def test_cam_says_what_stands_in_its_way(opened):
 
 def test_busy_kernel(in_lab):
     view = in_lab(VIEW, "view", "import time\nif 'slow' in globals(): time.sleep(4)")
+    view.wait_idle()
     view.nb.execute("slow = True")
     view.nb.start(2)
     view.nb.wait_until(lambda: view.nb.kernel_status() == "busy", "the kernel computes")

@@ -22,7 +22,7 @@ def test_time_to_an_overlay(notebook, capsys):
     view.wait_painted()
     painted = time.monotonic()
     nb.wait_for_cells()
-    assert view.difference() < 4
+    view.wait_like_python()
 
     nb.execute("view.close()")
     view.root.wait_for(state="detached")
