@@ -71,7 +71,7 @@ def classifier() -> Classifier:
 
 
 def _probe_images() -> list[Image.Image]:
-    """Return digits to measure on: the network was not trained on photographs."""
+    """Return pictures of digits as probe images for the mirror test."""
     from cnnwidgets.demo import digit_data
 
     data = digit_data.load()

@@ -117,7 +117,7 @@ _locks_lock = threading.Lock()
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Have saves to one folder wait for each other: those of this process, and of others where the system can."""
+    """Lock on a folder for one save at a time, among threads and, where the system has `flock`, processes."""
     with _locks_lock:
         lock = _locks.setdefault(str(folder.resolve()), threading.Lock())
     with lock, contextlib.ExitStack() as stack:
@@ -274,7 +274,7 @@ def _parsed(path: Path) -> Any:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    """Open a file of the folder; a link may lead to another place in the folder, and no farther."""
+    """Open a file of the folder for reading; symbolic links must not lead out of the folder."""
     if kind_of(path, links=False) == "a link" and not path.resolve().is_relative_to(path.parent.resolve()):
         raise FileError(f"{path.name!r} is a link that leads out of the folder.")
     return open_regular(path)

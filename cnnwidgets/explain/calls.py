@@ -65,7 +65,7 @@ def argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], position: int, na
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What tells one call of a pass from another.
+    """Signature of one call of a forward pass: its function and the weights among its arguments.
 
     Attributes:
         name: the function's plain name.
@@ -78,7 +78,7 @@ class Step:
 
     @property
     def words(self) -> str:
-        """The call, for a reader."""
+        """Description of the call in words, for error messages."""
         return f"{self.name!r}" + (f" with {', '.join(map(repr, self.weights))}" if self.weights else "")
 
 
@@ -131,7 +131,7 @@ class CallMode(FunctionMode):
         return super().__enter__()  # type: ignore[no-untyped-call]
 
     def __exit__(self, *error: object) -> None:
-        """Leave the mode, and then what it needs of PyTorch."""
+        """Remove the mode, then the functions of PyTorch that were replaced for it."""
         try:
             super().__exit__(*error)
             self._finish()

@@ -77,12 +77,12 @@ class Guard:
 
     @property
     def may_draw(self) -> bool:
-        """Whether a pass may draw from the common random numbers of NumPy or `random`, as its code looks."""
+        """Whether the model's code has names of functions that draw from the global generators of NumPy or `random`."""
         return self.may_seed or any("random" in name or name in _DRAWING for name in self._code.names)
 
     @property
     def may_seed(self) -> bool:
-        """Whether a pass may seed common random numbers, as its code looks."""
+        """Whether the model's code has names of functions that seed a global random generator."""
         return any("seed" in name or "rng_state" in name for name in self._code.names)
 
     @cached_property
@@ -137,7 +137,7 @@ class Guard:
 
     @property
     def can_watch_writes(self) -> bool:
-        """Whether further passes can be watched for what they write to."""
+        """Whether a dispatch mode may check the writes of every pass: TorchScript does not run under one."""
         return not self._code.has_script
 
     def check(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -204,11 +204,11 @@ class Guard:
         return self.refused
 
     def watching(self) -> AbstractContextManager[Any]:
-        """Return a context that refuses modules that are neither the copy's nor made in the pass, in this thread."""
+        """Context manager: a forward pre-hook that refuses modules from outside of the private copy."""
         return _Hooked(self)
 
     def watching_writes(self) -> AbstractContextManager[Any]:
-        """Return a context that refuses operations that would write to a weight of the user's."""
+        """Context manager: a dispatch mode that refuses in-place operations on the user's weights."""
         return _WriteWatch(self)
 
     def watching_closely(self) -> tuple[AbstractContextManager[Any], ...]:
@@ -336,7 +336,7 @@ class _Code:
                     self._todo += functions
 
     def _values(self, value: Any, names: frozenset[str]) -> list[Any]:
-        """Return a value, or what code takes from it if it is a class or a module of Python."""
+        """Return the value of a global variable; of a class or Python module, those of the attributes named."""
         if not isinstance(value, types.ModuleType | type):
             return [value]
         if is_of_library(value.__name__ if isinstance(value, types.ModuleType) else value.__module__):

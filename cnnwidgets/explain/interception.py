@@ -211,7 +211,7 @@ def _active_mode() -> Any:
 
 
 def _apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
-    """Run a custom autograd function as one call of the pass; a checkpoint runs what it was given to run."""
+    """Replacement of `torch.autograd.Function.apply`: one numbered call; a checkpoint runs without recomputation."""
     if cls is _checkpoint.CheckpointFunction and _THREAD.passes:
         function, _preserve, *given = args
         return function(*given)

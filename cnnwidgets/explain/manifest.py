@@ -32,7 +32,7 @@ _SIDE, _PICTURE_SIDE = 2**15, 2**17  # pixels: of the network's input, and of a 
 
 
 def most_pixels() -> int:
-    """Return how many pixels one picture or map may have: as many as Pillow decodes."""
+    """Return the largest number of pixels of one picture or map: the one up to which Pillow decodes."""
     return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS is not None else 2**40
 
 
@@ -62,7 +62,7 @@ class Part:
         return Part(key if self.name == "it" else f"{self.name}, {key}", self.value[key])
 
     def __contains__(self, key: str) -> bool:
-        """Whether a table has a name."""
+        """Whether a key is in the table."""
         return isinstance(self.value, dict) and key in self.value
 
     def items(self, count: int | None = None, least: int = 0) -> list[Part]:
@@ -197,7 +197,7 @@ def check_unchanged(manifest: Mapping[str, Any]) -> None:
 
 
 def frames_of(manifest: Part) -> tuple[Frame, ...]:
-    """Return where the network's input lies in each picture."""
+    """Return the frame of each picture: the box that the network's input was cut from."""
     found = []
     for part in manifest.item("frames").items(least=1):
         box = Box(*(edge.number() for edge in part.item("box").items(4)))

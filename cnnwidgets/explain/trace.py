@@ -33,6 +33,7 @@ from cnnwidgets.explain.model_call import call_model
 from cnnwidgets.explain.opaque import is_cellwise
 from cnnwidgets.explain.outputs import OutputKind, class_scores, output_kind
 from cnnwidgets.explain.storage import storage_place
+from cnnwidgets.explain.twin import STANDARD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -425,7 +426,6 @@ def with_chains(
     return found
 
 
-_STANDARD = frozenset(nn.Module().__dict__)
 _TRACES: weakref.WeakKeyDictionary[nn.Module, dict[Any, Trace]] = weakref.WeakKeyDictionary()
 
 
@@ -443,7 +443,7 @@ def signature(module: nn.Module) -> tuple[Any, ...]:
             tuple(
                 (key, value)
                 for key, value in part.__dict__.items()
-                if key not in _STANDARD
+                if key not in STANDARD
                 and (
                     isinstance(value, plain)
                     or (isinstance(value, tuple) and all(isinstance(item, plain) for item in value))

@@ -63,7 +63,7 @@ class ModelWidget(Widget):
             RESIDENTS.rest(self)
 
     def _touch(self) -> None:
-        """Be awake, and among the latest widgets."""
+        """Mark this widget as the most recently used one."""
         self._at_rest = False
         RESIDENTS.touch(self)
 

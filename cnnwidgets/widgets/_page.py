@@ -140,7 +140,7 @@ class Items(Rule):
         return isinstance(value, list) and self.least <= len(value) <= self.most and all(map(self.rule.fits, value))
 
 
-_POINT = Items(_PLACE, 2, 2)
+_COORDINATES = Items(_PLACE, 2, 2)
 
 
 @dataclass(frozen=True)
@@ -166,9 +166,7 @@ class Strokes(Rule):
             left -= len(points) if isinstance(points, list) else left + 1
             if left < 0 or not points or not _PLACE.fits(width) or width <= 0:
                 return False
-            if not all(
-                isinstance(point, list) and len(point) == 2 and all(map(_PLACE.fits, point)) for point in points
-            ):
+            if not all(map(_COORDINATES.fits, points)):
                 return False
         return True
 

@@ -24,7 +24,7 @@ from tests.explain.state import same, state_of, surroundings
 
 
 def _first(net, x):
-    """Return the name of the first layer that has a map; without one, a name that there is not."""
+    """Return the name of the first layer with a feature map, or "none" if there is none."""
     return next((layer.name for layer in explain.layers(net, x)), "none")
 
 
@@ -137,7 +137,7 @@ def _(owner, _inner):
 
 
 def attributes(net):
-    """Return what every module of a network holds beside weights, buffers and children."""
+    """Return the plain attributes of every module: all but parameters, buffers and submodules."""
     skipped = {"_parameters", "_buffers", "_modules"}
     return {
         path: contents({key: value for key, value in vars(module).items() if key not in skipped})

@@ -210,7 +210,7 @@ class Noisy(Base):
 
 
 class Shared(Base):
-    """One module under two names, called twice."""
+    """A convolution that is registered under two names and called twice."""
 
     def __init__(self):
         super().__init__()

@@ -299,7 +299,7 @@ def test_a_torchscript_child_is_a_layer_and_hides_nothing_behind_it():
 
 
 def test_a_torchscript_function_between_two_layers():
-    """Nothing is folded past it, and the layers before it lead to the scores."""
+    """No normalisation is folded across a TorchScript function, and gradients reach the layers before it."""
 
     class Hidden(odd.Base):
         def __init__(self):

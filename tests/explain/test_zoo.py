@@ -68,7 +68,7 @@ HEAVY = {
 
 
 def chance(*names):
-    """Return a large number that the names determine, the same in every run."""
+    """Return a hash of the names, the same in every run."""
     return zlib.crc32(" ".join(names).encode())
 
 

@@ -46,7 +46,7 @@ def place(tmp_path, monkeypatch):
 
 
 def strangers(index, path, monkeypatch, **changes):
-    """The same index as a stranger would have made it, who has another key, with changed facts or names."""
+    """Copy of an index as made by somebody else: sealed with another key, with changed metadata or names."""
     file = tensors.Tensors(index.path)
     facts = file.facts
     facts["parts"][0]["source"] |= changes.pop("source", {})

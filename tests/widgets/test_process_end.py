@@ -47,7 +47,7 @@ SCRIPTS = {
 
 
 def test_python_ends_with_its_own_code_whatever_is_under_way():
-    """All scripts at once, so that it takes the time of one; each ends in the middle of the work that it names."""
+    """Scripts that end in the middle of background work have their own exit code; they run side by side."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     running = {}
     for name, (work, end, code) in SCRIPTS.items():
