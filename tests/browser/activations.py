@@ -256,6 +256,10 @@ class GridPage:
         """Wait until the line below the tiles says this."""
         self.root.locator(".cnnw-words", has_text=words).wait_for(timeout=1000 * timeout)
 
+    def wait_idle(self, timeout: float = 60) -> None:
+        """Wait until the kernel has measured where the cells lie and has no more to send."""
+        self.wait_python("grid._status['state'] == 'idle'", timeout)
+
     def layer_row(self, name: str) -> Locator:
         """Return the row of a layer in the tree."""
         return self.tree.get_by_role("treeitem").filter(has=self.nb.page.get_by_text(name, exact=True))
@@ -274,7 +278,7 @@ def open_grid(opener: Callable[..., NotebookPage], *cells: str, change: str = ""
     grid = GridPage(opener(first, "grid", *rest, **{"shared": not cells, **options}))
     grid.wait_painted()
     if not cells:
-        grid.wait_python("grid._status['state'] == 'idle'", timeout=60)  # measured where the cells lie
+        grid.wait_idle()
     if change:
         grid.nb.execute(change)
         grid.wait_painted(grid.python("layer"))

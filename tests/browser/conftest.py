@@ -150,7 +150,7 @@ def _opener(server: JupyterServer, browser: Browser, kept: Kept, request: pytest
             file = f"{server.copy_notebooks(test)}/{file}"
         width, height = viewport
         context = browser.new_context(viewport={"width": width, "height": height})
-        nb = NotebookPage(context.new_page(), file)
+        nb = NotebookPage(context.new_page(), server.folder / file)
         opened.append(nb)
         if shared:
             shares[nb] = wanted

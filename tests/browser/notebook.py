@@ -8,6 +8,7 @@ import io
 import json
 import re
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,19 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import ConsoleMessage, Error, Locator, Page
 
 SCREENSHOTS = Path(__file__).resolve().parent / "screenshots"
+BUSY = """
+import pathlib, time
+{first}
+if (busy := pathlib.Path("busy")).exists():
+    print("the cell runs", flush=True)
+while busy.exists():
+    time.sleep(0.02)
+"""
 
 # Predicates of `wait_for_function` stay synchronous: a promise counts as true at once.
 READY = """() => {
@@ -72,6 +81,16 @@ NOT_OURS = [("(reading 'schema')", "/static/notebook/notebook_core")]  # Noteboo
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
+def busy_cell(widget: str = "", trait: str = "layout") -> str:
+    """Return a cell that keeps its kernel busy for as long as a test says, however slow the machine: `busy_kernel`.
+
+    ipykernel handles what a page sends where the widget last sent something itself: on a subshell of its own, which
+    goes on while a cell runs, or (after a send from a cell) on the main thread, which does not. If a `widget` is named,
+    it sends one of its traits from the cell, so that nothing that the page asks of it is answered until the cell ends.
+    """
+    return BUSY.format(first=f"{widget}.send_state({trait!r})" if widget else "")
+
+
 def read_canvas(canvas: Locator) -> np.ndarray:
     """Return the pixels that a 2D canvas holds: uint8 (height, width, 4), RGBA."""
     height, width, data = canvas.evaluate(CANVAS)
@@ -81,9 +100,9 @@ def read_canvas(canvas: Locator) -> np.ndarray:
 class NotebookPage:
     """One notebook in one browser tab, with its kernel."""
 
-    def __init__(self, page: Page, name: str) -> None:
+    def __init__(self, page: Page, path: Path) -> None:
         self.page = page
-        self.name = name
+        self.path = path
         self.page_errors: list[str] = []
         self.console: list[str] = []
         self.is_worn = False  # not as it was opened: closed or loaded again
@@ -136,6 +155,19 @@ class NotebookPage:
     def wait_for_cells(self, timeout: float = 60) -> None:
         """Wait until the cells that were started have ended."""
         self.page.wait_for_function("() => window.cellsRun", polling=50, timeout=1000 * timeout)
+
+    @contextmanager
+    def busy_kernel(self, number: int) -> Iterator[None]:
+        """Let the kernel run a `busy_cell`, the `number`-th, for as long as the block takes."""
+        busy = self.path.parent / "busy"
+        busy.touch()
+        try:
+            self.start(number)
+            self.page.locator(".jp-OutputArea-output", has_text="the cell runs").wait_for()
+            yield
+        finally:
+            busy.unlink()
+        self.wait_for_cells()
 
     def kernel_status(self) -> str:
         """Return "idle", "busy", ... as the page knows it."""

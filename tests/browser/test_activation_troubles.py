@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.browser.activations import GRID, open_grid
+from tests.browser.notebook import busy_cell
 
 # 2,048 channels of 7 x 7 cells, the first hundred of which are dead; it fails when it is told to.
 MANY = """
@@ -63,22 +64,20 @@ def test_two_thousand_channels_and_an_error(notebook):
 
 
 def test_busy_kernel_then_a_dead_one(notebook):
-    grid = open_grid(notebook, GRID, "import time\nif 'slow' in globals(): time.sleep(5)")
+    grid = open_grid(notebook, GRID, busy_cell("grid", "tile_size"))
+    grid.wait_idle()
     orders = grid.nb.python("[grid.activations.rank(by).order[:1].tolist() for by in ('maximum', 'mean')]")
-    grid.nb.execute("slow = True")
-    grid.nb.start(2)
-    grid.nb.wait_until(lambda: grid.nb.kernel_status() == "busy", "the kernel computes")
-    assert grid.fact("first") == str(orders[0][0])
-    grid.sort.select_option("mean")
-    grid.wait_fact("first", orders[1][0], timeout=1)
-    plain = grid.pixels()
-    grid.tiles.hover(position={"x": 10, "y": 10})
-    grid.wait_fact("overlay", orders[1][0], timeout=1)
-    grid.nb.wait_until(lambda: np.abs(grid.pixels().astype(int) - plain).max() > 30, "its map", 1)
-    grid.layer_row("blocks").click()
-    grid.wait_status("Waiting for the kernel…", timeout=4)
-    assert grid.root.locator(".cnnw-tiles", has_text="Waiting for blocks").count() == 1
-    grid.nb.wait_for_cells()
+    with grid.nb.busy_kernel(2):
+        assert grid.fact("first") == str(orders[0][0])
+        grid.sort.select_option("mean")
+        grid.wait_fact("first", orders[1][0])
+        plain = grid.pixels()
+        grid.tiles.hover(position={"x": 10, "y": 10})
+        grid.wait_fact("overlay", orders[1][0])
+        grid.nb.wait_until(lambda: np.abs(grid.pixels().astype(int) - plain).max() > 30, "its map")
+        grid.layer_row("blocks").click()
+        grid.wait_status("Waiting for the kernel…")
+        assert grid.root.locator(".cnnw-tiles", has_text="Waiting for blocks").count() == 1
     grid.wait_painted("blocks")
     grid.wait_python("(grid.layer, grid.sort, grid.ranking.by) == ('blocks', 'mean', 'mean')")
     grid.wait_like_python("what was asked for meanwhile", 5)

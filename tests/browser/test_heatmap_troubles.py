@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.browser.heatmap import LOAD, VIEW
+from tests.browser.notebook import busy_cell
 
 
 def test_cancel_and_go_on(opened):
@@ -68,19 +69,16 @@ def test_cam_says_what_stands_in_its_way(opened):
 
 
 def test_busy_kernel(in_lab):
-    view = in_lab(VIEW, "view", "import time\nif 'slow' in globals(): time.sleep(4)")
+    view = in_lab(VIEW, "view", busy_cell("view", "opacity"))
     view.wait_idle()
-    view.nb.execute("slow = True")
-    view.nb.start(2)
-    view.nb.wait_until(lambda: view.nb.kernel_status() == "busy", "the kernel computes")
-    view.method("Saliency").click()
-    view.wait_status("Waiting for the kernel…", timeout=3)
-    view.method("Grad-CAM").click()  # known already
-    view.root.locator(".cnnw-legend:not([data-empty])").wait_for()
-    before = view.sample()
-    view.slide("Opacity", 5)
-    view.wait_changed(before, "another opacity while the kernel is busy", timeout=1)
-    view.nb.wait_for_cells()
+    with view.nb.busy_kernel(2):
+        view.method("Saliency").click()
+        view.wait_status("Waiting for the kernel…")
+        view.method("Grad-CAM").click()  # known already
+        view.root.locator(".cnnw-legend:not([data-empty])").wait_for()
+        before = view.sample()
+        view.slide("Opacity", 5)
+        view.wait_changed(before, "another opacity while the kernel is busy")
     view.wait_python("view.opacity == 0.05 and view.method == 'grad_cam'")
     view.wait_like_python()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.browser.notebook import busy_cell
 from tests.browser.occlusion import TIMED, Drag, OcclusionPage, open_canvas
 
 TWO_FRAMES = 2 * 1000 / 60  # milliseconds
@@ -58,41 +59,28 @@ def test_60_events_a_second_over_a_model_of_45_ms(notebook, capsys):
     assert (canvas.fact("box"), canvas.fact("score"), canvas.fact("sent")) == before
 
 
-# ipykernel handles what a page sends where the widget last sent something itself: on a subshell of its own, which goes
-# on while a cell runs, or (after a send from a cell) on the main thread, which does not.
-SLOW = """
-if globals().get("slow"):
-    print("the cell runs", flush=True)
-    {first}
-    time.sleep(7)
-log_of_cell = len(log)
-"""
-
-
-@pytest.mark.parametrize("first", ["pass", "canvas.send_state('window')"], ids=["subshell", "main thread"])
-def test_the_same_while_the_kernel_is_busy_in_a_cell(notebook, capsys, first):
-    canvas = open_canvas(notebook, TIMED + "STATE['seconds'] = 0.045", SLOW.format(first=first))
-    canvas.nb.execute("slow = True")
+@pytest.mark.parametrize("widget", ["", "canvas"], ids=["subshell", "main thread"])
+def test_the_same_while_the_kernel_is_busy_in_a_cell(notebook, capsys, widget):
+    cell = busy_cell(widget, "window") + "log_of_cell = len(log)"
+    canvas = open_canvas(notebook, TIMED + "STATE['seconds'] = 0.045", cell)
     x, y = canvas.grab()
     canvas.nb.page.mouse.move(x + 9, y + 9)
     canvas.nb.page.mouse.up()
     canvas.wait_settled()
     canvas.nb.execute("log.clear()")
     sent = int(canvas.fact("sent"))
-    canvas.nb.start(2)
-    canvas.nb.page.locator(".jp-OutputArea-output", has_text="the cell runs").wait_for()
-    drag = canvas.drag(SECONDS * PER_SECOND, PER_SECOND, at=(x + 9, y + 9))
-    if first != "pass":
-        canvas.wait_status("kernel", timeout=1)
-    canvas.nb.wait_for_cells()
+    with canvas.nb.busy_kernel(2):
+        drag = canvas.drag(SECONDS * PER_SECOND, PER_SECOND, at=(x + 9, y + 9))
+        if widget:
+            canvas.wait_status("kernel")
     canvas.wait_settled()
     log = canvas.kernel_log()
     answered = canvas.nb.python("log_of_cell") // 2
     with capsys.disabled():
-        print(f"\nbusy kernel, handlers on the {'subshell' if first == 'pass' else 'main thread'}: {drag}; "
+        print(f"\nbusy kernel, handlers on the {'main thread' if widget else 'subshell'}: {drag}; "
               f"{answered} requests were answered while the cell ran")  # fmt: skip
     assert np.percentile(drag.drawn, 95) <= TWO_FRAMES
-    assert drag.most <= (1 if first == "pass" else 2), "one in flight; one more once the kernel is silent for seconds"
+    assert drag.most <= (2 if widget else 1), "one in flight; one more once the kernel is silent for seconds"
     assert outstanding(log) <= 2, "one runs, one waits"
     asked = [entry[1] for entry in log if entry[0] == "asked"]
     assert sorted(asked) == sorted(entry[1] for entry in log if entry[0] == "answered" and entry[1] >= 0)
