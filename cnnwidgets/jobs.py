@@ -294,24 +294,32 @@ def _end() -> None:
 
 
 def _join(thread: threading.Thread) -> None:
-    """Wait for a thread: as long as it computes, and otherwise for some seconds.
+    """Wait for a thread: as long as it computes, and for some seconds after that.
 
     It may be in a callback of the user's that waits for the main thread, which is here.
     """
-    deadline, said = time.monotonic() + _PATIENCE, False
+    begun = last = time.monotonic()
+    said = False
     while thread.is_alive() and thread not in _LEFT:
-        thread.join(0.1)
-        if time.monotonic() < deadline:
-            continue
+        thread.join(0.05)
+        now = time.monotonic()
         if not _is_computing(thread):
-            _LEFT.add(thread)
-        elif not said:
+            if now - last > _PATIENCE:
+                _LEFT.add(thread)
+            continue
+        last = now
+        if now - begun > _PATIENCE and not said:
             said = True
             sys.stderr.write("cnnwidgets: Python ends once the forward pass that is under way has.\n")
 
 
 def _is_computing(thread: threading.Thread) -> bool:
-    """Whether a thread is inside of PyTorch, where it must not be while Python is taken down."""
+    """Whether a thread, or one that runs a pass for it, is inside of PyTorch, where none must be at Python's end."""
+    passes = (each for each in threading.enumerate() if each.name.startswith("cnnwidgets-passes"))
+    return any(_is_in_torch(each) for each in (thread, *passes))
+
+
+def _is_in_torch(thread: threading.Thread) -> bool:
     frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - there is no other way to see it
     while frame is not None:
         if str(frame.f_globals.get("__name__", "")).partition(".")[0] == "torch":

@@ -13,6 +13,7 @@ import time
 import pytest
 
 import cnnwidgets as cw
+from cnnwidgets import jobs
 from cnnwidgets.errors import Cancelled
 from cnnwidgets.jobs import Job, Lane, Worker
 from tests.widgets.conftest import make_classifier, make_picture
@@ -82,6 +83,33 @@ def test_a_callback_that_waits_for_ever_does_not_hold_python_back():
         [sys.executable, "-c", script], env=environment, capture_output=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
+
+
+def compute(seconds):
+    """Take time as a pass does: in code of PyTorch."""
+    exec("sleep(seconds)", {"__name__": "torch.nn", "sleep": time.sleep, "seconds": seconds})
+
+
+def in_turn():
+    for _ in range(6):
+        compute(0.2)
+        time.sleep(0.2)  # code of ours between two passes
+
+
+def beside_a_pass():
+    passes = threading.Thread(target=compute, args=(1.5,), name="cnnwidgets-passes-0")
+    passes.start()
+    passes.join()
+
+
+@pytest.mark.parametrize("work", [in_turn, beside_a_pass], ids=["between two passes", "waiting for passes"])
+def test_a_thread_that_computes_is_waited_for_whatever_it_does_at_the_moment(monkeypatch, capsys, work):
+    monkeypatch.setattr(jobs, "_PATIENCE", 0.5)
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    jobs._join(thread)
+    assert not thread.is_alive()
+    assert "once the forward pass" in capsys.readouterr().err
 
 
 @pytest.fixture
