@@ -59,14 +59,7 @@ canvas.send = send
 )
 # Notes every change of what is on screen, every painting of the occluder, and how the pointer's events came in.
 WATCH = """(root) => {
-  const watched = window.watched = { drawn: [], scores: [], events: [], changes: [], most: 0, frames: [] };
-  let last = performance.now();
-  const frame = (now) => {
-    watched.frames.push(now - last);
-    last = now;
-    if (window.watched === watched) requestAnimationFrame(frame);
-  };
-  requestAnimationFrame(frame);
+  const watched = window.watched = { drawn: [], scores: [], events: [], changes: [], most: 0 };
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {
       if (entry.name === 'cnnw:drawn') watched.drawn.push(entry.duration);
@@ -122,7 +115,6 @@ class Drag:
         events: when the page got the pointer's events.
         changes: (time, box painted, box scored, score) at every change.
         most: the most requests in flight at once.
-        frames: from each frame of the page to the next.
 
     """
 
@@ -131,12 +123,6 @@ class Drag:
     events: list[float]
     changes: list[list[Any]]
     most: int
-    frames: list[float]
-
-    @property
-    def two_frames(self) -> float:
-        """How long two frames of the page took, milliseconds: 33, and more where other work has the cores."""
-        return 2 * max(1000 / 60, float(np.percentile(self.frames, 95)))
 
     @property
     def rate(self) -> float:
@@ -218,7 +204,7 @@ class OcclusionPage:
     def watched(self) -> Drag:
         """Return what was noted."""
         seen = self.nb.page.evaluate("() => window.watched")
-        return Drag(seen["drawn"], seen["scores"], seen["events"], seen["changes"], seen["most"], seen["frames"])
+        return Drag(seen["drawn"], seen["scores"], seen["events"], seen["changes"], seen["most"])
 
     def drag(self, moves: int, per_second: int = 60, rest: float = 1.5, at: tuple[float, float] | None = None) -> Drag:
         """Drag the occluder along a curve, let go, and look on for `rest` seconds more.

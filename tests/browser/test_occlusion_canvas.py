@@ -139,7 +139,7 @@ def test_dead_kernel(in_lab):
     score, (x, y) = canvas.fact("score"), canvas.middle()
     canvas.nb.close()  # shuts the kernel down; the page stays
     drag = canvas.drag(30, at=(x, y), rest=0)
-    assert np.percentile(drag.drawn, 95) <= drag.two_frames, "the occluder still follows"
+    assert np.percentile(drag.drawn, 95) <= 34, "the occluder still follows"
     assert drag.most <= 1
     canvas.wait_status("The kernel does not answer", timeout=15)
     assert canvas.fact("score") == score
