@@ -82,7 +82,7 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def busy_cell(widget: str = "", trait: str = "layout") -> str:
-    """Return a cell that keeps its kernel busy for as long as a test says, however slow the machine: `busy_kernel`.
+    """Return the code of a notebook cell that keeps its kernel busy until `busy_kernel` lets it end.
 
     ipykernel handles what a page sends where the widget last sent something itself: on a subshell of its own, which
     goes on while a cell runs, or (after a send from a cell) on the main thread, which does not. If a `widget` is named,
@@ -158,7 +158,7 @@ class NotebookPage:
 
     @contextmanager
     def busy_kernel(self, number: int) -> Iterator[None]:
-        """Let the kernel run a `busy_cell`, the `number`-th, for as long as the block takes."""
+        """Context manager: the kernel runs the `number`-th cell, a `busy_cell`, until the block ends."""
         busy = self.path.parent / "busy"
         busy.touch()
         try:

@@ -70,13 +70,13 @@ def test_busy_kernel_then_a_dead_one(notebook):
     with grid.nb.busy_kernel(2):
         assert grid.fact("first") == str(orders[0][0])
         grid.sort.select_option("mean")
-        grid.wait_fact("first", orders[1][0])
+        grid.wait_fact("first", orders[1][0], timeout=1)
         plain = grid.pixels()
         grid.tiles.hover(position={"x": 10, "y": 10})
-        grid.wait_fact("overlay", orders[1][0])
-        grid.nb.wait_until(lambda: np.abs(grid.pixels().astype(int) - plain).max() > 30, "its map")
+        grid.wait_fact("overlay", orders[1][0], timeout=1)
+        grid.nb.wait_until(lambda: np.abs(grid.pixels().astype(int) - plain).max() > 30, "its map", 1)
         grid.layer_row("blocks").click()
-        grid.wait_status("Waiting for the kernel…")
+        grid.wait_status("Waiting for the kernel…", timeout=4)
         assert grid.root.locator(".cnnw-tiles", has_text="Waiting for blocks").count() == 1
     grid.wait_painted("blocks")
     grid.wait_python("(grid.layer, grid.sort, grid.ranking.by) == ('blocks', 'mean', 'mean')")

@@ -73,12 +73,12 @@ def test_busy_kernel(in_lab):
     view.wait_idle()
     with view.nb.busy_kernel(2):
         view.method("Saliency").click()
-        view.wait_status("Waiting for the kernel…")
+        view.wait_status("Waiting for the kernel…", timeout=3)
         view.method("Grad-CAM").click()  # known already
         view.root.locator(".cnnw-legend:not([data-empty])").wait_for()
         before = view.sample()
         view.slide("Opacity", 5)
-        view.wait_changed(before, "another opacity while the kernel is busy")
+        view.wait_changed(before, "another opacity while the kernel is busy", timeout=1)
     view.wait_python("view.opacity == 0.05 and view.method == 'grad_cam'")
     view.wait_like_python()
 

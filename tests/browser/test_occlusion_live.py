@@ -72,7 +72,7 @@ def test_the_same_while_the_kernel_is_busy_in_a_cell(notebook, capsys, widget):
     with canvas.nb.busy_kernel(2):
         drag = canvas.drag(SECONDS * PER_SECOND, PER_SECOND, at=(x + 9, y + 9))
         if widget:
-            canvas.wait_status("kernel")
+            canvas.wait_status("kernel", timeout=1)
     canvas.wait_settled()
     log = canvas.kernel_log()
     answered = canvas.nb.python("log_of_cell") // 2
